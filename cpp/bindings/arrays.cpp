@@ -1,0 +1,269 @@
+#include "bindings/arrays.h"
+
+#include <algorithm>
+
+namespace lanewise {
+namespace {
+
+std::string shape_text(int ndim, const py::ssize_t* shape) {
+  std::string text = "(";
+  for (int i = 0; i < ndim; ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + (ndim == 1 ? ",)" : ")");
+}
+
+std::string type_name(py::handle object) { return py::str(py::type::handle_of(object).attr("__name__")); }
+
+std::string dtype_name(int type_num) {
+  switch (type_num) {
+    case 0:
+      return "bool";
+    case 1:
+      return "int8";
+    case 2:
+      return "uint8";
+    case 3:
+      return "int16";
+    case 4:
+      return "uint16";
+    case 5:
+      return "int32";
+    case 6:
+      return "uint32";
+    case 7:
+    case 9:
+      return "int64";
+    case 8:
+    case 10:
+      return "uint64";
+    case 11:
+      return "float32";
+    case 12:
+      return "float64";
+    case 13:
+      return "longdouble";
+    case 14:
+    case 15:
+    case 16:
+      return "complex";
+    case 17:
+      return "object";
+    case 18:
+    case 19:
+      return "string";
+    case 23:
+      return "float16";
+    default:
+      return "dtype number " + std::to_string(type_num);
+  }
+}
+
+// Lowest and one past the highest byte that an array touches.
+std::pair<const char*, const char*> extent(const ArrayView& v, int64_t item) {
+  const char *low = v.data, *high = v.data + item;
+  for (int i = 0; i < v.ndim; ++i) {
+    if (v.shape[i] == 0) return {v.data, v.data};
+    const int64_t span = (v.shape[i] - 1) * v.strides[i];
+    (span < 0 ? low : high) += span;
+  }
+  return {low, high};
+}
+
+bool overlap(const ArrayView& a, const ArrayView& b) {
+  const auto [a0, a1] = extent(a, 4);
+  const auto [b0, b1] = extent(b, b.type_num == py::detail::npy_api::NPY_DOUBLE_ ? 8 : 4);
+  return a0 < b1 && b0 < a1;
+}
+
+[[noreturn]] void value_error(const std::string& text) { throw py::value_error(text); }
+
+void check_output(const ArrayView& v, const char* name, std::initializer_list<py::handle> inputs, bool in_place) {
+  if (!v.writeable()) value_error(std::string(name) + ": expected a writeable array. Received a read-only one.");
+  for (py::handle input : inputs) {
+    if (!input || input.is_none()) continue;
+    const ArrayView in = array_view(input, "input");
+    const bool same = in.data == v.data && in.same_shape(v) && in.contiguous() && v.contiguous();
+    if (overlap(v, in) && !(in_place && same))
+      value_error(std::string(name) + ": expected memory of its own. Received an array that overlaps an input" +
+                  (in_place ? " (only the very same array is allowed)." : "."));
+  }
+}
+
+}  // namespace
+
+int64_t ArrayView::size() const {
+  int64_t n = 1;
+  for (int i = 0; i < ndim; ++i) n *= shape[i];
+  return n;
+}
+
+bool ArrayView::same_shape(const ArrayView& other) const {
+  return ndim == other.ndim && std::equal(shape, shape + ndim, other.shape);
+}
+
+ArrayView array_view(py::handle object, const char* name) {
+  auto& api = py::detail::npy_api::get();
+  if (!object || !api.PyArray_Check_(object.ptr()))
+    throw py::type_error(std::string(name) + ": expected a NumPy array. Received: " +
+                         (object ? type_name(object) : std::string("nothing")) + ".");
+  const auto* a = py::detail::array_proxy(object.ptr());
+  const auto* descr = py::detail::array_descriptor_proxy(a->descr);
+  return {a->data, a->nd, a->dimensions, a->strides, a->flags, descr->type_num, descr->byteorder != '>'};
+}
+
+std::string describe_array(const ArrayView& v) {
+  return dtype_name(v.type_num) + " array of shape " + shape_text(v.ndim, v.shape);
+}
+
+ArrayView float32_view(py::handle object, const char* name) {
+  const ArrayView v = array_view(object, name);
+  if (v.type_num != py::detail::npy_api::NPY_FLOAT_ || !v.native)
+    throw py::type_error(std::string(name) + ": expected float32. Received: " + describe_array(v) +
+                         (v.native ? "" : " (foreign byte order)") + ". Convert it first: " + name +
+                         ".astype(numpy.float32).");
+  return v;
+}
+
+namespace {
+py::object contiguous_copy(py::handle object) { return py::module_::import("numpy").attr("ascontiguousarray")(object); }
+}  // namespace
+
+MatrixView matrix_view(py::handle object, const char* name, py::object& keep) {
+  ArrayView v = float32_view(object, name);
+  if (v.ndim != 2) value_error(std::string(name) + ": expected 2 axes. Received: " + describe_array(v) + ".");
+  if (v.strides[0] % 4 != 0 || v.strides[1] % 4 != 0 || reinterpret_cast<uintptr_t>(v.data) % 4 != 0) {
+    keep = contiguous_copy(object);
+    if (keep.is(py::reinterpret_borrow<py::object>(object))) keep = object.attr("copy")();
+    v = float32_view(keep, name);
+  }
+  return {v.floats(), v.shape[0], v.shape[1], v.strides[0] / 4, v.strides[1] / 4};
+}
+
+ArrayView contiguous_input(py::handle object, const char* name, py::object& keep) {
+  const ArrayView v = float32_view(object, name);
+  if (v.contiguous()) return v;
+  keep = contiguous_copy(object);
+  return float32_view(keep, name);
+}
+
+py::array_t<float> new_array(const std::vector<py::ssize_t>& shape) { return py::array_t<float>(shape); }
+
+py::object output_array(py::handle out, const char* name, const std::vector<py::ssize_t>& shape,
+                        std::initializer_list<py::handle> inputs, bool in_place) {
+  if (!out || out.is_none()) return new_array(shape);
+  const ArrayView v = float32_view(out, name);
+  if (v.ndim != static_cast<int>(shape.size()) || !std::equal(shape.begin(), shape.end(), v.shape))
+    value_error(std::string(name) + ": expected shape " + shape_text(static_cast<int>(shape.size()), shape.data()) +
+                ". Received: " + describe_array(v) + ".");
+  if (!v.contiguous()) value_error(std::string(name) + ": expected a C-contiguous array.");
+  check_output(v, name, inputs, in_place);
+  return py::reinterpret_borrow<py::object>(out);
+}
+
+MatrixView output_matrix(py::handle out, const char* name, int64_t rows, int64_t cols,
+                         std::initializer_list<py::handle> inputs) {
+  const ArrayView v = float32_view(out, name);
+  if (v.ndim != 2 || v.shape[0] != rows || v.shape[1] != cols) {
+    const py::ssize_t wanted[] = {rows, cols};
+    value_error(std::string(name) + ": expected shape " + shape_text(2, wanted) + ". Received: " + describe_array(v) +
+                ".");
+  }
+  const bool rows_apart = rows <= 1 || (v.strides[0] >= 4 * cols && v.strides[0] % 4 == 0);
+  if ((cols > 1 && v.strides[1] != 4) || !rows_apart)
+    value_error(std::string(name) +
+                ": expected row-major memory: neighbouring columns 4 bytes apart, rows that do not overlap.");
+  check_output(v, name, inputs, false);
+  return {v.floats(), rows, cols, rows <= 1 ? std::max<int64_t>(cols, 1) : v.strides[0] / 4, 1};
+}
+
+ArrayView updated_array(py::handle object, const char* name, const ArrayView& like) {
+  const ArrayView v = float32_view(object, name);
+  if (!v.same_shape(like))
+    value_error(std::string(name) + ": expected shape " + shape_text(like.ndim, like.shape) +
+                ". Received: " + describe_array(v) + ".");
+  if (!v.contiguous()) value_error(std::string(name) + ": expected a C-contiguous array: it is changed in place.");
+  if (!v.writeable()) value_error(std::string(name) + ": expected a writeable array. Received a read-only one.");
+  return v;
+}
+
+void check_disjoint(py::handle a, const char* a_name, py::handle b, const char* b_name) {
+  if (overlap(array_view(a, a_name), array_view(b, b_name)))
+    value_error(std::string(a_name) + " and " + b_name + ": expected arrays with memory of their own. They overlap.");
+}
+
+Source source_view(py::handle object, const std::string& name, int64_t cols, py::object& keep) {
+  ArrayView v = array_view(object, name.c_str());
+  Source s;
+  switch (v.type_num) {
+    case 0:
+      s.dtype = DType::kBool;
+      break;
+    case 1:
+      s.dtype = DType::kInt8;
+      break;
+    case 2:
+      s.dtype = DType::kUInt8;
+      break;
+    case 3:
+      s.dtype = DType::kInt16;
+      break;
+    case 4:
+      s.dtype = DType::kUInt16;
+      break;
+    case 5:
+      s.dtype = DType::kInt32;
+      break;
+    case 6:
+      s.dtype = DType::kUInt32;
+      break;
+    case 7:
+      s.dtype = sizeof(long) == 8 ? DType::kInt64 : DType::kInt32;
+      break;
+    case 8:
+      s.dtype = sizeof(long) == 8 ? DType::kUInt64 : DType::kUInt32;
+      break;
+    case 9:
+      s.dtype = DType::kInt64;
+      break;
+    case 10:
+      s.dtype = DType::kUInt64;
+      break;
+    case 11:
+      s.dtype = DType::kFloat32;
+      break;
+    case 12:
+      s.dtype = DType::kFloat64;
+      break;
+    default:
+      throw py::type_error(
+          name + ": expected numbers (bool, integers, float32 or float64). Received: " + describe_array(v) + ".");
+  }
+  if (!v.native)
+    throw py::type_error(name + ": expected this machine's byte order. Received: " + describe_array(v) + ".");
+  if (v.ndim < 1) value_error(name + ": expected rows along the first axis. Received: " + describe_array(v) + ".");
+  int64_t inner = 1;
+  for (int i = 1; i < v.ndim; ++i) inner *= v.shape[i];
+  if (cols >= 0 && inner != cols)
+    value_error(name + ": expected " + std::to_string(cols) + " values a row. Received: " + describe_array(v) + ".");
+  if (v.ndim > 2) {  // the inner axes must be one run of memory
+    const int64_t item = v.strides[v.ndim - 1];
+    int64_t run = item;
+    bool flat = true;
+    for (int i = v.ndim - 1; i >= 1; --i) {
+      flat &= v.shape[i] == 1 || v.strides[i] == run;
+      run *= v.shape[i];
+    }
+    if (!flat) {
+      keep = contiguous_copy(object);
+      v = array_view(keep, name.c_str());
+    }
+  }
+  s.data = v.data;
+  s.rows = v.shape[0];
+  s.cols = inner;
+  s.row_stride = v.strides[0];
+  s.col_stride = v.ndim >= 2 ? v.strides[v.ndim - 1] : 0;
+  if (inner == 1 && s.dtype == DType::kFloat32) s.col_stride = 4;
+  return s;
+}
+
+}  // namespace lanewise

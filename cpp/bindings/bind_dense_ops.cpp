@@ -1,0 +1,201 @@
+// Matrix products on NumPy arrays: matmul, dense_forward, dense_backward.
+#include <algorithm>
+#include <cstring>
+
+#include "bindings/arrays.h"
+#include "dispatch/dispatch.h"
+#include "engine/buffer.h"
+#include "engine/execute.h"
+#include "engine/team.h"
+
+namespace lanewise {
+namespace {
+
+constexpr double kParallelFlops = 4e6;  // about 20 us of one core: below this one thread is faster
+constexpr double kReleaseFlops = 2e5;   // about 1 us
+
+// Scratch that a calling thread keeps between calls (freed with the thread; large ones are not kept).
+float* call_scratch(int64_t floats, Buffer<float>& large) {
+  constexpr int64_t kKept = 1 << 20;
+  if (floats > kKept) {
+    large = Buffer<float>(floats);
+    return large.data();
+  }
+  thread_local Buffer<float> kept;
+  if (kept.size() < floats) kept = Buffer<float>(floats);
+  return kept.data();
+}
+
+void run_product(const Matmul& mm) {
+  const double flops = 2.0 * static_cast<double>(mm.m) * static_cast<double>(mm.n) * static_cast<double>(mm.k);
+  const int64_t each = (matmul_scratch(mm) + 31) / 16 * 16;
+  const auto block = kernels().matmul_block;
+  Buffer<float> large;
+  if (flops < kParallelFlops) {
+    float* scratch = call_scratch(each, large);
+    const FloatEnvironment environment;
+    if (flops < kReleaseFlops) return block(mm, 0, mm.m, 0, panel_count(mm.n), scratch);
+    py::gil_scoped_release release;
+    return block(mm, 0, mm.m, 0, panel_count(mm.n), scratch);
+  }
+  const TeamShare team(get_num_threads());
+  float* scratch = call_scratch(each * team.count(), large);
+  py::gil_scoped_release release;
+  run_team(team.count(), [&](int thread, int threads) {
+    float* mine = scratch + thread * each;
+    if (splits_columns(mm.n, threads)) {
+      const Range p = share(panel_count(mm.n), thread, threads);
+      block(mm, 0, mm.m, p.begin, p.end, mine);
+    } else {
+      const Range r = share(mm.m, thread, threads);
+      block(mm, r.begin, r.end, 0, panel_count(mm.n), mine);
+    }
+  });
+}
+
+struct StoreContext {
+  ActivationForward activation;
+  const float* bias;
+  MatrixView out;
+};
+void store(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+  const auto& c = *static_cast<const StoreContext*>(context);
+  c.activation(t, cols, c.bias ? c.bias + j : nullptr, c.out.data + i * c.out.row_stride + j, c.out.row_stride, rows,
+               cols);
+}
+
+Matmul product_of(const MatrixView& a, const MatrixView& b) {
+  Matmul mm{};
+  mm.m = a.rows, mm.n = b.cols, mm.k = a.cols;
+  mm.a = a.data, mm.a_row = a.row_stride, mm.a_col = a.col_stride;
+  mm.b = b.data, mm.b_row = b.row_stride, mm.b_col = b.col_stride;
+  return mm;
+}
+
+void multiply(const MatrixView& a, const MatrixView& b, ActivationForward activation, const float* bias,
+              const MatrixView& out) {
+  if (a.rows == 0 || b.cols == 0) return;
+  Matmul mm = product_of(a, b);
+  const StoreContext context{activation, bias, out};
+  mm.epilogue = store;
+  mm.context = &context;
+  run_product(mm);
+}
+
+std::string shape_text(const MatrixView& v) {
+  return "(" + std::to_string(v.rows) + ", " + std::to_string(v.cols) + ")";
+}
+
+py::object matmul(py::handle a, py::handle b, py::handle out) {
+  py::object keep_a, keep_b;
+  const MatrixView av = matrix_view(a, "a", keep_a), bv = matrix_view(b, "b", keep_b);
+  if (av.cols != bv.rows)
+    throw py::value_error("a, b: expected as many columns in a as rows in b. Received shapes " + shape_text(av) +
+                          " and " + shape_text(bv) + ".");
+  py::object result =
+      out.is_none() ? py::object(new_array({av.rows, bv.cols})) : py::reinterpret_borrow<py::object>(out);
+  const MatrixView cv = output_matrix(result, "out", av.rows, bv.cols, {a, b});
+  multiply(av, bv, kernels().linear_forward, nullptr, cv);
+  return result;
+}
+
+struct Activation {
+  Op op;
+  bool softmax;
+};
+Activation activation_named(const std::string& name) {
+  for (Op op : {Op::kLinear, Op::kRelu, Op::kSigmoid, Op::kTanh})
+    if (name == op_name(op)) return {op, false};
+  if (name == "softmax") return {Op::kLinear, true};
+  throw py::value_error("activation: expected linear, relu, sigmoid, tanh or softmax. Received: '" + name + "'.");
+}
+
+void check_width(const MatrixView& x, const MatrixView& kernel) {
+  if (x.cols != kernel.rows)
+    throw py::value_error("x, kernel: expected as many columns in x as rows in kernel. Received shapes " +
+                          shape_text(x) + " and " + shape_text(kernel) + ".");
+}
+
+py::object dense_forward(py::handle x, py::handle kernel, py::handle bias, const std::string& activation,
+                         py::handle out) {
+  py::object keep_x, keep_w, keep_b;
+  const MatrixView xv = matrix_view(x, "x", keep_x), wv = matrix_view(kernel, "kernel", keep_w);
+  check_width(xv, wv);
+  const Activation act = activation_named(activation);
+  const float* b = nullptr;
+  if (!bias.is_none()) {
+    const ArrayView v = contiguous_input(bias, "bias", keep_b);
+    if (v.ndim != 1 || v.shape[0] != wv.cols)
+      throw py::value_error("bias: expected shape (" + std::to_string(wv.cols) + ",). Received: " + describe_array(v) +
+                            ".");
+    b = v.floats();
+  }
+  py::object result =
+      out.is_none() ? py::object(new_array({xv.rows, wv.cols})) : py::reinterpret_borrow<py::object>(out);
+  const MatrixView yv = output_matrix(result, "out", xv.rows, wv.cols, {x, kernel, bias});
+  const auto& table = kernels();
+  multiply(xv, wv, activation_forward(table, act.op), b, yv);
+  if (act.softmax && yv.cols > 0) {
+    const FloatEnvironment environment;
+    table.softmax_forward(yv.data, yv.row_stride, yv.data, yv.row_stride, yv.rows, yv.cols);
+  }
+  return result;
+}
+
+// dZ = dY * act'(Y); dX = dZ·W^T; dW = X^T·dZ; db = column sums of dZ.
+py::tuple dense_backward(py::handle dy, py::handle x, py::handle kernel, py::handle y, const std::string& activation,
+                         py::handle out) {
+  py::object keep_dy, keep_x, keep_w, keep_y;
+  const MatrixView xv = matrix_view(x, "x", keep_x), wv = matrix_view(kernel, "kernel", keep_w);
+  check_width(xv, wv);
+  const Activation act = activation_named(activation);
+  const ArrayView g = contiguous_input(dy, "dy", keep_dy), v = contiguous_input(y, "y", keep_y);
+  for (const auto& [view, name] : {std::pair{&g, "dy"}, std::pair{&v, "y"}})
+    if (view->ndim != 2 || view->shape[0] != xv.rows || view->shape[1] != wv.cols)
+      throw py::value_error(std::string(name) + ": expected shape (" + std::to_string(xv.rows) + ", " +
+                            std::to_string(wv.cols) + "). Received: " + describe_array(*view) + ".");
+  py::object dx, dw, db;
+  if (out.is_none()) {
+    dx = new_array({xv.rows, xv.cols}), dw = new_array({wv.rows, wv.cols}), db = new_array({wv.cols});
+  } else {
+    if (!py::isinstance<py::tuple>(out) || py::len(out) != 3)
+      throw py::type_error("out: expected a tuple of three arrays (dx, dkernel, dbias).");
+    const auto given = py::reinterpret_borrow<py::tuple>(out);
+    dx = given[0], dw = given[1], db = given[2];
+    check_disjoint(dx, "out[0]", dw, "out[1]");
+    check_disjoint(dx, "out[0]", db, "out[2]");
+    check_disjoint(dw, "out[1]", db, "out[2]");
+  }
+  const MatrixView dxv = output_matrix(dx, "out[0]", xv.rows, xv.cols, {dy, x, kernel, y});
+  const MatrixView dwv = output_matrix(dw, "out[1]", wv.rows, wv.cols, {dy, x, kernel, y});
+  const py::object db_checked = output_array(db, "out[2]", {wv.cols}, {dy, x, kernel, y});
+  const int64_t rows = xv.rows, cols = wv.cols;
+  Buffer<float> dz(rows * cols);
+  const auto& table = kernels();
+  {
+    const FloatEnvironment environment;
+    if (act.softmax)
+      table.softmax_backward(g.floats(), cols, v.floats(), cols, dz.data(), cols, rows, cols);
+    else
+      activation_backward(table, act.op)(g.floats(), cols, v.floats(), cols, dz.data(), cols, rows, cols);
+    table.column_sum(dz.data(), cols, float32_view(db_checked, "out[2]").floats(), rows, cols);
+  }
+  const MatrixView dzv{dz.data(), rows, cols, cols, 1};
+  const MatrixView transposed_w{wv.data, wv.cols, wv.rows, wv.col_stride, wv.row_stride};
+  const MatrixView transposed_x{xv.data, xv.cols, xv.rows, xv.col_stride, xv.row_stride};
+  multiply(dzv, transposed_w, table.linear_forward, nullptr, dxv);
+  multiply(transposed_x, dzv, table.linear_forward, nullptr, dwv);
+  return py::make_tuple(dx, dw, db);
+}
+
+}  // namespace
+
+void register_dense_ops(py::module_& m) {
+  m.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::arg("out") = py::none());
+  m.def("dense_forward", &dense_forward, py::arg("x"), py::arg("kernel"), py::arg("bias") = py::none(),
+        py::arg("activation") = "linear", py::arg("out") = py::none());
+  m.def("dense_backward", &dense_backward, py::arg("dy"), py::arg("x"), py::arg("kernel"), py::arg("y"),
+        py::arg("activation") = "linear", py::arg("out") = py::none());
+}
+
+}  // namespace lanewise

@@ -1,0 +1,359 @@
+// Variables, graphs, optimizers and networks.
+#include <pybind11/stl.h>
+
+#include "bindings/arrays.h"
+#include "engine/network.h"
+#include "engine/team.h"
+
+namespace lanewise {
+namespace {
+
+using Names = std::map<std::string, double>;
+
+Names numbers(const py::kwargs& kwargs) {
+  Names map;
+  for (const auto& [key, value] : kwargs) map[py::str(key)] = py::cast<double>(value);
+  return map;
+}
+
+py::array_t<float> row_major(const Variable& v, const float* stored) {
+  auto out = new_array({v.shape().begin(), v.shape().end()});
+  v.to_row_major(stored, out.mutable_data());
+  return out;
+}
+
+// A float32 array of exactly the variable's shape, C-contiguous (copied where it is not).
+const float* values_for(const Variable& v, py::handle value, const char* name, py::object& keep) {
+  const ArrayView view = contiguous_input(value, name, keep);
+  const std::vector<py::ssize_t> wanted(v.shape().begin(), v.shape().end());
+  if (view.ndim != static_cast<int>(wanted.size()) || !std::equal(wanted.begin(), wanted.end(), view.shape))
+    throw py::value_error(std::string(name) + ": expected an array of the variable's shape " +
+                          std::string(py::str(py::tuple(py::cast(wanted)))) + ". Received: " + describe_array(view) +
+                          ".");
+  return view.floats();
+}
+
+// The arrays of one call with what keeps them alive. Rows and columns are checked; the views stay valid without the
+// GIL.
+struct CallData {
+  Data data;
+  std::vector<py::object> keep;
+  int64_t rows = 0;
+
+  CallData(const Network& network, const py::sequence& x) {
+    const Graph& graph = network.graph();
+    if (x.size() != graph.inputs().size())
+      throw py::value_error("x: expected " + std::to_string(graph.inputs().size()) +
+                            " input arrays. Received: " + std::to_string(x.size()) + ".");
+    for (size_t i = 0; i < x.size(); ++i) {
+      const Value& value = graph.value(graph.inputs()[i]);
+      data.inputs.push_back(source(x[i], "x", value.rows() * value.cols()));
+      rows = data.inputs[0].rows;
+      check_rows("x", data.inputs.back().rows);
+    }
+  }
+
+  Source source(const py::object& object, const std::string& name, int64_t cols) {
+    py::object copy;
+    const Source s = source_view(object, name, cols, copy);
+    keep.push_back(object);
+    keep.push_back(copy);
+    return s;
+  }
+  void check_rows(const std::string& name, int64_t n) const {
+    if (n != rows)
+      throw py::value_error(name + ": expected " + std::to_string(rows) +
+                            " rows, as x has. Received: " + std::to_string(n) + ".");
+  }
+
+  void targets(const Network& network, const py::sequence& y, const py::object& sample_weight) {
+    const auto& losses = network.input().losses;
+    if (y.size() != losses.size())
+      throw py::value_error("y: expected " + std::to_string(losses.size()) +
+                            " target arrays, one for each loss. Received: " + std::to_string(y.size()) + ".");
+    for (size_t i = 0; i < y.size(); ++i) {
+      const Value& value = network.graph().value(losses[i].value);
+      data.targets.push_back(source(y[i], "y", value.rows() * (losses[i].sparse() ? 1 : value.cols())));
+      check_rows("y", data.targets.back().rows);
+    }
+    if (sample_weight.is_none()) return;
+    py::object copy;
+    const ArrayView w = contiguous_input(sample_weight, "sample_weight", copy);
+    if (w.ndim != 1 || w.shape[0] != rows)
+      throw py::value_error("sample_weight: expected shape (" + std::to_string(rows) +
+                            ",). Received: " + describe_array(w) + ".");
+    for (const auto& loss : losses)
+      if (network.graph().value(loss.value).rows() != 1)
+        throw py::value_error("sample_weight: expected targets with one row a sample.");
+    keep.push_back(sample_weight);
+    keep.push_back(copy);
+    data.sample_weight = w.floats();
+  }
+
+  void order(const py::object& given, int64_t start, int64_t stop) {
+    if (start < 0 || stop < start || (given.is_none() && stop > rows))
+      throw py::value_error("start, stop: expected a range within the " + std::to_string(rows) +
+                            " rows. Received: " + std::to_string(start) + ", " + std::to_string(stop) + ".");
+    if (given.is_none()) return;
+    const ArrayView v = array_view(given, "order");
+    if (v.type_num != 6 || !v.contiguous() || v.ndim != 1 || v.shape[0] < stop)
+      throw py::value_error(
+          "order: expected a contiguous uint32 array that covers start to stop. Received: " + describe_array(v) + ".");
+    const auto* index = reinterpret_cast<const uint32_t*>(v.data);
+    for (int64_t i = start; i < stop; ++i)
+      if (index[i] >= rows)
+        throw py::value_error("order: expected row numbers below " + std::to_string(rows) +
+                              ". Received: " + std::to_string(index[i]) + ".");
+    keep.push_back(given);
+    data.order = index;
+  }
+
+  // Labels outside the outputs would index memory outside the row: refused before anything runs.
+  void check_labels(const Network& network, int64_t start, int64_t stop) const {
+    constexpr int64_t kChunk = 512;
+    int32_t labels[kChunk];
+    for (size_t i = 0; i < data.targets.size(); ++i) {
+      const LossSpec& loss = network.input().losses[i];
+      if (!loss.sparse()) continue;
+      const int64_t classes = network.graph().value(loss.value).cols();
+      Source s = data.targets[i];
+      for (int64_t c = 0; c < s.cols; ++c) {
+        Source column = s;
+        column.cols = 1;
+        column.data += c * s.col_stride;
+        for (int64_t at = start; at < stop; at += kChunk) {
+          const int64_t n = std::min(kChunk, stop - at);
+          gather(column, data.order, at, 0, n, labels);
+          for (int64_t r = 0; r < n; ++r)
+            if (labels[r] < 0 || labels[r] >= classes)
+              throw py::value_error("y: expected labels from 0 to " + std::to_string(classes - 1) +
+                                    " (the output has " + std::to_string(classes) +
+                                    " units). Received: " + std::to_string(labels[r]) + ".");
+        }
+      }
+    }
+  }
+};
+
+py::array_t<double> sums_array(const std::vector<double>& sums) {
+  return py::array_t<double>(static_cast<py::ssize_t>(sums.size()), sums.data());
+}
+
+void check_batch(int64_t batch_size) {
+  if (batch_size < 1)
+    throw py::value_error("batch_size: expected at least 1. Received: " + std::to_string(batch_size) + ".");
+}
+
+py::array_t<double> train(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
+                          const py::object& order, int64_t start, int64_t stop, int64_t batch_size,
+                          Optimizer& optimizer, uint64_t seed) {
+  check_batch(batch_size);
+  CallData call(network, x);
+  call.targets(network, y, weight);
+  call.order(order, start, stop);
+  call.check_labels(network, start, stop);
+  std::vector<double> sums;
+  {
+    py::gil_scoped_release release;
+    sums = network.train(call.data, start, stop, batch_size, optimizer, seed);
+  }
+  return sums_array(sums);
+}
+
+py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
+                             int64_t start, int64_t stop, int64_t batch_size) {
+  check_batch(batch_size);
+  CallData call(network, x);
+  call.targets(network, y, weight);
+  call.order(py::none(), start, stop);
+  call.check_labels(network, start, stop);
+  std::vector<double> sums;
+  {
+    py::gil_scoped_release release;
+    sums = network.evaluate(call.data, start, stop, batch_size);
+  }
+  return sums_array(sums);
+}
+
+std::vector<py::ssize_t> output_shape(const Network& network, size_t o, int64_t rows) {
+  std::vector<py::ssize_t> shape{rows};
+  for (int64_t d : network.graph().value(network.input().outputs[o]).shape) shape.push_back(d);
+  return shape;
+}
+
+void predict(Network& network, const py::sequence& x, int64_t start, int64_t stop, const py::sequence& out) {
+  CallData call(network, x);
+  call.order(py::none(), start, stop);
+  const size_t outputs = network.input().outputs.size();
+  if (out.size() != outputs)
+    throw py::value_error("out: expected " + std::to_string(outputs) +
+                          " arrays. Received: " + std::to_string(out.size()) + ".");
+  std::vector<float*> pointers;
+  for (size_t o = 0; o < outputs; ++o) {
+    const auto shape = output_shape(network, o, call.rows);
+    const py::object array = out[o];
+    if (array.is_none()) throw py::type_error("out: expected arrays to write into. Received: None.");
+    int64_t row = 1;
+    for (size_t d = 1; d < shape.size(); ++d) row *= shape[d];
+    pointers.push_back(float32_view(output_array(array, "out", shape, {}), "out").floats() + start * row);
+  }
+  if (stop - start <= 4)
+    return network.predict(call.data.inputs, start, stop, pointers);  // shorter than a GIL hand-over
+  py::gil_scoped_release release;
+  network.predict(call.data.inputs, start, stop, pointers);
+}
+
+py::list call_network(Network& network, const py::sequence& x, bool training, uint64_t seed, int64_t step) {
+  CallData call(network, x);
+  py::list results;
+  std::vector<float*> pointers;
+  for (size_t o = 0; o < network.input().outputs.size(); ++o) {
+    auto array = new_array(output_shape(network, o, call.rows));
+    pointers.push_back(array.mutable_data());
+    results.append(std::move(array));
+  }
+  py::gil_scoped_release release;
+  network.call(call.data.inputs, training, seed, step, pointers);
+  return results;
+}
+
+py::tuple value_and_grad(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
+                         bool training, uint64_t seed, int64_t step) {
+  CallData call(network, x);
+  call.targets(network, y, weight);
+  call.check_labels(network, 0, call.rows);
+  py::list gradients;
+  std::vector<float*> pointers;
+  for (int v = 0; v < network.input().trainable; ++v) {
+    const auto& shape = network.input().variables[static_cast<size_t>(v)]->shape();
+    auto array = new_array({shape.begin(), shape.end()});
+    pointers.push_back(array.mutable_data());
+    gradients.append(std::move(array));
+  }
+  std::vector<double> sums;
+  {
+    py::gil_scoped_release release;
+    sums = network.value_and_grad(call.data, training, seed, step, pointers);
+  }
+  return py::make_tuple(sums_array(sums), gradients);
+}
+
+void apply_gradients(Network& network, Optimizer& optimizer, const py::sequence& gradients) {
+  const auto& input = network.input();
+  if (static_cast<int>(gradients.size()) != input.trainable)
+    throw py::value_error("gradients: expected " + std::to_string(input.trainable) +
+                          " arrays, one for each trainable variable. Received: " + std::to_string(gradients.size()) +
+                          ".");
+  std::vector<py::object> keep(gradients.size());
+  std::vector<const float*> pointers;
+  std::vector<py::object> given;
+  for (size_t v = 0; v < gradients.size(); ++v) {
+    given.push_back(gradients[v]);
+    pointers.push_back(values_for(*input.variables[v], given.back(), "gradients", keep[v]));
+  }
+  py::gil_scoped_release release;
+  network.apply_gradients(optimizer, pointers);
+}
+
+}  // namespace
+
+void register_engine(py::module_& m) {
+  py::class_<Variable, VariablePtr>(m, "Variable")
+      .def(py::init<std::vector<int64_t>>(), py::arg("shape"))
+      .def_property_readonly("shape", [](const Variable& v) { return py::tuple(py::cast(v.shape())); })
+      .def("get", [](const Variable& v) { return row_major(v, v.data()); })
+      .def(
+          "set",
+          [](Variable& v, py::handle value) {
+            py::object keep;
+            v.from_row_major(values_for(v, value, "value", keep), v.data());
+          },
+          py::arg("value"));
+
+  py::class_<Graph, std::shared_ptr<Graph>>(m, "Graph")
+      .def(py::init<>())
+      .def("input", &Graph::input, py::arg("shape"))
+      .def(
+          "add",
+          [](Graph& g, const std::string& op, const std::vector<int>& inputs, const std::vector<VariablePtr>& variables,
+             const py::kwargs& attributes) { return g.add(op, inputs, variables, numbers(attributes)); },
+          py::arg("op"), py::arg("inputs"), py::arg("variables") = std::vector<VariablePtr>{})
+      .def(
+          "shape", [](const Graph& g, int value) { return py::tuple(py::cast(g.value(value).shape)); },
+          py::arg("value"))
+      .def("operations", &Graph::operations);
+
+  py::class_<Optimizer>(m, "Optimizer")
+      .def(py::init([](const std::string& name, const py::kwargs& hyper) {
+             return std::make_unique<Optimizer>(name, numbers(hyper));
+           }),
+           py::arg("name"))
+      .def("set", &Optimizer::set, py::arg("key"), py::arg("value"))
+      .def("get", &Optimizer::get, py::arg("key"))
+      .def_property("iterations", &Optimizer::iterations, &Optimizer::set_iterations)
+      .def("slot_names", &Optimizer::slot_names)
+      .def(
+          "get_slots",
+          [](Optimizer& o, const VariablePtr& v) {
+            py::list list;
+            for (const auto& slot : o.slots(v)) list.append(row_major(*v, slot.data()));
+            return list;
+          },
+          py::arg("variable"))
+      .def(
+          "set_slots",
+          [](Optimizer& o, const VariablePtr& v, const py::sequence& values) {
+            auto& slots = o.slots(v);
+            if (values.size() != slots.size())
+              throw py::value_error("values: expected " + std::to_string(slots.size()) +
+                                    " arrays. Received: " + std::to_string(values.size()) + ".");
+            std::vector<py::object> keep(values.size()), given;
+            std::vector<const float*> pointers;
+            for (size_t i = 0; i < values.size(); ++i) {
+              given.push_back(values[i]);
+              pointers.push_back(values_for(*v, given.back(), "values", keep[i]));
+            }
+            for (size_t i = 0; i < pointers.size(); ++i) v->from_row_major(pointers[i], slots[i].data());
+          },
+          py::arg("variable"), py::arg("values"));
+
+  using LossTuple = std::tuple<std::string, int, float, float>;
+  using MetricTuple = std::tuple<std::string, int, float, int>;
+  using RegularizerTuple = std::tuple<VariablePtr, float, float>;
+  py::class_<Network>(m, "Network")
+      .def(py::init([](const std::shared_ptr<Graph>& graph, const std::vector<int>& outputs,
+                       const std::vector<LossTuple>& losses, const std::vector<MetricTuple>& metrics,
+                       const std::vector<VariablePtr>& trainable, const std::vector<RegularizerTuple>& regularizers,
+                       bool fuse) {
+             std::vector<LossSpec> loss_specs;
+             for (const auto& [kernel, value, param, weight] : losses)
+               loss_specs.push_back({kernel, value, param, weight});
+             std::vector<MetricSpec> metric_specs;
+             for (const auto& [kernel, value, param, target] : metrics)
+               metric_specs.push_back({kernel, value, param, target});
+             std::vector<std::pair<VariablePtr, Regularizer>> rules;
+             for (const auto& [variable, l1, l2] : regularizers) rules.push_back({variable, {0, l1, l2}});
+             // The network keeps a graph of its own, so that nobody adds to it afterwards.
+             return std::make_unique<Network>(std::make_shared<const Graph>(*graph), outputs, loss_specs, metric_specs,
+                                              trainable, rules, fuse);
+           }),
+           py::arg("graph"), py::arg("outputs"), py::arg("losses") = std::vector<LossTuple>{},
+           py::arg("metrics") = std::vector<MetricTuple>{}, py::arg("trainable") = std::vector<VariablePtr>{},
+           py::arg("regularizers") = std::vector<RegularizerTuple>{}, py::arg("fuse") = true)
+      .def("train", &train, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"), py::arg("start"),
+           py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"))
+      .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("start"),
+           py::arg("stop"), py::arg("batch_size"))
+      .def("predict", &predict, py::arg("x"), py::arg("start"), py::arg("stop"), py::arg("out"))
+      .def("call", &call_network, py::arg("x"), py::arg("training"), py::arg("seed"), py::arg("step"))
+      .def("value_and_grad", &value_and_grad, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("training"),
+           py::arg("seed"), py::arg("step"))
+      .def("apply_gradients", &apply_gradients, py::arg("optimizer"), py::arg("gradients"))
+      .def(
+          "instructions", [](Network& n, const std::string& which) { return n.instructions(which, get_num_threads()); },
+          py::arg("which") = "train")
+      .def("memory", &Network::memory, py::arg("batch_size"))
+      .def("default_threads", &Network::default_threads, py::arg("batch_size"));
+}
+
+}  // namespace lanewise

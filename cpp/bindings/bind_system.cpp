@@ -1,0 +1,98 @@
+// Dispatch, threads, random streams.
+#include <pybind11/stl.h>
+
+#include "bindings/arrays.h"
+#include "dispatch/dispatch.h"
+#include "engine/loss_kernels.h"
+#include "engine/random.h"
+#include "engine/team.h"
+
+namespace lanewise {
+namespace {
+
+#if defined(__clang__)
+constexpr const char* kCompiler = "Clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "GCC " __VERSION__;
+#endif
+
+int64_t checked_count(int64_t n) {
+  if (n < 0) throw py::value_error("n: expected at least 0. Received: " + std::to_string(n) + ".");
+  return n;
+}
+
+}  // namespace
+
+void register_system(py::module_& m) {
+  m.def("available_isas", &available_isas);
+  m.def("compiled_isas", &compiled_isas);
+  m.def("active_isa", [] { return std::string(kernels().isa); });
+  m.def("use_isa", &use_isa, py::arg("name"));
+  m.def("get_num_threads", &get_num_threads);
+  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  m.def("set_forked", &set_forked);
+  m.def("kernel_names", &kernel_names);
+  m.def("loss_names", &loss_names);
+  m.def("build_info", [] {
+    py::dict info;
+    info["version"] = LW_VERSION;
+    info["compiler"] = kCompiler;
+    info["thread_runtime"] = thread_runtime();
+    info["isas_compiled"] = compiled_isas();
+    info["isas_available"] = available_isas();
+    info["isa"] = kernels().isa;
+    info["threads"] = get_num_threads();
+    info["cpu"] = cpu_name();
+    return info;
+  });
+  m.def(
+      "random_uniform",
+      [](uint64_t seed, uint32_t stream, uint64_t step, uint32_t node, int64_t n) {
+        py::array_t<double> out(checked_count(n));
+        random_uniform({seed, step, stream, node}, n, out.mutable_data());
+        return out;
+      },
+      py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("node"), py::arg("n"));
+  m.def(
+      "random_normal",
+      [](uint64_t seed, uint32_t stream, uint64_t step, uint32_t node, int64_t n, double lower, double upper) {
+        if (!(lower < upper) || upper < -4 || lower > 4)
+          throw py::value_error("lower, upper: expected lower < upper, and some of (-4, 4) between them.");
+        py::array_t<double> out(checked_count(n));
+        random_normal({seed, step, stream, node}, n, lower, upper, out.mutable_data());
+        return out;
+      },
+      py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("node"), py::arg("n"),
+      py::arg("lower") = -std::numeric_limits<double>::infinity(),
+      py::arg("upper") = std::numeric_limits<double>::infinity());
+  m.def(
+      "permutation",
+      [](uint64_t seed, uint64_t step, int64_t n) {
+        if (n >= (int64_t{1} << 32)) throw py::value_error("n: expected fewer than 2**32 rows.");
+        py::array_t<uint32_t> out(checked_count(n));
+        uint32_t* data = out.mutable_data();
+        {
+          py::gil_scoped_release release;
+          permutation(seed, step, n, data);
+        }
+        return out;
+      },
+      py::arg("seed"), py::arg("step"), py::arg("n"));
+  m.def(
+      "column_moments",
+      [](py::handle x) {
+        py::object keep;
+        const Source source = source_view(x, "x", -1, keep);
+        if (source.rows < 1) throw py::value_error("x: expected at least one row. Received none.");
+        py::array_t<double> mean(source.cols), variance(source.cols);
+        double *mean_data = mean.mutable_data(), *variance_data = variance.mutable_data();
+        {
+          py::gil_scoped_release release;
+          column_moments(source, mean_data, variance_data);
+        }
+        return py::make_tuple(mean, variance);
+      },
+      py::arg("x"));
+}
+
+}  // namespace lanewise

@@ -1,0 +1,46 @@
+// Memory on cache-line boundaries, freed by its owner.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+namespace lanewise {
+
+// Product of sizes; throws where it would not fit, so that no offset can wrap.
+inline int64_t checked_product(int64_t a, int64_t b) {
+  int64_t r;
+  if (__builtin_mul_overflow(a, b, &r) || r < 0) throw std::length_error("array size overflows 64 bits");
+  return r;
+}
+
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(int64_t n) : size_(n) {
+    if (n > 0) data_ = static_cast<T*>(::operator new(checked_product(n, sizeof(T)), std::align_val_t(64)));
+  }
+  Buffer(Buffer&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
+  Buffer& operator=(Buffer&& o) noexcept {
+    std::swap(data_, o.data_);
+    std::swap(size_, o.size_);
+    return *this;
+  }
+  ~Buffer() { ::operator delete(data_, std::align_val_t(64)); }
+
+  static Buffer zeros(int64_t n) {
+    Buffer b(n);
+    if (n > 0) std::memset(b.data_, 0, static_cast<size_t>(n) * sizeof(T));
+    return b;
+  }
+  T* data() const { return data_; }
+  int64_t size() const { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  int64_t size_ = 0;
+};
+
+}  // namespace lanewise

@@ -1,0 +1,61 @@
+// Running instructions: what one thread of the team does for one instruction of one batch.
+#pragma once
+#include "engine/loss_kernels.h"
+#include "engine/optimizer.h"
+#include "engine/plan.h"
+
+namespace lanewise {
+
+enum Stream : uint32_t { kStreamWeights = 0, kStreamShuffle = 1, kStreamDropout = 2 };
+
+// Elements that one partial sum of a squared norm covers.
+constexpr int64_t kNormChunk = 16384;
+
+// One batch on its way through a list. Everything is shared by the team; nothing here is owned.
+struct Run {
+  const Plan* plan;
+  const PlanInput* input;
+  const KernelTable* table;
+  std::vector<const LossKernel*> losses, metrics;
+  float* const* tensors;       // by storage
+  const float* sample_weight;  // of this batch, or null
+  int64_t batch;
+  int threads;
+  bool training;
+  uint64_t seed;
+  int64_t step;
+  // updates
+  OptimizerStep update = nullptr;
+  OptimizerArgs arguments{};
+  float* const* slots = nullptr;  // Optimizer::kMaxSlots for each variable
+  float clipvalue = 0, clipnorm = 0, global_clipnorm = 0;
+  float* square_sums = nullptr;  // partial sums, chunk after chunk, variable after variable
+  float* penalties = nullptr;    // of each regularizer
+  double* sums = nullptr;        // see Network::train
+
+  const Tensor& shape(int t) const { return plan->tensors[static_cast<size_t>(t)]; }
+  float* data(int t) const { return tensors[shape(t).storage]; }
+  Variable& variable(int v) const { return *input->variables[static_cast<size_t>(v)]; }
+};
+
+void execute(const Run& run, const Instruction& instruction, int thread, float* scratch);
+
+// The three matrix products of a dense layer (matmul_run.cpp).
+void execute_dense(const Run& run, const Instruction& instruction, int thread, float* scratch);
+void execute_dx(const Run& run, const Instruction& instruction, int thread, float* scratch);
+void execute_dw(const Run& run, const Instruction& instruction, int thread, float* scratch);
+
+// Steps n elements of a variable from element `first` on, with their finished gradient: regularizer (index, -1: none),
+// clip by value, optimizer. g is overwritten.
+void update_block(const Run& run, int variable, int regularizer, int64_t first, float* g, int64_t n);
+
+// Floats of scratch a thread needs, and floating-point operations, for a batch of this size.
+int64_t scratch_floats(const Plan& plan, const PlanInput& input, const Instruction& instruction, int64_t batch);
+double flops(const Plan& plan, const PlanInput& input, const Instruction& instruction, int64_t batch);
+
+using ActivationForward = void (*)(const float*, int64_t, const float*, float*, int64_t, int64_t, int64_t);
+using ActivationBackward = void (*)(const float*, int64_t, const float*, int64_t, float*, int64_t, int64_t, int64_t);
+ActivationForward activation_forward(const KernelTable& table, Op op);
+ActivationBackward activation_backward(const KernelTable& table, Op op);
+
+}  // namespace lanewise

@@ -1,0 +1,129 @@
+#include "engine/graph.h"
+
+#include <sstream>
+#include <stdexcept>
+
+namespace lanewise {
+namespace {
+
+struct OpInfo {
+  Op op;
+  const char* name;
+  int variables;
+};
+constexpr OpInfo kOps[] = {
+    {Op::kInput, "input", 0},     {Op::kMatmul, "matmul", 1},       {Op::kBiasAdd, "bias_add", 1},
+    {Op::kLinear, "linear", 0},   {Op::kRelu, "relu", 0},           {Op::kSigmoid, "sigmoid", 0},
+    {Op::kTanh, "tanh", 0},       {Op::kSoftmax, "softmax", 0},     {Op::kDropout, "dropout", 0},
+    {Op::kReshape, "reshape", 0}, {Op::kNormalize, "normalize", 2},
+};
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::ostringstream text;
+  text << "(";
+  for (size_t i = 0; i < shape.size(); ++i) text << (i ? ", " : "") << shape[i];
+  text << (shape.size() == 1 ? ",)" : ")");
+  return text.str();
+}
+
+}  // namespace
+
+const char* op_name(Op op) {
+  for (const auto& info : kOps)
+    if (info.op == op) return info.name;
+  return "?";
+}
+
+bool is_activation(Op op) { return op == Op::kLinear || op == Op::kRelu || op == Op::kSigmoid || op == Op::kTanh; }
+
+int64_t Value::rows() const {
+  int64_t n = 1;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) n = checked_product(n, shape[i]);
+  return n;
+}
+
+int Graph::input(std::vector<int64_t> shape) {
+  for (int64_t d : shape)
+    if (d < 1) throw std::invalid_argument("shape: expected axes of at least 1. Received: " + shape_text(shape) + ".");
+  const int id = static_cast<int>(values_.size());
+  values_.push_back({std::move(shape)});
+  nodes_.push_back({Op::kInput, {}, id, {}});
+  inputs_.push_back(id);
+  return id;
+}
+
+const Value& Graph::value(int id) const {
+  if (id < 0 || id >= static_cast<int>(values_.size()))
+    throw std::invalid_argument("No value has the id " + std::to_string(id) + ".");
+  return values_[static_cast<size_t>(id)];
+}
+
+int Graph::add(const std::string& name, const std::vector<int>& inputs, const std::vector<VariablePtr>& variables,
+               const std::map<std::string, double>& attributes) {
+  const OpInfo* info = nullptr;
+  for (const auto& candidate : kOps)
+    if (candidate.op != Op::kInput && name == candidate.name) info = &candidate;
+  if (info == nullptr) {
+    std::string known;
+    for (const auto& candidate : kOps)
+      if (candidate.op != Op::kInput) known += std::string(known.empty() ? "" : ", ") + candidate.name;
+    throw std::invalid_argument("Unknown operation. Expected one of: " + known + ". Received: '" + name + "'.");
+  }
+  if (inputs.size() != 1) throw std::invalid_argument("Operation '" + name + "' takes one input.");
+  if (static_cast<int>(variables.size()) != info->variables)
+    throw std::invalid_argument("Operation '" + name + "' takes " + std::to_string(info->variables) +
+                                " variables. Received: " + std::to_string(variables.size()) + ".");
+  const Value& x = value(inputs[0]);
+  Node node{info->op, inputs, static_cast<int>(values_.size()), variables};
+  std::vector<int64_t> shape = x.shape;
+  auto need = [&](bool good, const std::string& expected) {
+    if (!good)
+      throw std::invalid_argument("Operation '" + name + "' on a value of shape " + shape_text(x.shape) +
+                                  ": expected " + expected + ".");
+  };
+  for (const auto& attribute : attributes)
+    need(info->op == Op::kDropout && attribute.first == "rate", "no attribute '" + attribute.first + "'");
+  switch (info->op) {
+    case Op::kMatmul: {
+      const auto& w = *variables[0];
+      need(!shape.empty() && w.shape().size() == 2 && w.rows() == x.cols(),
+           "a kernel of shape (" + std::to_string(x.cols()) + ", n), got " + shape_text(w.shape()));
+      shape.back() = w.cols();
+      break;
+    }
+    case Op::kBiasAdd:
+    case Op::kNormalize:
+      for (const auto& v : variables)
+        need(v->shape().size() == 1 && v->cols() == x.cols(),
+             "a variable of shape (" + std::to_string(x.cols()) + ",), got " + shape_text(v->shape()));
+      break;
+    case Op::kDropout: {
+      const auto rate = attributes.find("rate");
+      need(rate != attributes.end() && rate->second >= 0 && rate->second < 1, "a rate in [0, 1)");
+      node.rate = static_cast<float>(rate->second);
+      break;
+    }
+    case Op::kReshape:
+      shape = {checked_product(x.rows(), x.cols())};
+      break;
+    default:
+      break;
+  }
+  nodes_.push_back(std::move(node));
+  values_.push_back({std::move(shape)});
+  return nodes_.back().output;
+}
+
+std::vector<std::string> Graph::operations() const {
+  std::vector<std::string> lines;
+  for (const auto& node : nodes_) {
+    std::string line = "%" + std::to_string(node.output) + " = " + op_name(node.op);
+    for (int input : node.inputs) line += " %" + std::to_string(input);
+    for (const auto& v : node.variables) line += " " + shape_text(v->shape());
+    if (node.op == Op::kDropout) line += " rate=" + std::to_string(node.rate);
+    lines.push_back(line + " -> " + shape_text(value(node.output).shape));
+  }
+  return lines;
+}
+
+}  // namespace lanewise

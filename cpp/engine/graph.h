@@ -1,0 +1,53 @@
+// A network as a list of operations over typed values and variables: what layers lower to.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/variable.h"
+
+namespace lanewise {
+
+using VariablePtr = std::shared_ptr<Variable>;
+
+// The closed list of operations. x is (rows, cols): the last axis of a value is its columns, all others are rows.
+enum class Op { kInput, kMatmul, kBiasAdd, kLinear, kRelu, kSigmoid, kTanh, kSoftmax, kDropout, kReshape, kNormalize };
+
+struct Value {
+  std::vector<int64_t> shape;  // of one sample
+  int64_t rows() const;        // rows that one sample has: the product of all axes but the last
+  int64_t cols() const { return shape.empty() ? 1 : shape.back(); }
+};
+
+struct Node {
+  Op op;
+  std::vector<int> inputs;
+  int output;
+  std::vector<VariablePtr> variables;
+  float rate = 0;  // dropout
+};
+
+class Graph {
+ public:
+  int input(std::vector<int64_t> shape);
+  // Appends an operation, checks shapes, returns the output's id. Throws std::invalid_argument.
+  int add(const std::string& op, const std::vector<int>& inputs, const std::vector<VariablePtr>& variables,
+          const std::map<std::string, double>& attributes);
+
+  const Value& value(int id) const;
+  const std::vector<Value>& values() const { return values_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<int>& inputs() const { return inputs_; }
+  std::vector<std::string> operations() const;
+
+ private:
+  std::vector<Value> values_;
+  std::vector<Node> nodes_;
+  std::vector<int> inputs_;
+};
+
+const char* op_name(Op op);
+bool is_activation(Op op);  // elementwise: linear, relu, sigmoid, tanh
+
+}  // namespace lanewise

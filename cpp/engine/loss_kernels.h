@@ -1,0 +1,45 @@
+// Losses and metrics by name: which slots of the kernel table they are. One row a loss; the bindings use it as well.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace lanewise {
+
+template <class Target>
+using RowKernel = void (*)(const float*, const Target*, float, float*, int64_t, int64_t);
+template <class Target>
+using GradientKernel = void (*)(const float*, const Target*, float, const float*, float, float*, int64_t, int64_t);
+
+// Exactly one of the two target types is set; a metric has no backward.
+struct LossKernel {
+  const char* name;
+  RowKernel<float> KernelTable::*forward = nullptr;
+  GradientKernel<float> KernelTable::*backward = nullptr;
+  RowKernel<int32_t> KernelTable::*sparse_forward = nullptr;
+  GradientKernel<int32_t> KernelTable::*sparse_backward = nullptr;
+  bool sparse() const { return sparse_forward != nullptr; }
+  bool metric() const { return backward == nullptr && sparse_backward == nullptr; }
+
+  void rows(const KernelTable& t, const float* pred, const void* target, float param, float* out, int64_t rows,
+            int64_t cols) const {
+    if (sparse())
+      (t.*sparse_forward)(pred, static_cast<const int32_t*>(target), param, out, rows, cols);
+    else
+      (t.*forward)(pred, static_cast<const float*>(target), param, out, rows, cols);
+  }
+  void gradient(const KernelTable& t, const float* pred, const void* target, float param, const float* weight,
+                float scale, float* out, int64_t rows, int64_t cols) const {
+    if (sparse())
+      (t.*sparse_backward)(pred, static_cast<const int32_t*>(target), param, weight, scale, out, rows, cols);
+    else
+      (t.*backward)(pred, static_cast<const float*>(target), param, weight, scale, out, rows, cols);
+  }
+};
+
+// Throws std::invalid_argument for an unknown name.
+const LossKernel& loss_kernel(const std::string& name);
+std::vector<std::string> loss_names();  // losses only, no metrics
+
+}  // namespace lanewise

@@ -1,0 +1,154 @@
+// The three products of a dense layer, with what happens to each finished block of the result.
+//
+//   forward  Y (B, n) = act(X (B, k) · W (k, n) + b)
+//   dX (B, k) = dY (B, n) · W^T, times act'(X) where the activation below is fused
+//   dW (k, n) = X^T · dY, stored, or handed to the optimizer block by block
+#include <algorithm>
+#include <cstring>
+
+#include "engine/execute.h"
+#include "engine/team.h"
+
+namespace lanewise {
+namespace {
+
+// --- epilogues: t (rows, cols) contiguous in L1, the block of the result at (i, j) ---------------------------------
+
+struct ForwardContext {
+  ActivationForward activation;
+  const float* bias;
+  float* out;
+  int64_t ld;
+};
+void forward_epilogue(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+  const auto& c = *static_cast<const ForwardContext*>(context);
+  if (cols == 1 && c.ld == 1) {  // one output unit: the rows are the vector
+    if (c.bias)
+      for (int64_t r = 0; r < rows; ++r) t[r] += *c.bias;
+    return c.activation(t, rows, nullptr, c.out + i, rows, 1, rows);
+  }
+  c.activation(t, cols, c.bias ? c.bias + j : nullptr, c.out + i * c.ld + j, c.ld, rows, cols);
+}
+
+struct BackwardContext {
+  ActivationBackward activation;
+  const float* y;
+  float* out;
+  int64_t ld;
+};
+void backward_epilogue(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+  const auto& c = *static_cast<const BackwardContext*>(context);
+  const int64_t at = i * c.ld + j;
+  if (c.y) return c.activation(t, cols, c.y + at, c.ld, c.out + at, c.ld, rows, cols);
+  for (int64_t r = 0; r < rows; ++r)
+    std::memcpy(c.out + at + r * c.ld, t + r * cols, static_cast<size_t>(cols) * sizeof(float));
+}
+
+struct GradientContext {
+  const Run* run;
+  const Instruction* instruction;
+  float* out;    // whole gradient in the variable's layout, where there is no update
+  int64_t rows;  // of the variable
+};
+// A block of a panel is contiguous in the variable, in its gradient and in its slots.
+void gradient_epilogue(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+  const auto& c = *static_cast<const GradientContext*>(context);
+  const int64_t first = j * c.rows + i * cols, n = rows * cols;
+  if (c.instruction->update) return update_block(*c.run, c.instruction->variable, c.instruction->index, first, t, n);
+  if (c.instruction->accumulate) return c.run->table->add_inplace(c.out + first, t, n);
+  std::memcpy(c.out + first, t, static_cast<size_t>(n) * sizeof(float));
+}
+
+// One thread's part of C: column panels, or rows (by_panels: whole groups of kPanel rows).
+void run_share(const Run& run, const Matmul& mm, int thread, bool row_panels, float* scratch) {
+  if (splits_columns(mm.n, run.threads)) {
+    const Range p = share(panel_count(mm.n), thread, run.threads);
+    return run.table->matmul_block(mm, 0, mm.m, p.begin, p.end, scratch);
+  }
+  Range r = share(row_panels ? panel_count(mm.m) : mm.m, thread, run.threads);
+  if (row_panels) r = {r.begin * kPanel, std::min(r.end * kPanel, mm.m)};
+  run.table->matmul_block(mm, r.begin, r.end, 0, panel_count(mm.n), scratch);
+}
+
+Matmul product(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch) {
+  auto shape = [&](int t) -> const Tensor& { return plan.tensors[static_cast<size_t>(t)]; };
+  const Variable& w = *input.variables[static_cast<size_t>(i.variable)];
+  Matmul mm{};
+  const int64_t rows = batch * shape(i.in).rows, k = w.rows(), n = w.cols();
+  switch (i.kind) {
+    case Kind::kMatmulDx:
+      mm.m = rows, mm.n = k, mm.k = n;
+      mm.a_row = n, mm.a_col = 1;
+      mm.b = w.data();
+      if (k == 1 || n <= kPanel) {  // W is row-major as it stands
+        mm.b_row = 1, mm.b_col = n;
+      } else {
+        mm.b_panels = mm.b_transposed = true;
+      }
+      break;
+    case Kind::kMatmulDw:
+      mm.m = k, mm.n = n, mm.k = rows;
+      mm.a_row = 1, mm.a_col = k;
+      mm.b_row = n, mm.b_col = 1;
+      break;
+    default:
+      mm.m = rows, mm.n = n, mm.k = k;
+      mm.a_row = k, mm.a_col = 1;
+      mm.b = w.data();
+      mm.b_panels = true;
+      mm.b_row = 1;
+      break;
+  }
+  return mm;
+}
+
+bool is_product(Kind kind) {
+  return kind == Kind::kMatmul || kind == Kind::kDense || kind == Kind::kMatmulDx || kind == Kind::kMatmulDw;
+}
+
+}  // namespace
+
+void execute_dense(const Run& run, const Instruction& i, int thread, float* scratch) {
+  Matmul mm = product(*run.plan, *run.input, i, run.batch);
+  const ForwardContext context{activation_forward(*run.table, i.activation),
+                               i.bias >= 0 ? run.variable(i.bias).data() : nullptr, run.data(i.out), mm.n};
+  mm.a = run.data(i.in);
+  mm.epilogue = forward_epilogue;
+  mm.context = &context;
+  run_share(run, mm, thread, false, scratch);
+}
+
+void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch) {
+  Matmul mm = product(*run.plan, *run.input, i, run.batch);
+  const bool fused = i.activation != Op::kLinear;
+  const BackwardContext context{activation_backward(*run.table, i.activation), fused ? run.data(i.in2) : nullptr,
+                                run.data(i.out), mm.n};
+  mm.a = run.data(i.in);
+  mm.epilogue = backward_epilogue;
+  mm.context = &context;
+  run_share(run, mm, thread, false, scratch);
+}
+
+void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch) {
+  Matmul mm = product(*run.plan, *run.input, i, run.batch);
+  const GradientContext context{&run, &i, i.update ? nullptr : run.data(i.out), mm.m};
+  mm.a = run.data(i.in);
+  mm.b = run.data(i.in2);
+  mm.epilogue = gradient_epilogue;
+  mm.context = &context;
+  run_share(run, mm, thread, true, scratch);
+}
+
+int64_t scratch_floats(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch) {
+  if (is_product(i.kind)) return matmul_scratch(product(plan, input, i, batch));
+  if (i.kind == Kind::kColumnSum) return plan.tensors[static_cast<size_t>(i.in)].cols;
+  return 0;
+}
+
+double flops(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch) {
+  if (!is_product(i.kind)) return 0;
+  const Matmul mm = product(plan, input, i, batch);
+  return 2.0 * static_cast<double>(mm.m) * static_cast<double>(mm.n) * static_cast<double>(mm.k);
+}
+
+}  // namespace lanewise

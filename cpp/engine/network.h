@@ -1,0 +1,85 @@
+// A compiled network: training, evaluation, prediction and gradients over batch sources. Floor 4's front door.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+
+#include "engine/execute.h"
+#include "engine/source.h"
+#include "engine/workspace.h"
+
+namespace lanewise {
+
+// The arrays of one call: every input, every target, perhaps weights, and which rows in which order.
+struct Data {
+  std::vector<Source> inputs, targets;
+  const float* sample_weight = nullptr;
+  const uint32_t* order = nullptr;  // null: rows as they stand
+};
+
+class Network {
+ public:
+  Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, std::vector<LossSpec> losses,
+          std::vector<MetricSpec> metrics, std::vector<VariablePtr> trainable,
+          std::vector<std::pair<VariablePtr, Regularizer>> regularizers, bool fused);
+
+  // Trains on rows order[start, stop) in batches; the last one may be partial. Returns sums over the rows:
+  // [rows, total loss, each loss, each metric], losses with the weights that each batch met.
+  std::vector<double> train(const Data& data, int64_t start, int64_t stop, int64_t batch_size, Optimizer& optimizer,
+                            uint64_t seed);
+  std::vector<double> evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size);
+  // Rows [start, stop) of each output into out[i], which points at row `start`. Many threads may call it at once.
+  void predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out);
+  // All rows as one batch; training: dropout is on.
+  void call(const std::vector<Source>& inputs, bool training, uint64_t seed, int64_t step,
+            const std::vector<float*>& out);
+  // All rows as one batch; gradients row-major, in the order of the trainable variables.
+  std::vector<double> value_and_grad(const Data& data, bool training, uint64_t seed, int64_t step,
+                                     const std::vector<float*>& gradients);
+  void apply_gradients(Optimizer& optimizer, const std::vector<const float*>& gradients);
+
+  std::vector<std::string> instructions(const std::string& which, int threads);
+  int64_t memory(int64_t batch_size);
+  int default_threads(int64_t batch_size);
+
+  const Graph& graph() const { return *graph_; }
+  const PlanInput& input() const { return input_; }
+  std::vector<double> new_sums() const { return std::vector<double>(2 + losses_.size() + metrics_.size(), 0.0); }
+  // Readers (predict, get) share it; whoever changes weights holds it alone.
+  std::shared_mutex& mutex() { return mutex_; }
+
+ private:
+  using List = std::vector<Instruction>;
+  enum Which { kPredict, kEvaluate, kGradient, kApply, kTrain, kTrainWhole, kLists };
+
+  const Tensor& tensor_of(int value) const {
+    return plan_.tensors[static_cast<size_t>(plan_.value_tensor[static_cast<size_t>(value)])];
+  }
+  int input_storage(size_t i) const { return tensor_of(graph_->inputs()[i]).storage; }
+  const Tensor& output_tensor(size_t o) const { return tensor_of(input_.outputs[o]); }
+  const List& list(Which which, int threads);
+  int threads_for(Which which, int64_t batch);
+  std::unique_ptr<Workspace> take_workspace(Which which, int64_t batch, int threads);
+  void return_workspace(std::unique_ptr<Workspace> workspace);
+  Run base_run(Which which) const;
+  const Plan& plan(Which which) const { return which == kTrainWhole || which == kApply ? whole_plan_ : plan_; }
+  // Gives the workspace back to its caller, who may read what the last batch left in it.
+  std::unique_ptr<Workspace> run_batches(Which which, Run& run, const Data& data, int64_t start, int64_t stop,
+                                         int64_t batch_size, Optimizer* optimizer);
+  void predict_rows(Which which, const std::vector<Source>& inputs, int64_t start, int64_t stop, const Run& settings,
+                    const std::vector<float*>& out);
+  void prepare_updates(Run& run, Optimizer& optimizer, std::vector<float*>& slots, Buffer<float>& square_sums);
+
+  std::shared_ptr<const Graph> graph_;
+  PlanInput input_;
+  std::vector<const LossKernel*> losses_, metrics_;
+  Plan plan_, whole_plan_;  // whole: with clipping by norm
+  List lists_[kLists];      // fused or not
+  std::mutex cache_mutex_;
+  std::map<std::pair<int, int>, List> with_barriers_;  // (which, threads)
+  std::vector<std::unique_ptr<Workspace>> workspaces_;
+  std::shared_mutex mutex_;
+};
+
+}  // namespace lanewise

@@ -1,0 +1,122 @@
+#include "engine/optimizer.h"
+
+#include <cmath>
+#include <stdexcept>
+
+namespace lanewise {
+
+Optimizer::Optimizer(const std::string& name, const std::map<std::string, double>& hyper) {
+  hyper_ = {{"clipnorm", 0}, {"clipvalue", 0}, {"global_clipnorm", 0}, {"weight_decay", 0}};
+  if (name == "sgd") {
+    kind_ = Kind::kSgd;
+    hyper_.insert({{"learning_rate", 0.01}, {"momentum", 0}, {"nesterov", 0}});
+  } else if (name == "adam") {
+    kind_ = Kind::kAdam;
+    hyper_.insert({{"learning_rate", 0.001}, {"beta_1", 0.9}, {"beta_2", 0.999}, {"epsilon", 1e-7}});
+  } else if (name == "rmsprop") {
+    kind_ = Kind::kRmsprop;
+    hyper_.insert({{"learning_rate", 0.001}, {"rho", 0.9}, {"momentum", 0}, {"epsilon", 1e-7}, {"centered", 0}});
+  } else {
+    throw std::invalid_argument("Unknown optimizer. Expected one of: sgd, adam, rmsprop. Received: '" + name + "'.");
+  }
+  for (const auto& [key, value] : hyper) set(key, value);
+}
+
+void Optimizer::set(const std::string& key, double value) {
+  const auto at = hyper_.find(key);
+  if (at == hyper_.end()) throw std::invalid_argument("This optimizer has no hyper-parameter '" + key + "'.");
+  if (!std::isfinite(value))
+    throw std::invalid_argument(key + ": expected a finite number. Received: " + std::to_string(value) + ".");
+  if (at->second == value) return;
+  at->second = value;
+  power_of_ = 0, power1_ = power2_ = 1;
+}
+
+double Optimizer::get(const std::string& key) const {
+  const auto at = hyper_.find(key);
+  if (at == hyper_.end()) throw std::invalid_argument("This optimizer has no hyper-parameter '" + key + "'.");
+  return at->second;
+}
+
+void Optimizer::set_iterations(int64_t n) {
+  if (n < 0) throw std::invalid_argument("iterations: expected at least 0. Received: " + std::to_string(n) + ".");
+  iterations_ = n;
+}
+
+std::vector<std::string> Optimizer::slot_names() const {
+  std::vector<std::string> names;
+  switch (kind_) {
+    case Kind::kSgd:
+      if (get("momentum") != 0) names = {"velocity"};
+      break;
+    case Kind::kAdam:
+      names = {"m", "v"};
+      break;
+    case Kind::kRmsprop:
+      names = {"v"};
+      if (get("centered") != 0) names.push_back("mean_gradient");
+      if (get("momentum") != 0) names.push_back("momentum");
+      break;
+  }
+  return names;
+}
+
+std::vector<Buffer<float>>& Optimizer::slots(const VariablePtr& variable) {
+  State& state = state_[variable.get()];
+  const size_t wanted = slot_names().size();
+  if (!state.keep || state.slots.size() != wanted) {
+    std::vector<Buffer<float>> fresh;
+    for (size_t i = 0; i < wanted; ++i) fresh.push_back(Buffer<float>::zeros(variable->size()));
+    state.slots = std::move(fresh);
+    state.keep = variable;
+  }
+  return state.slots;
+}
+
+void Optimizer::copy_slot_pointers(const VariablePtr& variable, float** out) {
+  auto& list = slots(variable);
+  for (size_t i = 0; i < kMaxSlots; ++i) out[i] = i < list.size() ? list[i].data() : nullptr;
+}
+
+OptimizerStep Optimizer::step_kernel(const KernelTable& table) const {
+  switch (kind_) {
+    case Kind::kSgd:
+      return table.sgd_step;
+    case Kind::kAdam:
+      return table.adam_step;
+    default:
+      return table.rmsprop_step;
+  }
+}
+
+OptimizerArgs Optimizer::arguments(int64_t t) {
+  OptimizerArgs args{};
+  double lr = get("learning_rate");
+  args.decay = static_cast<float>(get("weight_decay") * lr);
+  switch (kind_) {
+    case Kind::kSgd:
+      args.beta1 = static_cast<float>(get("momentum"));
+      args.nesterov = get("nesterov") != 0;
+      break;
+    case Kind::kAdam: {
+      const double beta1 = get("beta_1"), beta2 = get("beta_2");
+      if (t < power_of_) power_of_ = 0, power1_ = power2_ = 1;
+      for (; power_of_ < t; ++power_of_) power1_ *= beta1, power2_ *= beta2;
+      lr = lr * std::sqrt(1.0 - power2_) / (1.0 - power1_);
+      args.beta1 = static_cast<float>(beta1);
+      args.beta2 = static_cast<float>(beta2);
+      args.epsilon = static_cast<float>(get("epsilon"));
+      break;
+    }
+    case Kind::kRmsprop:
+      args.beta1 = static_cast<float>(get("momentum"));
+      args.beta2 = static_cast<float>(get("rho"));
+      args.epsilon = static_cast<float>(get("epsilon"));
+      args.centered = get("centered") != 0;
+      break;
+  }
+  args.lr = static_cast<float>(lr);
+  return args;
+}
+
+}  // namespace lanewise

@@ -1,0 +1,51 @@
+// Hyper-parameters, slots and step count of an optimizer; the equations are kernels/optimizers.cpp.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/graph.h"
+#include "kernels/kernels.h"
+
+namespace lanewise {
+
+using OptimizerStep = void (*)(float*, const float*, float* const*, int64_t, const OptimizerArgs&);
+
+class Optimizer {
+ public:
+  static constexpr int kMaxSlots = 3;
+
+  Optimizer(const std::string& name, const std::map<std::string, double>& hyper);
+
+  void set(const std::string& key, double value);
+  double get(const std::string& key) const;
+  int64_t iterations() const { return iterations_; }
+  void set_iterations(int64_t n);
+  std::vector<std::string> slot_names() const;
+
+  // The slots of a variable in its stored layout, made (zero) on first use.
+  std::vector<Buffer<float>>& slots(const VariablePtr& variable);
+  void copy_slot_pointers(const VariablePtr& variable, float** out);
+
+  OptimizerStep step_kernel(const KernelTable& table) const;
+  // Arguments of step t = 1, 2, ...; powers of beta by repeated multiplication, so that every machine has the same.
+  OptimizerArgs arguments(int64_t t);
+  // A rule that needs whole gradients before the first update: clipping by norm.
+  bool needs_whole_gradients() const { return get("clipnorm") > 0 || get("global_clipnorm") > 0; }
+
+ private:
+  struct State {
+    VariablePtr keep;
+    std::vector<Buffer<float>> slots;
+  };
+  enum class Kind { kSgd, kAdam, kRmsprop } kind_;
+  std::map<std::string, double> hyper_;
+  std::unordered_map<const Variable*, State> state_;
+  int64_t iterations_ = 0;
+  int64_t power_of_ = 0;  // beta_1^power_of_ and beta_2^power_of_ are at hand
+  double power1_ = 1, power2_ = 1;
+};
+
+}  // namespace lanewise

@@ -1,0 +1,120 @@
+// A graph compiled into instruction lists. An instruction is one operation over whole-batch tensors that every thread
+// of the team runs on its share; barriers stand only where one thread would read or overwrite what another wrote.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "engine/graph.h"
+
+namespace lanewise {
+
+enum class Kind {
+  // forward
+  kMatmul,
+  kDense,
+  kBiasAdd,
+  kActivation,
+  kSoftmax,
+  kDropout,
+  kNormalize,
+  // losses, metrics, reports
+  kPenalty,
+  kLoss,
+  kLossBackward,
+  kMetric,
+  kReport,
+  // backward
+  kActivationBackward,
+  kSoftmaxBackward,
+  kDropoutBackward,
+  kNormalizeBackward,
+  kMatmulDx,
+  kMatmulDw,
+  kColumnSum,
+  kAdd,
+  // whole gradients and updates
+  kRegularize,
+  kSquareSums,
+  kClip,
+  kUpdate,
+};
+
+struct Instruction {
+  Kind kind;
+  int in = -1, in2 = -1, out = -1;  // tensors
+  int variable = -1, bias = -1;     // variables
+  Op activation = Op::kLinear;      // kDense, kActivation, kActivationBackward, kMatmulDx (its fused gradient)
+  int index = -1;                   // which loss, metric or regularizer; dropout: the node that keys its random words
+  float rate = 0;
+  bool accumulate = false;  // kMatmulDw, kColumnSum: add to what is there
+  bool update = false;      // kMatmulDw, kColumnSum: hand the gradient to the optimizer, block by block
+  bool barrier = false;     // wait for the team first (set for a given number of threads)
+};
+
+// What an instruction reads or writes. rows * batch by cols, or a whole gradient of a variable in its stored layout.
+struct Tensor {
+  int64_t rows = 1, cols = 1;
+  bool labels = false;  // int32
+  int gradient_of = -1;
+  int storage = -1;  // the tensor whose memory it shares (a reshape); its own index otherwise
+};
+
+struct LossSpec {
+  std::string kernel;
+  int value;  // prediction or logits
+  float param;
+  float weight;  // in the total
+  bool sparse() const { return kernel.rfind("sparse_", 0) == 0; }
+};
+
+struct MetricSpec {
+  std::string kernel;
+  int value;
+  float param;
+  int target;  // which loss's target
+};
+
+struct Regularizer {
+  int variable;
+  float l1, l2;
+};
+
+struct PlanInput {
+  const Graph* graph;
+  std::vector<int> outputs;
+  std::vector<LossSpec> losses;
+  std::vector<MetricSpec> metrics;
+  std::vector<VariablePtr> variables;  // all that the graph names; the trainable ones first
+  int trainable;
+  std::vector<Regularizer> regularizers;
+};
+
+// Tensors and the four unfused lists. The unfused lists always run and are the reference.
+struct Plan {
+  std::vector<Tensor> tensors;
+  std::vector<int> value_tensor;     // of each value of the graph (a reshape shares its input's)
+  std::vector<int> target_tensor;    // of each loss
+  std::vector<int> row_loss_tensor;  // of each loss
+  std::vector<int> metric_tensor;    // of each metric
+  std::vector<int> gradient_tensor;  // of each trainable variable
+  int weight_tensor = -1;            // sample weights
+  std::vector<Instruction> predict, evaluate, gradient, apply, train;  // train = gradient, then apply
+};
+
+// whole_gradients: clip by norm between gradients and updates.
+Plan make_plan(const PlanInput& input, bool whole_gradients);
+
+// The fusion pass: merges instructions where it can prove that nobody else needs what lay between (one reader of the
+// tensor, one use of the variable, no rule that needs whole gradients). Values do not change, to the bit. `kept` are
+// tensors that somebody outside the list reads.
+void fuse(std::vector<Instruction>& list, const std::vector<int>& kept);
+
+// Marks the instructions that must wait, for a team of this size.
+void place_barriers(const Plan& plan, const PlanInput& input, std::vector<Instruction>& list, int threads);
+
+// How a result with n columns is shared out: by column panels, or by rows where that would leave threads idle.
+bool splits_columns(int64_t n, int threads);
+
+std::string describe(const Plan& plan, const Instruction& instruction);
+
+}  // namespace lanewise

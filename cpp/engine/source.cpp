@@ -1,0 +1,67 @@
+#include "engine/source.h"
+
+#include <cstring>
+#include <type_traits>
+
+namespace lanewise {
+namespace {
+
+template <class From, class To>
+void gather_as(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, To* out) {
+  for (int64_t r = begin; r < end; ++r, out += s.cols) {
+    const char* row = s.data + (order ? static_cast<int64_t>(order[first + r]) : first + r) * s.row_stride;
+    if constexpr (std::is_same_v<From, To>) {
+      if (s.col_stride == static_cast<int64_t>(sizeof(From))) {
+        std::memcpy(out, row, static_cast<size_t>(s.cols) * sizeof(From));
+        continue;
+      }
+    }
+    for (int64_t c = 0; c < s.cols; ++c) {
+      From x;
+      std::memcpy(&x, row + c * s.col_stride, sizeof x);
+      out[c] = static_cast<To>(x);
+    }
+  }
+}
+
+template <class To>
+void gather_any(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, To* out) {
+  switch (s.dtype) {
+    case DType::kBool:
+    case DType::kUInt8:
+      return gather_as<uint8_t>(s, order, first, begin, end, out);
+    case DType::kInt8:
+      return gather_as<int8_t>(s, order, first, begin, end, out);
+    case DType::kInt16:
+      return gather_as<int16_t>(s, order, first, begin, end, out);
+    case DType::kUInt16:
+      return gather_as<uint16_t>(s, order, first, begin, end, out);
+    case DType::kInt32:
+      return gather_as<int32_t>(s, order, first, begin, end, out);
+    case DType::kUInt32:
+      return gather_as<uint32_t>(s, order, first, begin, end, out);
+    case DType::kInt64:
+      return gather_as<int64_t>(s, order, first, begin, end, out);
+    case DType::kUInt64:
+      return gather_as<uint64_t>(s, order, first, begin, end, out);
+    case DType::kFloat32:
+      return gather_as<float>(s, order, first, begin, end, out);
+    case DType::kFloat64:
+      return gather_as<double>(s, order, first, begin, end, out);
+  }
+}
+
+}  // namespace
+
+void gather(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, float* out) {
+  gather_any(s, order, first, begin, end, out);
+}
+void gather(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, int32_t* out) {
+  gather_any(s, order, first, begin, end, out);
+}
+
+void gather(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, double* out) {
+  gather_any(s, order, first, begin, end, out);
+}
+
+}  // namespace lanewise

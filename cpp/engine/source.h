@@ -1,0 +1,26 @@
+// Where batches come from: the user's arrays, read in place whatever their type and strides, converted row by row.
+#pragma once
+#include <cstdint>
+
+namespace lanewise {
+
+enum class DType { kBool, kInt8, kUInt8, kInt16, kUInt16, kInt32, kUInt32, kInt64, kUInt64, kFloat32, kFloat64 };
+
+// (rows, cols), strides in bytes. Arrays of more axes arrive with their inner axes flattened into cols.
+struct Source {
+  const char* data = nullptr;
+  DType dtype = DType::kFloat32;
+  int64_t rows = 0, cols = 0;
+  int64_t row_stride = 0, col_stride = 0;
+
+  // Rows can be handed out as they are: float32, neighbours in memory.
+  bool contiguous() const { return dtype == DType::kFloat32 && col_stride == 4 && row_stride == cols * 4; }
+};
+
+// out[r - begin, :] = row order[first + r] (order null: row first + r) for r in [begin, end), converted to T
+// (floats by round to nearest; int32 by truncation, as NumPy's astype).
+void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, float* out);
+void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, int32_t* out);
+void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, double* out);
+
+}  // namespace lanewise

@@ -1,0 +1,190 @@
+#include "engine/team.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#if defined(LW_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace lanewise {
+namespace {
+
+std::atomic<int> g_threads{0};  // 0: not asked yet
+std::atomic<int> g_busy{0};     // threads beyond the callers themselves that are at work
+std::atomic<bool> g_forked{false};
+
+inline void pause_cpu() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+int affinity_count() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+// ceil(quota / period) of this process's cgroup (v2, then v1); 0 where there is no limit.
+int cgroup_quota() {
+  std::string quota, line;
+  double period = 0;
+  std::ifstream self("/proc/self/cgroup");
+  std::vector<std::string> paths = {""};
+  while (std::getline(self, line))
+    if (line.rfind("0::", 0) == 0) paths.insert(paths.begin(), line.substr(3));
+  int limit = 0;
+  auto note = [&](double q, double p) {
+    if (q <= 0 || p <= 0) return;
+    const int n = std::max(1, static_cast<int>((q + p - 1) / p));
+    limit = limit == 0 ? n : std::min(limit, n);
+  };
+  for (std::string path : paths) {
+    for (;;) {  // a parent's limit holds as well
+      std::ifstream v2("/sys/fs/cgroup" + path + "/cpu.max");
+      if (v2 >> quota >> period && quota != "max") note(std::atof(quota.c_str()), period);
+      const size_t slash = path.rfind('/');
+      if (slash == std::string::npos) break;
+      path.resize(slash);
+    }
+  }
+  std::ifstream q1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), p1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  double q = 0, p = 0;
+  if (q1 >> q && p1 >> p) note(q, p);
+  return limit;
+}
+
+}  // namespace
+
+std::string thread_runtime() {
+#if defined(LW_OPENMP)
+  return "OpenMP";
+#else
+  return "std::thread";
+#endif
+}
+
+int default_num_threads() {
+  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
+    const int n = std::atoi(text);
+    if (n >= 1) return n;
+  }
+  const int cpus = affinity_count(), quota = cgroup_quota();
+  return quota > 0 ? std::min(cpus, quota) : cpus;
+}
+
+int get_num_threads() {
+  int n = g_threads.load(std::memory_order_relaxed);
+  if (n == 0) {
+    n = default_num_threads();
+    g_threads.store(n, std::memory_order_relaxed);
+  }
+  return n;
+}
+
+void set_num_threads(int n) {
+  if (n < 1) throw std::invalid_argument("n: expected at least 1 thread. Received: " + std::to_string(n) + ".");
+  g_threads.store(n, std::memory_order_relaxed);
+}
+
+void set_forked() {
+  g_forked.store(true);
+  g_busy.store(0);
+}
+
+TeamShare::TeamShare(int wanted) : count_(1) {
+  if (wanted <= 1 || g_forked.load(std::memory_order_relaxed)) return;
+  const int budget = get_num_threads() - 1;
+  int busy = g_busy.load(std::memory_order_relaxed);
+  for (;;) {
+    const int extra = std::min(wanted - 1, budget - busy);
+    if (extra <= 0) return;
+    if (g_busy.compare_exchange_weak(busy, busy + extra)) {
+      count_ = 1 + extra;
+      return;
+    }
+  }
+}
+
+TeamShare::~TeamShare() {
+  if (count_ > 1) g_busy.fetch_sub(count_ - 1);
+}
+
+void run_team(int threads, const std::function<void(int, int)>& body) {
+  if (threads <= 1) {
+    FloatEnvironment environment;
+    body(0, 1);
+    return;
+  }
+#if defined(LW_OPENMP)
+#pragma omp parallel num_threads(threads)
+  {
+    FloatEnvironment environment;
+    body(omp_get_thread_num(), omp_get_num_threads());
+  }
+#else
+  std::vector<std::thread> team;
+  std::atomic<int> size{0};  // 0: still gathering
+  auto run = [&](int thread) {
+    size.wait(0);
+    FloatEnvironment environment;
+    body(thread, size.load());
+  };
+  for (int t = 1; t < threads; ++t) {
+    try {
+      team.emplace_back(run, t);
+    } catch (const std::system_error&) {  // no more threads to be had: a smaller team does the same work
+      break;
+    }
+  }
+  size.store(static_cast<int>(team.size()) + 1);
+  size.notify_all();
+  run(0);
+  for (auto& t : team) t.join();
+#endif
+}
+
+void Barrier::wait(int threads) {
+  if (threads == 1) return;
+  const uint32_t phase = phase_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads) {
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.store(phase + 1, std::memory_order_release);
+    phase_.notify_all();
+    return;
+  }
+  for (int spin = 0; spin < 4000; ++spin) {
+    if (phase_.load(std::memory_order_acquire) != phase) return;
+    pause_cpu();
+  }
+  while (phase_.load(std::memory_order_acquire) == phase) phase_.wait(phase, std::memory_order_acquire);
+}
+
+#if defined(__x86_64__)
+FloatEnvironment::FloatEnvironment() : saved_(_mm_getcsr()) { _mm_setcsr(0x1F80); }
+FloatEnvironment::~FloatEnvironment() { _mm_setcsr(static_cast<unsigned>(saved_)); }
+#elif defined(__aarch64__)
+FloatEnvironment::FloatEnvironment() {
+  asm volatile("mrs %0, fpcr" : "=r"(saved_));
+  asm volatile("msr fpcr, %0" : : "r"(uint64_t{0}));
+}
+FloatEnvironment::~FloatEnvironment() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+#else
+FloatEnvironment::FloatEnvironment() : saved_(0) {}
+FloatEnvironment::~FloatEnvironment() = default;
+#endif
+
+}  // namespace lanewise

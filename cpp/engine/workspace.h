@@ -1,0 +1,71 @@
+// The memory of one call: the tensors that a list names, for one batch size, and scratch for each thread.
+#pragma once
+#include <algorithm>
+
+#include "engine/execute.h"
+
+namespace lanewise {
+
+class Workspace {
+ public:
+  Workspace(const Plan& plan, const PlanInput& input, const std::vector<Instruction>& list, int which, int64_t batch,
+            int threads)
+      : which_(which), batch_(batch), threads_(threads) {
+    std::vector<int64_t> floats(plan.tensors.size(), 0);
+    auto need = [&](int t) {
+      if (t < 0) return;
+      const Tensor& tensor = plan.tensors[static_cast<size_t>(t)];
+      const int64_t size = tensor.gradient_of >= 0 ? input.variables[static_cast<size_t>(tensor.gradient_of)]->size()
+                                                   : checked_product(checked_product(batch, tensor.rows), tensor.cols);
+      int64_t& have = floats[static_cast<size_t>(tensor.storage)];
+      have = std::max(have, std::max<int64_t>(size, 1));
+    };
+    for (int v : input.graph->inputs()) need(plan.value_tensor[static_cast<size_t>(v)]);
+    for (int v : input.outputs) need(plan.value_tensor[static_cast<size_t>(v)]);
+    bool targets = false;
+    for (const auto& i : list) {
+      need(i.in);
+      need(i.in2);
+      if (!i.update) need(i.out);
+      scratch_floats_ = std::max(scratch_floats_, scratch_floats(plan, input, i, batch));
+      targets |= i.kind == Kind::kReport;
+    }
+    if (targets) {
+      for (int t : plan.target_tensor) need(t);
+      need(plan.weight_tensor);
+    }
+    scratch_floats_ = (scratch_floats_ + 31) / 16 * 16;  // threads on cache lines of their own
+    int64_t total = 0;
+    for (int64_t n : floats) total += (n + 15) / 16 * 16;
+    memory_ = Buffer<float>(total);
+    scratch_ = Buffer<float>(checked_product(scratch_floats_, threads));
+    float* at = memory_.data();
+    for (int64_t n : floats) {
+      own_.push_back(n ? at : nullptr);
+      at += (n + 15) / 16 * 16;
+    }
+    tensors_ = own_;
+  }
+
+  bool fits(int which, int64_t batch, int threads) const {
+    return which == which_ && batch == batch_ && threads == threads_;
+  }
+  int which() const { return which_; }
+  // By storage. tensors() may be pointed at the caller's arrays for a call; own() is this workspace's memory, null for
+  // what the list does not use.
+  float** tensors() { return tensors_.data(); }
+  float* own(int storage) const { return own_[static_cast<size_t>(storage)]; }
+  void reset() { tensors_ = own_; }
+  float* scratch(int thread) const { return scratch_.data() + thread * scratch_floats_; }
+  int64_t bytes() const { return (memory_.size() + scratch_.size()) * static_cast<int64_t>(sizeof(float)); }
+
+ private:
+  int which_;
+  int64_t batch_;
+  int threads_;
+  int64_t scratch_floats_ = 0;
+  Buffer<float> memory_, scratch_;
+  std::vector<float*> own_, tensors_;
+};
+
+}  // namespace lanewise

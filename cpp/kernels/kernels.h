@@ -1,0 +1,38 @@
+// The kernel table: one slot for each row of kernels.inc. Plain types only, so that baseline code (dispatch,
+// engine, bindings) and every ISA's objects can include it.
+#pragma once
+#include <cstdint>
+
+#include "kernels/matmul.h"
+
+namespace lanewise {
+
+// What keys a stream of random words: see simd/philox.h. Element e of a node at a step in a stream of a seed
+// always gets the same word, whoever asks and in whatever order.
+struct PhiloxKey {
+  uint64_t seed;
+  uint64_t step;
+  uint32_t stream;
+  uint32_t node;
+};
+
+// Hyper-parameters of one optimizer step, already in the form that the equation uses.
+struct OptimizerArgs {
+  float lr;       // learning rate; Adam: lr * sqrt(1 - beta2^t) / (1 - beta1^t)
+  float beta1;    // SGD: momentum; Adam: beta_1; RMSprop: momentum
+  float beta2;    // Adam: beta_2; RMSprop: rho
+  float epsilon;  // Adam: outside the root; RMSprop: inside
+  float decay;    // decoupled weight decay, times the learning rate (0: none): w -= decay * w, before the step
+  bool nesterov;  // SGD
+  bool centered;  // RMSprop
+};
+
+struct KernelTable {
+  const char* isa;  // "generic", "avx2", "avx512", "neon"
+  bool fused;       // true where fma rounds once: these ISAs all give the same bits
+#define LW_KERNEL(name, params) void(*name) params;
+#include "kernels/kernels.inc"
+#undef LW_KERNEL
+};
+
+}  // namespace lanewise

@@ -1,0 +1,73 @@
+// What a matrix product is given. Baseline-safe: plain types, no vector code.
+#pragma once
+#include <cstdint>
+
+namespace lanewise {
+
+// Column panels: B and every kernel variable W (k, n) are cut into panels of kPanel columns. A variable stores each
+// panel as a row-major matrix of its own (ld = width of the panel, 32 except for the last), one after another: k*n
+// floats without padding. So a thread's columns are contiguous, no power-of-two row stride exists, and a block of
+// rows of a panel is one contiguous run, over which an optimizer step is a flat loop.
+constexpr int64_t kPanel = 32;
+// k is cut at multiples of this (the numeric contract: within a block one ascending chain of fused multiply-adds from
+// zero; block results added in ascending order).
+constexpr int64_t kBlockK = 512;
+// Rows of a tile handed to an epilogue at most.
+constexpr int64_t kTileRows = 32;
+
+// Receives a finished block T (rows, cols) of C whose first element is C[i, j]. cols <= kPanel and ldt == the
+// panel's width (for n == 1: cols == 1 and ldt == 1, rows up to kGemvRows), so T is contiguous.
+using Epilogue = void (*)(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols);
+constexpr int64_t kGemvRows = 256;
+
+struct Matmul {
+  int64_t m, n, k;
+  const float* a;  // element (i, p) at a[i*a_row + p*a_col]
+  int64_t a_row, a_col;
+  const float* b;  // b_panels: stored in column panels as above; else element (p, j) at b[p*b_row + j*b_col]
+  int64_t b_row, b_col;
+  bool b_panels;
+  bool b_transposed;  // with b_panels: the panels are those of B^T, of shape (n, k)
+  Epilogue epilogue;
+  const void* context;
+};
+
+inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
+
+// What matmul_block does with its scratch; a function of the sizes alone (and cheap: it is worked out in every call).
+struct MatmulPlan {
+  bool pack_a, pack_b;
+  int64_t group;  // panels in a column group
+  int64_t rows;   // rows in a row block
+  int64_t strip;  // rows of A that are packed together
+  int64_t tile_floats, b_floats, a_floats;
+};
+
+static inline MatmulPlan matmul_plan(const Matmul& mm) {
+  constexpr int64_t kGroup = 32, kRows = 2048, kStrip = 84;  // 84 = 6*14 = 14*6: whole tiles on every ISA
+  const int64_t panels = panel_count(mm.n);
+  MatmulPlan plan;
+  plan.group = panels < kGroup ? panels : kGroup;
+  plan.rows = mm.m < kRows ? mm.m : kRows;
+  // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it.
+  plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) || (mm.m >= 32 && panels >= 8 && mm.k >= 64);
+  // B is copied where its columns have a stride, and where a power-of-two row stride (those rows fall into the same
+  // L1 sets) or sheer size would cost more over the rows of A.
+  plan.pack_b =
+      mm.b_transposed ||
+      (!mm.b_panels && (mm.b_col != 1 || (mm.m >= 64 && mm.k >= 64 && (mm.b_row % 256 == 0 || mm.b_row > 1024))));
+  plan.strip = plan.pack_a ? kStrip : plan.rows;
+  plan.tile_floats = mm.k <= kBlockK ? kTileRows * kPanel : plan.group * plan.rows * kPanel;
+  plan.b_floats = plan.pack_b ? plan.group * kPanel * kBlockK : 0;
+  plan.a_floats = plan.pack_a ? kStrip * kBlockK : 0;
+  return plan;
+}
+
+// Floats of scratch that one thread needs for matmul_block.
+static inline int64_t matmul_scratch(const Matmul& mm) {
+  if (mm.n == 1) return kGemvRows + 2 * mm.k;
+  const MatmulPlan plan = matmul_plan(mm);
+  return plan.tile_floats + plan.b_floats + plan.a_floats;
+}
+
+}  // namespace lanewise

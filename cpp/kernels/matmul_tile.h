@@ -1,0 +1,134 @@
+// The register tile: R rows by V vectors of C, and the table of all its shapes.
+#pragma once
+#include <utility>
+
+#include "kernels/matmul.h"
+#include "simd/vec.h"
+
+namespace lanewise::LW_ISA {
+
+// Rows that fit in registers beside V vectors of B and one of A, for V = kVecs, kVecs - 1, ..., 1. kMaxRows[0] is the
+// shape for full panels: AVX-512 14x32 (n <= 16: 28x16), AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32.
+#if defined(LW_ISA_AVX512)
+constexpr int kVecs = 2;
+constexpr int kMaxRows[kVecs] = {14, 28};
+#elif defined(LW_ISA_AVX2)
+constexpr int kVecs = 2;
+constexpr int kMaxRows[kVecs] = {6, 12};
+#elif defined(LW_ISA_NEON)
+constexpr int kVecs = 4;
+constexpr int kMaxRows[kVecs] = {6, 8, 12, 24};
+#else
+constexpr int kVecs = 2;
+constexpr int kMaxRows[kVecs] = {4, 8};
+#endif
+constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
+constexpr int max_rows_of(int vecs) { return kMaxRows[kVecs - vecs]; }
+
+// t (R, V*L; ldt) = or += sum over p of a[r, p] * b[p, :]. Unit: the rows of A are neighbours (a_row == 1). Of the last
+// vector, `tail` lanes exist (Tail false: all).
+template <int R, int V, bool Unit, bool Tail>
+void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t, int64_t ldt,
+          int64_t tail, bool add) {
+  constexpr int L = Vec::kLanes;
+  Vec acc[R][V];
+  LW_UNROLL for (int r = 0; r < R; ++r) { LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = Vec::zero(); }
+  // Row r is base[r / 3] + (r % 3) * a_row: five pointers and one stride serve 14 rows in one addressing mode each.
+  constexpr int kBases = (R + 2) / 3;
+  const float* base[kBases];
+  LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] = a + 3 * i * a_row;
+  for (int64_t p = 0; p < kb; ++p) {
+    Vec bv[V];
+    LW_UNROLL for (int v = 0; v < V; ++v) bv[v] =
+        Tail && v == V - 1 ? Vec::load_partial(b + v * L, tail) : Vec::load(b + v * L);
+    LW_UNROLL for (int r = 0; r < R; ++r) {
+      const Vec av = Vec::set1(Unit ? a[r] : base[r / 3][(r % 3) * a_row]);
+      LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+    }
+    b += ldb;
+    a += a_col;
+    if constexpr (!Unit) {
+      LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += a_col;
+    }
+  }
+  LW_UNROLL for (int r = 0; r < R; ++r) {
+    LW_UNROLL for (int v = 0; v < V; ++v) {
+      float* out = t + r * ldt + v * L;
+      if (Tail && v == V - 1) {
+        (add ? Vec::load_partial(out, tail) + acc[r][v] : acc[r][v]).store_partial(out, tail);
+      } else {
+        (add ? Vec::load(out) + acc[r][v] : acc[r][v]).store(out);
+      }
+    }
+  }
+}
+
+using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const float*, int64_t, float*, int64_t, int64_t, bool);
+
+template <int V, bool Unit, bool Tail>
+struct TileRow {
+  Tile by_rows[max_rows_of(V)];
+};
+template <int V, bool Unit, bool Tail, int... R>
+constexpr TileRow<V, Unit, Tail> tile_row(std::integer_sequence<int, R...>) {
+  return {{&tile<R + 1, V, Unit, Tail>...}};
+}
+template <int V, bool Unit, bool Tail>
+constexpr TileRow<V, Unit, Tail> kTileRow = tile_row<V, Unit, Tail>(std::make_integer_sequence<int, max_rows_of(V)>());
+
+template <int V>
+LW_INLINE Tile pick_tile(int64_t rows, bool unit, bool tail) {
+  if (unit) return tail ? kTileRow<V, true, true>.by_rows[rows - 1] : kTileRow<V, true, false>.by_rows[rows - 1];
+  return tail ? kTileRow<V, false, true>.by_rows[rows - 1] : kTileRow<V, false, false>.by_rows[rows - 1];
+}
+
+// Rows of a tile when a panel of this width is cut into chunks of kTileColumns.
+inline int max_rows_for(int64_t width) {
+  const int64_t chunk = width < kTileColumns ? width : kTileColumns;
+  return max_rows_of(static_cast<int>((chunk + Vec::kLanes - 1) / Vec::kLanes));
+}
+
+// One row of tiles across a panel: t (rows, width) contiguous.
+inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a, int64_t a_row, int64_t a_col,
+                         const float* b, int64_t ldb, float* t, bool add) {
+  for (int64_t c = 0; c < width; c += kTileColumns) {
+    const int64_t chunk = width - c < kTileColumns ? width - c : kTileColumns;
+    const int64_t vecs = (chunk + Vec::kLanes - 1) / Vec::kLanes;
+    const int64_t tail = chunk - (vecs - 1) * Vec::kLanes;
+    const bool partial = tail != Vec::kLanes, unit = a_row == 1;
+    Tile f = nullptr;
+    switch (vecs) {
+      case 1:
+        f = pick_tile<1>(rows, unit, partial);
+        break;
+      case 2:
+        f = pick_tile<2>(rows, unit, partial);
+        break;
+#if defined(LW_ISA_NEON)
+      case 3:
+        f = pick_tile<3>(rows, unit, partial);
+        break;
+      case 4:
+        f = pick_tile<4>(rows, unit, partial);
+        break;
+#endif
+      default:
+        break;
+    }
+    f(kb, a, a_row, a_col, b + c, ldb, t + c, width, tail, add);
+  }
+}
+
+// Calls f(first row, rows) for rows [i0, i1) in tiles of at most max_rows, sizes balanced: 32 = 11 + 11 + 10.
+template <class F>
+LW_INLINE void for_tiles(int64_t i0, int64_t i1, int64_t max_rows, F f) {
+  const int64_t m = i1 - i0, tiles = (m + max_rows - 1) / max_rows;
+  int64_t i = i0;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t rows = m / tiles + (t < m % tiles ? 1 : 0);
+    f(i, rows);
+    i += rows;
+  }
+}
+
+}  // namespace lanewise::LW_ISA

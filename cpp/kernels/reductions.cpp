@@ -1,0 +1,98 @@
+// Sums in the fixed orders of the numeric contract, and small flat helpers.
+#include "kernels/declare.h"
+#include "simd/loops.h"
+
+namespace lanewise::LW_ISA {
+namespace {
+
+// One vector of columns: 16 chains side by side, row r in chain r mod 16.
+LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t rows, int64_t n) {
+  Vec chain[16];
+  LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = Vec::zero();
+  int64_t r = 0;
+  for (; r + 16 <= rows; r += 16) {
+    LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = chain[i] + load(x + (r + i) * ldx, n);
+  }
+  LW_UNROLL for (int i = 0; i < 16; ++i) {
+    if (r + i < rows) chain[i] = chain[i] + load(x + (r + i) * ldx, n);
+  }
+  LW_UNROLL for (int half = 8; half >= 1; half /= 2) {
+    LW_UNROLL for (int i = 0; i < 8; ++i) if (i < half) chain[i] = chain[i] + chain[i + half];
+  }
+  return chain[0];
+}
+
+}  // namespace
+
+// A chain starts at +0 and so never becomes -0: where rows run along lanes (sum16), adding +0 for the rows past the end
+// changes nothing, and both forms give the same bits.
+void column_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
+  if (cols == 1 && ldx == 1) {
+    out[0] = sum16<kColumnChunk>(rows, [&](int64_t r, int64_t n) { return load16(x + r, n); });
+    return;
+  }
+  for_vectors(cols, [&](int64_t c, int64_t n) {
+    Vec total = Vec::zero();
+    for (int64_t r = 0; r < rows; r += kColumnChunk) {
+      const int64_t end = smaller(rows - r, kColumnChunk);
+      const Vec sum = n == Vec::kLanes ? chunk_sum(x + r * ldx + c, ldx, end, Vec::kLanes)
+                                       : chunk_sum(x + r * ldx + c, ldx, end, n);
+      total = r == 0 ? sum : total + sum;
+    }
+    store(total, out + c, n);
+  });
+}
+
+void row_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r)
+    out[r] = sum16<kRowBlock>(cols, [&](int64_t c, int64_t n) { return load16(x + r * ldx + c, n); });
+}
+
+void weighted_sum(const float* x, const float* w, float* out, int64_t n) {
+  *out = sum16<kColumnChunk>(n, [&](int64_t i, int64_t k) {
+    if (w == nullptr) return load16(x + i, k);
+    return map16([](Vec a, Vec b) { return a * b; }, load16(x + i, k), load16(w + i, k));
+  });
+}
+
+void sum_squares(const float* x, float* out, int64_t n) {
+  *out = sum16<kColumnChunk>(
+      n, [&](int64_t i, int64_t k) { return map16([](Vec a) { return a * a; }, load16(x + i, k)); });
+}
+
+void scale_inplace(float* x, float s, int64_t n) {
+  for_vectors(n, [&](int64_t i, int64_t k) { store(load(x + i, k) * Vec::set1(s), x + i, k); });
+}
+
+// NaN stays NaN.
+void clip_inplace(float* x, float limit, int64_t n) {
+  const Vec high = Vec::set1(limit), low = -high;
+  for_vectors(n, [&](int64_t i, int64_t k) {
+    const Vec v = load(x + i, k);
+    store(select(v > high, high, select(v < low, low, v)), x + i, k);
+  });
+}
+
+void add_inplace(float* y, const float* x, int64_t n) {
+  for_vectors(n, [&](int64_t i, int64_t k) { store(load(y + i, k) + load(x + i, k), y + i, k); });
+}
+
+// sum of l1 * |w| + l2 * w^2
+void l1l2_forward(const float* w, float l1, float l2, float* out, int64_t n) {
+  const Vec a = Vec::set1(l1), b = Vec::set1(l2);
+  *out = sum16<kColumnChunk>(n, [&](int64_t i, int64_t k) {
+    return map16([&](Vec v) { return fma(a, abs(v), b * (v * v)); }, load16(w + i, k));
+  });
+}
+
+// g += l1 * sign(w) + 2 * l2 * w
+void l1l2_backward(const float* w, float l1, float l2, float* g, int64_t n) {
+  const Vec a = Vec::set1(l1), b = Vec::set1(2.0f * l2), zero = Vec::zero();
+  for_vectors(n, [&](int64_t i, int64_t k) {
+    const Vec v = load(w + i, k);
+    const Vec sign = select(v > zero, a, select(v < zero, -a, zero));
+    store(load(g + i, k) + fma(b, v, sign), g + i, k);
+  });
+}
+
+}  // namespace lanewise::LW_ISA

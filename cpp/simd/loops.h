@@ -1,0 +1,81 @@
+// Loops and tails, written once: a kernel is a lambda over vectors.
+#pragma once
+#include "simd/vec.h"
+
+namespace lanewise::LW_ISA {
+
+LW_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// The first n lanes of p; a constant n == kLanes (the body of every loop below) is a plain load.
+LW_INLINE Vec load(const float* p, int64_t n) { return n == Vec::kLanes ? Vec::load(p) : Vec::load_partial(p, n); }
+LW_INLINE void store(Vec v, float* p, int64_t n) {
+  if (n == Vec::kLanes)
+    v.store(p);
+  else
+    v.store_partial(p, n);
+}
+
+// f(i, lanes) for vectors that cover [0, n).
+template <class F>
+LW_INLINE void for_vectors(int64_t n, F f) {
+  int64_t i = 0;
+  for (; i + Vec::kLanes <= n; i += Vec::kLanes) f(i, int64_t{Vec::kLanes});
+  if (i < n) f(i, n - i);
+}
+
+// f(row, column, lanes) for vectors that cover (rows, cols). flat: the rows follow one another in every array, so that
+// they are one long row.
+template <class F>
+LW_INLINE void for_matrix(int64_t rows, int64_t cols, bool flat, F f) {
+  if (flat) cols *= rows, rows = rows > 0;
+  for (int64_t r = 0; r < rows; ++r) for_vectors(cols, [&](int64_t c, int64_t n) { f(r, c, n); });
+}
+
+// --- sixteen virtual lanes -----------------------------------------------------------------------------------------
+
+template <class F, class... A>
+LW_INLINE Vec16 map16(F f, const A&... a) {
+  Vec16 r;
+  LW_UNROLL for (int i = 0; i < Vec16::kParts; ++i) r.part[i] = f(a.part[i]...);
+  return r;
+}
+LW_INLINE Vec16 operator+(const Vec16& a, const Vec16& b) {
+  return map16([](Vec x, Vec y) { return x + y; }, a, b);
+}
+LW_INLINE Vec16 load16(const float* p, int64_t n) { return n == 16 ? Vec16::load(p) : Vec16::load_partial(p, n); }
+LW_INLINE void store16(const Vec16& v, float* p, int64_t n) {
+  LW_UNROLL for (int i = 0; i < Vec16::kParts; ++i) {
+    const int64_t left = n - i * Vec::kLanes;
+    if (left >= Vec::kLanes)
+      v.part[i].store(p + i * Vec::kLanes);
+    else if (left > 0)
+      v.part[i].store_partial(p + i * Vec::kLanes, left);
+  }
+}
+// Lanes from n on become +0.
+LW_INLINE Vec16 first_lanes(const Vec16& v, int64_t n) {
+  static constexpr float kLane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const Vec count = Vec::set1(static_cast<float>(n));
+  return map16([&](Vec x, Vec lane) { return select(lane < count, x, Vec::zero()); }, v, Vec16::load(kLane));
+}
+
+// The sum of f over [0, n) in blocks: within a block element e joins lane e mod 16, the fixed tree joins the lanes,
+// blocks are added in order. f(i, lanes) gives the Vec16 of elements [i, i + lanes); what lies beyond does not count.
+template <int64_t Block, class F>
+LW_INLINE float sum16(int64_t n, F f) {
+  float total = 0.0f;
+  for (int64_t b = 0; b < n; b += Block) {
+    const int64_t end = smaller(n, b + Block);
+    Vec16 acc = Vec16::zero();
+    int64_t i = b;
+    for (; i + 16 <= end; i += 16) acc = acc + f(i, int64_t{16});
+    if (i < end) acc = acc + first_lanes(f(i, end - i), end - i);
+    const float sum = acc.sum();
+    total = b == 0 ? sum : total + sum;
+  }
+  return total;
+}
+constexpr int64_t kRowBlock = 512;      // sums along rows
+constexpr int64_t kColumnChunk = 1024;  // sums down rows
+
+}  // namespace lanewise::LW_ISA

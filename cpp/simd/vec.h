@@ -1,0 +1,93 @@
+// Floor 1: Vec, the one vector type. Every kernel is written against this contract once; one back end per ISA fulfils
+// it.
+//
+// The build compiles kernels/*.cpp once per ISA with LW_ISA set to generic, avx2, avx512 or neon. Everything below
+// lives in namespace lanewise::LW_ISA, so that no inline function compiled under one ISA's flags can be picked by the
+// linker for another.
+//
+// Contract (L = Vec::kLanes; all operations lane by lane, IEEE 754 round-to-nearest-even):
+//   Vec::load(p)  Vec::store(p)                       L floats, any alignment
+//   Vec::load_partial(p, n)  store_partial(p, n)      first n lanes (0 <= n <= L); the rest load as +0 and are not
+//                                                     touched: no byte outside p[0, n) is read or written
+//   Vec::set1(x)  Vec::zero()
+//   a + b, a - b, a * b, a / b, -a, sqrt(a), abs(a)
+//   fma(a, b, c) = a*b + c with one rounding (generic: two), fnma(a, b, c) = c - a*b with one
+//   a < b, a <= b, a > b, a >= b, a == b              Mask; false where a lane is NaN
+//   is_nan(a)                                         Mask
+//   m & n, m | n, ~m                                  Mask
+//   select(m, a, b)                                   m ? a : b
+//   VecI: int32 lanes: set1, load, store, + - & | ^ , << >> by a constant (>> arithmetic), shift_right_logical,
+//         ==, >, (signed) -> Mask; select(m, a, b)
+//   to_int(a)      round to nearest even, |a| < 2^31       to_float(i)
+//   bits(a) -> VecI, from_bits(i) -> Vec
+//   max(a, b) = a > b ? a : b by compare and select: the second operand where either is NaN or both are zero
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#ifndef LW_ISA
+#error "compile kernels with -DLW_ISA=<generic|avx2|avx512|neon>"
+#endif
+
+#define LW_INLINE inline __attribute__((always_inline))
+#if defined(__clang__)
+#define LW_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define LW_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#if defined(LW_ISA_AVX512)
+#include "simd/vec_avx512.h"
+#elif defined(LW_ISA_AVX2)
+#include "simd/vec_avx2.h"
+#elif defined(LW_ISA_NEON)
+#include "simd/vec_neon.h"
+#else
+#include "simd/vec_generic.h"
+#endif
+
+namespace lanewise::LW_ISA {
+
+LW_INLINE Vec max(Vec a, Vec b) { return select(a > b, a, b); }
+LW_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }
+
+// Sixteen virtual lanes, the unit of every fixed-order sum: on each ISA element e of a run belongs to lane e mod 16.
+struct Vec16 {
+  static constexpr int kParts = 16 / Vec::kLanes;
+  Vec part[kParts];
+
+  static LW_INLINE Vec16 zero() {
+    Vec16 r;
+    LW_UNROLL for (int i = 0; i < kParts; ++i) r.part[i] = Vec::zero();
+    return r;
+  }
+  static LW_INLINE Vec16 load(const float* p) {
+    Vec16 r;
+    LW_UNROLL for (int i = 0; i < kParts; ++i) r.part[i] = Vec::load(p + i * Vec::kLanes);
+    return r;
+  }
+  // First n of 16 (0 <= n <= 16); the rest are +0.
+  static LW_INLINE Vec16 load_partial(const float* p, int64_t n) {
+    Vec16 r;
+    LW_UNROLL for (int i = 0; i < kParts; ++i) {
+      int64_t left = n - i * Vec::kLanes;
+      r.part[i] = left <= 0             ? Vec::zero()
+                  : left >= Vec::kLanes ? Vec::load(p + i * Vec::kLanes)
+                                        : Vec::load_partial(p + i * Vec::kLanes, left);
+    }
+    return r;
+  }
+  LW_INLINE void store(float* p) const {
+    LW_UNROLL for (int i = 0; i < kParts; ++i) part[i].store(p + i * Vec::kLanes);
+  }
+  // The fixed tree: lanes 8 apart, then 4, 2, 1: ((l0+l8)+(l4+l12)) + ... ; the same additions on every ISA.
+  LW_INLINE float sum() const {
+    float t[16];
+    store(t);
+    for (int half = 8; half >= 1; half /= 2)
+      for (int i = 0; i < half; ++i) t[i] = t[i] + t[i + half];
+    return t[0];
+  }
+};
+
+}  // namespace lanewise::LW_ISA

@@ -1,0 +1,65 @@
+// Vec on AVX-512 F+DQ+BW+VL: 16 lanes, predicate registers for tails.
+#pragma once
+#include <immintrin.h>
+
+namespace lanewise::LW_ISA {
+
+struct Mask {
+  __mmask16 m;
+};
+LW_INLINE Mask operator&(Mask a, Mask b) { return {static_cast<__mmask16>(a.m & b.m)}; }
+LW_INLINE Mask operator|(Mask a, Mask b) { return {static_cast<__mmask16>(a.m | b.m)}; }
+LW_INLINE Mask operator~(Mask a) { return {static_cast<__mmask16>(~a.m)}; }
+
+LW_INLINE __mmask16 lane_mask(int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+
+struct Vec {
+  static constexpr int kLanes = 16;
+  __m512 v;
+  static LW_INLINE Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static LW_INLINE Vec load_partial(const float* p, int64_t n) { return {_mm512_maskz_loadu_ps(lane_mask(n), p)}; }
+  static LW_INLINE Vec set1(float x) { return {_mm512_set1_ps(x)}; }
+  static LW_INLINE Vec zero() { return {_mm512_setzero_ps()}; }
+  LW_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
+  LW_INLINE void store_partial(float* p, int64_t n) const { _mm512_mask_storeu_ps(p, lane_mask(n), v); }
+};
+LW_INLINE Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+LW_INLINE Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+LW_INLINE Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+LW_INLINE Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+LW_INLINE Vec operator-(Vec a) { return {_mm512_xor_ps(a.v, _mm512_set1_ps(-0.0f))}; }
+LW_INLINE Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
+LW_INLINE Vec abs(Vec a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)}; }
+LW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+LW_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+LW_INLINE Mask operator<(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+LW_INLINE Mask operator<=(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
+LW_INLINE Mask operator>(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
+LW_INLINE Mask operator>=(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
+LW_INLINE Mask operator==(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
+LW_INLINE Mask is_nan(Vec a) { return {_mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q)}; }
+LW_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_ps(m.m, b.v, a.v)}; }
+
+struct VecI {
+  __m512i v;
+  static LW_INLINE VecI set1(int32_t x) { return {_mm512_set1_epi32(x)}; }
+  static LW_INLINE VecI load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+  LW_INLINE void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
+};
+LW_INLINE VecI operator+(VecI a, VecI b) { return {_mm512_add_epi32(a.v, b.v)}; }
+LW_INLINE VecI operator-(VecI a, VecI b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+LW_INLINE VecI operator&(VecI a, VecI b) { return {_mm512_and_si512(a.v, b.v)}; }
+LW_INLINE VecI operator|(VecI a, VecI b) { return {_mm512_or_si512(a.v, b.v)}; }
+LW_INLINE VecI operator^(VecI a, VecI b) { return {_mm512_xor_si512(a.v, b.v)}; }
+LW_INLINE VecI operator<<(VecI a, int s) { return {_mm512_sll_epi32(a.v, _mm_cvtsi32_si128(s))}; }
+LW_INLINE VecI operator>>(VecI a, int s) { return {_mm512_sra_epi32(a.v, _mm_cvtsi32_si128(s))}; }
+LW_INLINE VecI shift_right_logical(VecI a, int s) { return {_mm512_srl_epi32(a.v, _mm_cvtsi32_si128(s))}; }
+LW_INLINE Mask operator==(VecI a, VecI b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
+LW_INLINE Mask operator>(VecI a, VecI b) { return {_mm512_cmpgt_epi32_mask(a.v, b.v)}; }
+LW_INLINE VecI select(Mask m, VecI a, VecI b) { return {_mm512_mask_blend_epi32(m.m, b.v, a.v)}; }
+LW_INLINE VecI to_int(Vec a) { return {_mm512_cvt_roundps_epi32(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+LW_INLINE Vec to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
+LW_INLINE VecI bits(Vec a) { return {_mm512_castps_si512(a.v)}; }
+LW_INLINE Vec from_bits(VecI a) { return {_mm512_castsi512_ps(a.v)}; }
+
+}  // namespace lanewise::LW_ISA

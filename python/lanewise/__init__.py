@@ -1,0 +1,89 @@
+"""lanewise: dense neural networks on the CPU, Keras-shaped, over hand-written SIMD kernels.
+
+Everything is loaded at first use, so that `import lanewise` costs next to nothing beside NumPy. `import lanewise as lw`
+is the native spelling; `import lanewise as tf` with `tf.keras...` runs Keras scripts of dense layers.
+"""
+
+import sys as _sys
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import (
+        activations,
+        callbacks,
+        config,
+        initializers,
+        keras,
+        layers,
+        losses,
+        metrics,
+        models,
+        nn,
+        ops,
+        optimizers,
+        random,
+        regularizers,
+        saving,
+        utils,
+    )
+    from ._fingerprint import fingerprint
+    from .layers import Input
+    from .models import Sequential
+    from .ops import (
+        active_isa,
+        available_isas,
+        build_info,
+        compiled_isas,
+        get_num_threads,
+        set_num_threads,
+        use_isa,
+    )
+    from .saving import load_model
+
+    __version__: str
+
+_SUBMODULES = frozenset({
+    "activations", "callbacks", "config", "initializers", "keras", "layers", "losses", "metrics", "models", "nn", "ops",
+    "optimizers", "random", "regularizers", "saving", "utils",
+})  # fmt: skip
+
+_HOME = {
+    "Input": "layers",
+    "Sequential": "models",
+    "load_model": "saving",
+    "fingerprint": "_fingerprint",
+    "active_isa": "ops",
+    "available_isas": "ops",
+    "build_info": "ops",
+    "compiled_isas": "ops",
+    "get_num_threads": "ops",
+    "set_num_threads": "ops",
+    "use_isa": "ops",
+}
+
+__all__ = [
+    "Input", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info", "callbacks",
+    "compiled_isas", "config", "fingerprint", "get_num_threads", "initializers", "keras", "layers", "load_model",
+    "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers", "saving", "set_num_threads",
+    "use_isa", "utils",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return _import_module(f"{__name__}.{name}")
+    if name in _HOME:
+        value = getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
+    elif name == "__version__":
+        value = _import_module(f"{__name__}.ops").build_info()["version"]
+    else:
+        from ._missing import absent
+
+        raise absent(__name__, name, __all__, _sys._getframe(1))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,90 @@
+"""What the user hands in as data becomes an array that the engine can read in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._engine import AnyArray
+
+_WHAT_NOW = {
+    "O": "make every column numeric first",
+    "U": "encode text as numbers first",
+    "S": "encode text as numbers first",
+    "c": "split it into real and imaginary columns",
+    "M": "convert dates to numbers first",
+    "m": "convert durations to numbers first",
+}
+
+
+def as_array(argument: str, value: Any) -> AnyArray:
+    """value as an array of a real dtype, without a copy where it is one already (memory maps included).
+
+    Takes arrays, (nested) lists, everything with `to_numpy` (pandas and polars frames and series) or `__array__`.
+
+    Raises:
+        TypeError: None, text, objects, complex numbers, dates, sparse matrices, generators.
+        ValueError: a ragged list, a scalar, no rows.
+    """
+    if isinstance(value, list | tuple) and len(value) == 1 and getattr(value[0], "ndim", 0) >= 2:
+        value = value[0]  # Keras's list of inputs, of one input
+    if isinstance(value, np.ndarray):
+        array: AnyArray = value
+    elif value is None or isinstance(value, str | bytes | dict) or hasattr(value, "tocsr"):
+        hint = "; a sparse matrix goes in as .toarray()" if hasattr(value, "tocsr") else ""
+        raise TypeError(f"{argument}: expected an array, a list or a data frame, received {type(value).__name__}{hint}")
+    elif hasattr(value, "to_numpy"):
+        array = _from_frame(argument, value)
+    elif hasattr(value, "__array__") or isinstance(value, list | tuple):
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise ValueError(f"{argument}: expected rows of one shape, received a ragged list ({error})") from None
+    else:
+        raise TypeError(
+            f"{argument}: expected an array, a list or a data frame, received {type(value).__name__}; "
+            "generators and datasets are not read: pass arrays (memory-mapped ones are read in place)"
+        )
+    if array.dtype.kind not in "biuf":
+        what_now = _WHAT_NOW.get(array.dtype.kind, "convert it first")
+        raise TypeError(f"{argument}: expected real numbers, received an array of dtype {array.dtype}; {what_now}")
+    if array.ndim == 0:
+        raise ValueError(f"{argument}: expected an array of rows, received the single number {array}")
+    if len(array) == 0:
+        raise ValueError(f"{argument}: expected at least one row, received an empty array of shape {array.shape}")
+    if array.dtype.itemsize > 8 or array.dtype.char == "e":  # the engine reads neither long double nor half precision
+        array = array.astype(np.float64 if array.dtype.itemsize > 8 else np.float32)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _from_frame(argument: str, frame: Any) -> AnyArray:
+    """frame.to_numpy(); column by column where mixed columns would make an object array."""
+    array = np.asarray(frame.to_numpy())
+    columns = getattr(frame, "columns", None)
+    if array.dtype.kind != "O" or columns is None:
+        return array
+    parts = [np.asarray(frame[c].to_numpy()) for c in columns]
+    if all(p.ndim == 1 and p.dtype.kind in "biuf" for p in parts):
+        return np.stack(parts, axis=1)
+    bad = next((c, p.dtype) for c, p in zip(columns, parts, strict=True) if p.dtype.kind not in "biuf" or p.ndim != 1)
+    raise TypeError(f"{argument}: column {bad[0]!r} has dtype {bad[1]}; make every column numeric first")
+
+
+def sample_shape(argument: str, value: Any) -> tuple[int, ...]:
+    """A shape given by the user: positive axes without the batch.
+
+    Raises:
+        TypeError / ValueError: not a tuple of positive integers.
+    """
+    from ._names import check_integer
+
+    if isinstance(value, int | np.integer):
+        value = (value,)
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{argument}: expected a tuple of integers, received {value!r} of type {type(value).__name__}")
+    if any(axis is None for axis in value):
+        raise NotImplementedError(f"{argument}: every axis needs a size, received {tuple(value)}")
+    if not value:
+        raise ValueError(f"{argument}: expected at least one axis besides the rows, received ()")
+    return tuple(check_integer(argument, axis, 1) for axis in value)

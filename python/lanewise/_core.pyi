@@ -1,0 +1,175 @@
+"""Type stub of the compiled core. Only `ops.py` and the model engine wrapper import it."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+AnyArray = NDArray[Any]
+
+__version__: str
+
+# --- dispatch and threads --------------------------------------------------------------------------------------
+
+def available_isas() -> list[str]:
+    """ISAs that are compiled in and that this CPU has, best first."""
+
+def compiled_isas() -> list[str]: ...
+def active_isa() -> str: ...
+def use_isa(name: str) -> None:
+    """Run every later call on this ISA. Raises ValueError for one that is not available."""
+
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None:
+    """n >= 1, else ValueError."""
+
+def build_info() -> dict[str, Any]:
+    """Keys: version, compiler, thread_runtime ("OpenMP", "std::thread" or "serial"), isas_compiled, isas_available, isa, threads, cpu."""
+
+def set_forked() -> None:
+    """Called in a forked child: from then on everything runs on one thread."""
+
+# --- random streams (Philox; same words on every machine) ---------------------------------------------------------
+
+def random_uniform(seed: int, stream: int, step: int, node: int, n: int) -> NDArray[np.float64]:
+    """n float64 in [0, 1): 53 bits of the stream."""
+
+def random_normal(seed: int, stream: int, step: int, node: int, n: int, lower: float = ..., upper: float = ...) -> NDArray[np.float64]:
+    """Standard normal values by the inverse distribution function, truncated to [lower, upper]."""
+
+def permutation(seed: int, step: int, n: int) -> NDArray[np.uint32]:
+    """A uniform permutation of range(n), n < 2**32 (Fisher-Yates)."""
+
+def column_moments(x: AnyArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(mean, variance) of each column of a 2-D array of any real dtype, in float64 by a fixed order, two-pass."""
+
+# --- kernels on NumPy arrays: documented in ops.py ------------------------------------------------------------------
+
+def matmul(a: Float32, b: Float32, out: Float32 | None = None) -> Float32: ...
+def dense_forward(x: Float32, kernel: Float32, bias: Float32 | None = None, activation: str = "linear", out: Float32 | None = None) -> Float32: ...
+def dense_backward(
+    dy: Float32, x: Float32, kernel: Float32, y: Float32, activation: str = "linear",
+    out: tuple[Float32, Float32, Float32] | None = None,
+) -> tuple[Float32, Float32, Float32]: ...
+def relu_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
+def relu_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Float32: ...
+def sigmoid_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
+def sigmoid_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Float32: ...
+def tanh_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
+def tanh_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Float32: ...
+def softmax_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
+def softmax_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Float32: ...
+def column_sum(x: Float32, out: Float32 | None = None) -> Float32: ...
+def row_sum(x: Float32, out: Float32 | None = None) -> Float32: ...
+def loss_forward(name: str, y_true: AnyArray, y_pred: Float32, param: float = 0.0, out: Float32 | None = None) -> Float32:
+    """Per-row loss (n,) of the loss kernel `name` ("mse", "huber", "categorical_crossentropy", ...)."""
+
+def loss_backward(name: str, y_true: AnyArray, y_pred: Float32, param: float = 0.0, out: Float32 | None = None) -> Float32:
+    """Gradient of the mean over rows of loss_forward, with respect to y_pred."""
+
+def sgd_step(w: Float32, g: Float32, velocity: Float32 | None, learning_rate: float, momentum: float, nesterov: bool) -> None: ...
+def adam_step(w: Float32, g: Float32, m: Float32, v: Float32, step: int, learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None: ...
+def rmsprop_step(w: Float32, g: Float32, v: Float32, learning_rate: float, rho: float, epsilon: float) -> None: ...
+def loss_names() -> list[str]: ...
+def kernel_names() -> list[str]:
+    """Every row of the kernel table."""
+
+# --- engine ---------------------------------------------------------------------------------------------------------
+
+@final
+class Variable:
+    """A float32 parameter of rank 1 or 2, stored as the engine likes it (2-D: column panels). Zero when made."""
+
+    def __init__(self, shape: Sequence[int]) -> None: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def get(self) -> Float32:
+        """A copy, row-major."""
+    def set(self, value: Float32) -> None:
+        """Exact shape and float32, else ValueError / TypeError; nothing is changed then."""
+
+@final
+class Graph:
+    """A network as a list of operations over values (per-sample shape) and variables. Built once, then read-only."""
+
+    def __init__(self) -> None: ...
+    def input(self, shape: Sequence[int]) -> int:
+        """A float32 input of this per-sample shape; returns the value's id."""
+    def add(self, op: str, inputs: Sequence[int], variables: Sequence[Variable] = (), **attributes: float) -> int:
+        """Append an operation; returns the id of its output value. Operations (x is the last axis of the input):
+
+        "matmul"     x @ variables[0]                  "bias_add"  x + variables[0]
+        "relu" "sigmoid" "tanh" "linear" "softmax"     activations
+        "dropout"    attribute rate in [0, 1)          "reshape"   flatten to one axis
+        "normalize"  (x - variables[0]) / variables[1] (mean, std; not trained)
+        """
+    def shape(self, value: int) -> tuple[int, ...]: ...
+    def operations(self) -> list[str]:
+        """One line an operation, for people."""
+
+@final
+class Optimizer:
+    """Slots and step count of "sgd", "adam" or "rmsprop". Hyper-parameters by keyword; `set` changes them between steps.
+
+    All: learning_rate, clipnorm, clipvalue, global_clipnorm, weight_decay (0: none).
+    sgd: momentum, nesterov. adam: beta_1, beta_2, epsilon. rmsprop: rho, momentum, epsilon, centered.
+    """
+
+    def __init__(self, name: str, **hyper: float) -> None: ...
+    def set(self, key: str, value: float) -> None: ...
+    def get(self, key: str) -> float: ...
+    iterations: int
+    def slot_names(self) -> list[str]: ...
+    def get_slots(self, variable: Variable) -> list[Float32]:
+        """Copies in the variable's shape (zeros if it was never updated)."""
+    def set_slots(self, variable: Variable, values: Sequence[Float32]) -> None: ...
+
+@final
+class Network:
+    """A compiled graph: instruction lists for predicting, evaluating, and training, fused unless fuse=False.
+
+    losses: (kernel name, value id of prediction or logits, param, weight) one for each target;
+    metrics: (kernel name, value id, param, target index) — a loss or a metric kernel;
+    regularizers: (variable, l1, l2); trainable: the variables that training updates, in order.
+    outputs: the values that predict returns.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        outputs: Sequence[int],
+        losses: Sequence[tuple[str, int, float, float]] = (),
+        metrics: Sequence[tuple[str, int, float, int]] = (),
+        trainable: Sequence[Variable] = (),
+        regularizers: Sequence[tuple[Variable, float, float]] = (),
+        fuse: bool = True,
+    ) -> None: ...
+    def train(
+        self, x: Sequence[AnyArray], y: Sequence[AnyArray], sample_weight: Float32 | None, order: NDArray[np.uint32] | None,
+        start: int, stop: int, batch_size: int, optimizer: Optimizer, seed: int,
+    ) -> NDArray[np.float64]:
+        """Train on rows order[start:stop] (order None: rows start..stop) in batches of batch_size, the last one partial.
+
+        x, y: arrays of any real dtype and any strides, first axis the rows; read in place, converted batch by batch.
+        Returns float64 sums [rows, sum(rows * loss), sum(rows * loss_i) for each loss, sum of metric_j over rows ...], loss with regularizers.
+        The GIL is released; one call is one slice of an epoch.
+        """
+    def evaluate(self, x: Sequence[AnyArray], y: Sequence[AnyArray], sample_weight: Float32 | None, start: int, stop: int, batch_size: int) -> NDArray[np.float64]:
+        """The same sums without training, dropout off."""
+    def predict(self, x: Sequence[AnyArray], start: int, stop: int, out: Sequence[Float32]) -> None:
+        """Rows start..stop into out[i][start:stop], for each output. Safe from many threads."""
+    def call(self, x: Sequence[AnyArray], training: bool, seed: int, step: int) -> list[Float32]:
+        """All rows at once as one batch; with training=True dropout is on."""
+    def value_and_grad(
+        self, x: Sequence[AnyArray], y: Sequence[AnyArray], sample_weight: Float32 | None, training: bool, seed: int, step: int
+    ) -> tuple[NDArray[np.float64], list[Float32]]:
+        """Sums as `train` and the gradient of each trainable variable, all rows as one batch; changes nothing."""
+    def apply_gradients(self, optimizer: Optimizer, gradients: Sequence[Float32]) -> None: ...
+    def instructions(self, which: str = "train") -> list[str]:
+        """The instruction list ("train", "evaluate", "predict"), one line each, for people and tests."""
+    def memory(self, batch_size: int) -> int:
+        """Bytes of workspace that training with this batch size takes (parameters and slots not counted)."""
+    def default_threads(self, batch_size: int) -> int:
+        """How many threads a training step of this size uses."""

@@ -1,0 +1,261 @@
+"""The only module on the model side that knows the compiled core.
+
+Three things stand here: `Weight` (a named parameter), `Builder` and `Program` (a list of layers written as a graph of
+engine operations and compiled for a loss), and the loops that hand an epoch to the engine slice by slice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+AnyArray = NDArray[Any]
+Optimizer = _core.Optimizer
+Network = _core.Network
+
+random_uniform = _core.random_uniform
+random_normal = _core.random_normal
+permutation = _core.permutation
+column_moments = _core.column_moments
+loss_rows = _core.loss_forward
+
+SLICE_SECONDS = 0.05  # Ctrl-C is answered and the progress bar redrawn after each slice
+
+_ACTIVATIONS: Mapping[str, Callable[[Float32], Float32]] = {
+    "relu": _core.relu_forward,
+    "sigmoid": _core.sigmoid_forward,
+    "tanh": _core.tanh_forward,
+    "softmax": _core.softmax_forward,
+}
+
+
+def activation_rows(name: str, x: Float32) -> Float32:
+    """The activation kernel `name` over a C-contiguous (rows, cols) array."""
+    return _ACTIVATIONS[name](x)
+
+
+class Array(np.ndarray[Any, np.dtype[np.float32]]):
+    """What `model(x)` returns: an ndarray that also answers `.numpy()`, as a Keras tensor does."""
+
+    def numpy(self) -> Float32:
+        """The same values as a plain ndarray (a view)."""
+        return self.view(np.ndarray)
+
+
+class Weight:
+    """A named parameter of a layer: `numpy()` reads it, `assign()` writes it.
+
+    Attributes:
+        name: its name in the layer (`kernel`, `bias`).
+        path: layer name and name (`dense_1/kernel`).
+        shape: its shape, rank 1 or 2.
+        trainable: whether training may ever change it (statistics: False).
+        variable: the engine's buffer.
+    """
+
+    dtype = "float32"
+
+    def __init__(self, name: str, path: str, value: Float32, trainable: bool = True) -> None:
+        self.name = name
+        self.path = path
+        self.shape: tuple[int, ...] = value.shape
+        self.trainable = trainable
+        self.variable = _core.Variable(value.shape)
+        self.variable.set(value)
+        self.after_assign: Callable[[], None] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def numpy(self) -> Float32:
+        """A copy of the values."""
+        return self.variable.get()
+
+    def checked(self, value: ArrayLike) -> Float32:
+        """value as a float32 array of this weight's shape.
+
+        Raises:
+            TypeError: no real numbers. ValueError: another shape.
+        """
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"{self.path}: expected real numbers, received dtype {array.dtype}")
+        if array.shape != self.shape:
+            raise ValueError(f"{self.path}: expected shape {self.shape}, received {array.shape}")
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+    def assign(self, value: ArrayLike) -> None:
+        """Overwrite the values; the shape must be the same (`checked` says what is raised)."""
+        self.variable.set(self.checked(value))
+        if self.after_assign is not None:
+            self.after_assign()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        value = self.numpy()
+        return value if dtype is None else value.astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"<Weight {self.path}, shape={self.shape}, dtype=float32>"
+
+
+class Builder:
+    """A graph being written. It remembers what made each value, so that a loss can find the logits."""
+
+    def __init__(self) -> None:
+        self.graph = _core.Graph()
+        self._made_by: dict[int, tuple[str, int]] = {}
+
+    def input(self, shape: Sequence[int]) -> int:
+        """A float32 input of this shape per sample."""
+        return self.graph.input(shape)
+
+    def add(self, op: str, value: int, variables: Sequence[_core.Variable] = (), **attributes: float) -> int:
+        """Append an operation on one value; returns the id of its output."""
+        out = self.graph.add(op, [value], variables, **attributes)
+        self._made_by[out] = (op, value)
+        return out
+
+    def shape(self, value: int) -> tuple[int, ...]:
+        """Shape per sample."""
+        return self.graph.shape(value)
+
+    def made_by(self, value: int) -> tuple[str, int]:
+        """(operation, its input value); ("", value) for the graph's input."""
+        return self._made_by.get(value, ("", value))
+
+
+Term = tuple[str, int, float]
+"""A loss or a metric for the engine: kernel, value it reads, its parameter."""
+
+
+class Program:
+    """A chain of layers as one graph, with the networks compiled from it, one for each loss and trainable set."""
+
+    def __init__(self, input_shape: tuple[int, ...], lower: Sequence[Callable[[Builder, int], int]]) -> None:
+        self.builder = Builder()
+        value = self.builder.input(input_shape)
+        for write in lower:
+            value = write(self.builder, value)
+        self.output = value
+        self.output_shape = self.builder.shape(value)
+        self._networks: dict[Any, tuple[Network, Any]] = {}
+
+    def network(
+        self,
+        loss: Term | None = None,
+        metrics: Sequence[Term] = (),
+        trainable: Sequence[_core.Variable] = (),
+        regularizers: Sequence[tuple[_core.Variable, float, float]] = (),
+    ) -> Network:
+        """The network for these terms: compiled at the first request, kept."""
+        key = (loss, tuple(metrics), tuple(map(id, trainable)), tuple((id(v), a, b) for v, a, b in regularizers))
+        if key not in self._networks:
+            network = _core.Network(
+                self.builder.graph,
+                [self.output],
+                losses=[] if loss is None else [(*loss, 1.0)],
+                metrics=[(*term, 0) for term in metrics],
+                trainable=trainable,
+                regularizers=regularizers,
+            )
+            self._networks[key] = network, (trainable, regularizers)  # held, so that no id in a key is reused
+        return self._networks[key][0]
+
+
+def make_optimizer(name: str, **hyper: float) -> Optimizer:
+    """The engine's optimizer `name` with these hyper-parameters."""
+    return _core.Optimizer(name, **hyper)
+
+
+class SharedLock:
+    """Many readers (predict) or one writer (a slice of training); a waiting writer goes first."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._writers_waiting = 0
+        self._writing = False
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Held while weights are read."""
+        held = False  # so that Ctrl-C at any moment leaves the lock free
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._writing and self._writers_waiting == 0)
+                held = True
+                self._readers += 1
+            yield
+        finally:
+            if held:
+                with self._changed:
+                    self._readers -= 1
+                    self._changed.notify_all()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Held while weights change."""
+        held = False
+        try:
+            with self._changed:
+                self._writers_waiting += 1
+                try:
+                    self._changed.wait_for(lambda: not self._writing and self._readers == 0)
+                    held = self._writing = True
+                finally:
+                    self._writers_waiting -= 1
+            yield
+        finally:
+            if held:
+                with self._changed:
+                    self._writing = False
+                    self._changed.notify_all()
+
+
+class Pace:
+    """How many units (batches or rows) make a slice of SLICE_SECONDS, learnt from the slices before it."""
+
+    def __init__(self, first: int = 1) -> None:
+        self.units = first
+
+    def record(self, units: int, seconds: float) -> None:
+        """A slice of `units` took `seconds`: aim the next one, growing at most eightfold."""
+        fitting = int(units * SLICE_SECONDS / max(seconds, 1e-9))
+        self.units = max(1, min(fitting, 8 * max(units, self.units)))
+
+
+def slices(rows: int, unit: int, pace: Pace, every_unit: bool = False) -> Iterator[tuple[int, int]]:
+    """(start, stop) of each slice of `rows`, cut at multiples of `unit`; the pace learns from the time between two."""
+    start = 0
+    while start < rows:
+        units = 1 if every_unit else pace.units
+        stop = min(rows, start + units * unit)
+        begun = perf_counter()
+        yield start, stop
+        if not every_unit:
+            pace.record(-(-(stop - start) // unit), perf_counter() - begun)
+        start = stop
+
+
+def predict_rows(network: Network, x: AnyArray, start: int, stop: int, out: Float32) -> None:
+    """Rows start..stop of the prediction into out[start:stop]."""
+    network.predict([x], start, stop, [out])
+
+
+def run_chain(program: Program, x: AnyArray) -> Float32:
+    """The chain's output for all rows of x, dropout off."""
+    out = np.empty((len(x), *program.output_shape), np.float32)
+    program.network().predict([x], 0, len(x), [out])
+    return out

@@ -1,0 +1,46 @@
+"""A short text that is equal where weights (and predictions) are equal to the bit."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def fingerprint(model: Any, predictions: ArrayLike | None = None) -> str:
+    """16 hexadecimal digits for the weights of a model; with predictions, a blank and 16 more for those.
+
+    They are the first digits of SHA-256 over, for each array in order: its name, a blank, its axes joined by `x`, a
+    line feed, and its values as little-endian float32 in row-major order. The name of a weight is its name in the layer
+    (`kernel`, `bias`), so that the count in `dense_7` does not matter; predictions are named `predictions`. All NaN
+    count as one.
+
+    Args:
+        model: a built model.
+        predictions: real numbers of any shape, compared as float32.
+
+    Raises:
+        ValueError: the model is not built. TypeError: predictions that are no real numbers.
+    """
+    if not model.built:
+        raise ValueError("fingerprint: the model is not built yet; give the first layer input_shape=, or call build()")
+    names = [weight.name for weight in model.weights]
+    text = _digest(zip(names, model.get_weights(), strict=True))
+    if predictions is None:
+        return text
+    array = np.asarray(predictions)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"predictions: expected real numbers, received dtype {array.dtype}")
+    return f"{text} {_digest([('predictions', array)])}"
+
+
+def _digest(arrays: Iterable[tuple[str, Any]]) -> str:
+    from hashlib import sha256
+
+    total = sha256()
+    for name, array in arrays:
+        values = np.array(array, dtype="<f4", order="C")
+        values[np.isnan(values)] = np.nan
+        total.update(f"{name} {'x'.join(map(str, values.shape))}\n".encode())
+        total.update(values.tobytes())
+    return total.hexdigest()[:16]

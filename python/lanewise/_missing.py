@@ -1,0 +1,119 @@
+"""What TensorFlow and Keras have and lanewise does not, and what to use instead: a closed table.
+
+`module.Conv2D` raises AttributeError and `from module import Conv2D` raises ImportError, both with the same text.
+"""
+
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+_DENSE = (
+    "lanewise computes dense networks; its layers are Dense, Activation, ReLU, Softmax, Dropout, Flatten, Normalization"
+)
+_SEQUENTIAL = "models are chains: use lanewise.Sequential([...])"
+_GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients)"
+_ARRAYS = "NumPy arrays go in and come out: use the NumPy function"
+_DATA = "fit takes arrays (memory-mapped ones too, read in place) and makes the batches itself"
+_SCHEDULE = "set model.optimizer.learning_rate in a lanewise.callbacks.LambdaCallback(on_epoch_begin=...)"
+_LOG = "write logs from a lanewise.callbacks.LambdaCallback(on_epoch_end=...), or read the History that fit returns"
+_FUNCTIONAL = "there is no functional API: " + _SEQUENTIAL
+_OPTIMIZER = "optimizers are SGD, Adam and RMSprop"
+_ACTIVATION = "activations are linear, relu, sigmoid, tanh and softmax"
+_LOSS = "see lanewise.losses and lanewise.metrics for those that exist"
+_WRAPPER = "build, fit and predict with lanewise.Sequential inside a scikit-learn estimator class of your own"
+
+
+def _each(names: str, text: str) -> dict[str, str]:
+    return dict.fromkeys(names.split(), text)
+
+
+_INSTEAD: dict[str, str] = {
+    **_each("Conv1D Conv2D Conv3D Conv2DTranspose Convolution2D DepthwiseConv2D SeparableConv2D", _DENSE),
+    **_each("MaxPooling1D MaxPooling2D MaxPool2D AveragePooling2D GlobalAveragePooling1D UpSampling2D", _DENSE),
+    **_each("GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D ZeroPadding2D Cropping2D", _DENSE),
+    **_each("LSTM GRU SimpleRNN RNN Bidirectional TimeDistributed ConvLSTM2D LSTMCell GRUCell", _DENSE),
+    **_each("Embedding Attention MultiHeadAttention BatchNormalization LayerNormalization Lambda", _DENSE),
+    **_each("Reshape Permute RepeatVector Masking GaussianNoise GaussianDropout AlphaDropout Rescaling", _DENSE),
+    **_each("LeakyReLU PReLU ELU SpatialDropout1D SpatialDropout2D TextVectorization StringLookup", _DENSE),
+    **_each("Add Subtract Multiply Average Maximum Concatenate Dot add concatenate", _FUNCTIONAL),
+    **_each("Model Functional clone_model model_from_json", _FUNCTIONAL),
+    **_each("GradientTape gradients", _GRADIENTS),
+    **_each("data Dataset TFRecordDataset image_dataset_from_directory image timeseries_dataset_from_array", _DATA),
+    **_each("Sequence PyDataset", _DATA),
+    "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
+    **_each("constant convert_to_tensor Tensor Variable cast reshape reduce_mean reduce_sum concat", _ARRAYS),
+    **_each("stack expand_dims squeeze zeros ones eye range argmax square sqrt abs exp one_hot transpose", _ARRAYS),
+    **_each("float32 float64 int32 int64 uint8 bool string shape math linalg numpy_function", _ARRAYS),
+    "matmul": "use lanewise.ops.matmul on float32 arrays",
+    **_each("Session compat global_variables_initializer placeholder reset_default_graph", "there are no sessions: "
+            "models run at once"),
+    **_each("distribute device tpu", "everything runs on this CPU's cores; see lanewise.set_num_threads"),
+    **_each("test debugging", "lanewise.build_info() says what runs; there is never a GPU"),
+    **_each("train io saved_model lite", "save with model.save(path), read with lanewise.load_model(path)"),
+    **_each("estimator feature_column", _SEQUENTIAL),
+    "summary": _LOG,
+    **_each("TensorBoard CSVLogger ProgbarLogger RemoteMonitor BackupAndRestore", _LOG),
+    **_each("ReduceLROnPlateau LearningRateScheduler schedules", _SCHEDULE),
+    **_each("Adagrad Adadelta Adamax Nadam AdamW Ftrl Lion Lamb Adafactor legacy", _OPTIMIZER),
+    **_each("gelu elu selu swish silu mish leaky_relu softplus softsign relu6 hard_sigmoid exponential", _ACTIVATION),
+    **_each("log_softmax dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
+    **_each("AUC Precision Recall F1Score R2Score TopKCategoricalAccuracy Mean ConfusionMatrix", _LOSS),
+    **_each("KLDivergence Poisson Hinge SquaredHinge CosineSimilarity LogCosh MeanAbsolutePercentageError", _LOSS),
+    **_each("MeanSquaredLogarithmicError CategoricalFocalCrossentropy kl_divergence poisson hinge log_cosh", _LOSS),
+    "datasets": "lanewise downloads nothing; load arrays with NumPy, scikit-learn or mlxtend",
+    "preprocessing": "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.Normalization in the model",
+    "applications": "lanewise has no pretrained models",
+    "wrappers": _WRAPPER,
+    **_each("KerasClassifier KerasRegressor", _WRAPPER),
+    **_each("constraints max_norm MaxNorm NonNeg UnitNorm", "use kernel_regularizer= with lanewise.regularizers"),
+    **_each("mixed_precision set_global_policy", "layers compute in float32"),
+    **_each("plot_model model_to_dot", "model.summary() prints the layers"),
+    **_each("get_file pad_sequences", "prepare the data with NumPy"),
+    **_each("register_keras_serializable custom_object_scope get_custom_objects CustomObjectScope",
+            "files name classes of a closed table only; there are no custom objects"),
+    "Progbar": "fit, evaluate and predict show their progress with verbose=1",
+}  # fmt: skip
+
+
+def instead(name: str) -> str | None:
+    """What exists instead of a name of TensorFlow's or Keras's; None for a name that they do not have either."""
+    return _INSTEAD.get(name)
+
+
+def absent(module: str, name: str, known: Iterable[str], frame: FrameType) -> Exception:
+    """The exception for a name that `module` does not have.
+
+    Args:
+        module: name of the module that was asked.
+        name: what it was asked for.
+        known: the names that it has.
+        frame: who asked. `from module import name` would drop the text of an AttributeError, so there it is an
+            ImportError; `hasattr` and `getattr` with a default need the AttributeError.
+    """
+    text = f"module {module!r} has no {name!r}"
+    if name in _INSTEAD:
+        text += f": {_INSTEAD[name]}."
+    elif not name.startswith("_"):
+        from ._names import near_match
+
+        text += f".{near_match(name, list(known))}"
+    if _is_from_import(frame):
+        return ImportError(text, name=module)
+    return AttributeError(text, name=name)
+
+
+def _is_from_import(frame: FrameType) -> bool:
+    """Whether the frame is at the instruction of `from ... import ...`."""
+    from opcode import opmap
+
+    return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
+
+
+def getter(module: str, known: Iterable[str]) -> Callable[[str], Any]:
+    """A module's `__getattr__` that explains what is not there."""
+    import sys
+
+    def __getattr__(name: str) -> Any:
+        raise absent(module, name, known, sys._getframe(1))
+
+    return __getattr__

@@ -1,0 +1,190 @@
+"""Closed tables of names, automatic names, and the checks of plain arguments that every floor shares.
+
+A class is only ever found in a table written in the source: no name from a file or a user is imported.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class Configurable:
+    """Something that is rebuilt from its class name and the keyword arguments of its constructor."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Keyword arguments that make an equal object, as plain JSON values."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The object that `get_config` described."""
+        return cls(**config)
+
+
+C = TypeVar("C", bound=Configurable)
+
+
+def snake_case(name: str) -> str:
+    """`InputLayer` -> `input_layer`, `ReLU` -> `re_lu`, `L1L2` -> `l1_l2`: Keras's spelling of automatic names."""
+    text = ""
+    for i, ch in enumerate(name):
+        after_lower = i > 0 and not name[i - 1].isupper()
+        before_lower = i + 1 < len(name) and name[i + 1].islower()
+        if ch.isupper() and i > 0 and (after_lower or before_lower):
+            text += "_"
+        text += ch.lower()
+    return text
+
+
+def table_of(*classes: type[C], **aliases: type[C]) -> dict[str, type[C]]:
+    """Table that knows each class by its own name, its snake_case name and the aliases."""
+    table: dict[str, type[C]] = {}
+    for cls in classes:
+        table[cls.__name__] = cls
+        table[snake_case(cls.__name__)] = cls
+    table.update(aliases)
+    return table
+
+
+def near_match(name: str, known: list[str]) -> str:
+    """' Did you mean ...?' or an empty text."""
+    import difflib
+
+    lower = {k.lower(): k for k in known}
+    found = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.6)
+    return f" Did you mean {lower[found[0]]!r}?" if found else ""
+
+
+def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """table[name].
+
+    Raises:
+        ValueError: unknown name; the message suggests the nearest one and lists all.
+    """
+    if name in table:
+        return table[name]
+    known = sorted(table, key=str.lower)
+    shown = [key for key in known if key == key.lower()] or known  # one spelling of each is enough
+    raise ValueError(f"{kind}: unknown name {name!r}.{near_match(name, known)} Available: {', '.join(shown)}.")
+
+
+def serialize(obj: Configurable) -> dict[str, Any]:
+    """{"class_name", "config"} of an object, as Keras writes it."""
+    return {"class_name": type(obj).__name__, "config": obj.get_config()}
+
+
+def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
+    """The object that `serialize` described; only classes of the table are made."""
+    if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
+        raise ValueError(f"{kind}: expected {{'class_name': ..., 'config': {{...}}}}, received {config!r}")
+    cls = lookup(kind, config["class_name"], table)
+    inner = config.get("config", {})
+    if not isinstance(inner, Mapping):
+        raise ValueError(f"{kind}: the config of {config['class_name']} must be a dict, received {inner!r}")
+    return cls.from_config(inner)
+
+
+def resolve(kind: str, identifier: Any, table: Mapping[str, type[C]], base: type[C]) -> C:
+    """An object from a name, a config, a class or an object that is one already.
+
+    Raises:
+        ValueError: unknown name. TypeError: none of these.
+    """
+    if isinstance(identifier, base):
+        return identifier
+    if isinstance(identifier, str):
+        return lookup(kind, identifier, table)()
+    if isinstance(identifier, Mapping):
+        return deserialize(kind, identifier, table)
+    if isinstance(identifier, type) and issubclass(identifier, base):
+        return identifier()
+    raise TypeError(f"{kind}: expected a name or a {base.__name__}, received {_shown(identifier)}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} of type {type(value).__name__}"
+
+
+# --- automatic names ------------------------------------------------------------------------------------------
+
+_used: dict[str, int] = {}
+
+
+def automatic_name(kind: str) -> str:
+    """`dense`, `dense_1`, ...: one count for each kind, as in Keras."""
+    count = _used.get(kind, 0)
+    _used[kind] = count + 1
+    return kind if count == 0 else f"{kind}_{count}"
+
+
+def reset_automatic_names() -> None:
+    """Begin every count again (`keras.backend.clear_session`)."""
+    _used.clear()
+
+
+# --- checks of plain arguments ----------------------------------------------------------------------------------
+
+
+def check_integer(argument: str, value: Any, minimum: int) -> int:
+    """value as an int of at least `minimum`.
+
+    Raises:
+        TypeError: not an integer. ValueError: below the minimum.
+    """
+    expected = {0: "an integer >= 0", 1: "a positive integer"}.get(minimum, f"an integer >= {minimum}")
+    if isinstance(value, bool):
+        raise TypeError(f"{argument}: expected {expected}, received {_shown(value)}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{argument}: expected {expected}, received {_shown(value)}") from None
+    if number < minimum:
+        raise ValueError(f"{argument}: expected {expected}, received {number}")
+    return number
+
+
+def check_number(argument: str, value: Any, expected: str, allowed: Callable[[float], bool]) -> float:
+    """value as a float for which `allowed` holds; `expected` says in words what that is.
+
+    Raises:
+        TypeError: not a number. ValueError: not allowed (NaN never is).
+    """
+    if isinstance(value, str | bytes | bool | complex):
+        raise TypeError(f"{argument}: expected {expected}, received {_shown(value)}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{argument}: expected {expected}, received {_shown(value)}") from None
+    if not allowed(number):
+        raise ValueError(f"{argument}: expected {expected}, received {number!r}")
+    return number
+
+
+def check_finite(argument: str, value: Any) -> float:
+    """value as a finite float."""
+    return check_number(argument, value, "a finite number", lambda v: abs(v) < float("inf"))
+
+
+def check_not_negative(argument: str, value: Any) -> float:
+    """value as a finite float >= 0."""
+    return check_number(argument, value, "a finite number >= 0", lambda v: 0.0 <= v < float("inf"))
+
+
+def check_below_one(argument: str, value: Any) -> float:
+    """value as a float in [0, 1)."""
+    return check_number(argument, value, "a number in [0, 1)", lambda v: 0.0 <= v < 1.0)
+
+
+def check_default(argument: str, value: Any, default: Any, why: str) -> None:
+    """An argument of Keras's that is accepted only at its default.
+
+    Raises:
+        NotImplementedError: any other value.
+    """
+    if value != default:
+        raise NotImplementedError(f"{argument}: only {default!r} is supported, {why}; received {_shown(value)}")

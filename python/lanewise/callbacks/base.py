@@ -1,0 +1,193 @@
+"""Callback: the hooks; CallbackList: several callbacks as one."""
+
+from typing import Any
+
+Logs = dict[str, Any] | None
+"""What a hook is told: loss and metrics by name."""
+
+
+class Callback:
+    """Base of all callbacks: a subclass overrides the hooks that it needs.
+
+    Hooks for batches cost a run batch by batch, so they are only called where a callback overrides them. `logs` may be
+    changed: what a hook adds to the logs of an epoch stands in the history.
+
+    Attributes:
+        model: the model in training.
+        params: {"verbose", "epochs", "steps"}.
+    """
+
+    model: Any = None
+    params: Any = None
+
+    def set_model(self, model: Any) -> None:
+        """Called before training."""
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called before training."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        """After the last epoch; logs are those of the last epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Before an epoch, counted from 0."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """After an epoch and its validation."""
+
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Older name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Older name of `on_train_batch_end`."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Before a batch of training, counted from 0 in each epoch."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """After a batch of training; logs are the means of the epoch so far."""
+        self.on_batch_end(batch, logs)
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        """Before `evaluate` or a validation."""
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        """After `evaluate` or a validation."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Before a batch of `evaluate` or of a validation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """After a batch of `evaluate` or of a validation."""
+
+    def on_predict_begin(self, logs: Logs = None) -> None:
+        """Before `predict`."""
+
+    def on_predict_end(self, logs: Logs = None) -> None:
+        """After `predict`."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Before a batch of `predict`."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """After a batch of `predict`."""
+
+
+class CallbackList(Callback):
+    """Several callbacks as one, each called in the order given.
+
+    Args:
+        callbacks: callbacks, lists of them may be nested; None for none.
+        model: the model that they watch.
+        params: {"verbose", "epochs", "steps"}.
+
+    Attributes:
+        callbacks: the callbacks.
+        needs_batches: whether one of them overrides a hook for batches of training.
+        needs_test_batches, needs_predict_batches: the same for evaluating and predicting.
+
+    Raises:
+        TypeError: an entry that is no instance of Callback.
+    """
+
+    def __init__(self, callbacks: Any = None, model: Any = None, params: dict[str, Any] | None = None) -> None:
+        self.callbacks = _flat(callbacks)
+        self.needs_batches = self._overridden("train_batch", "batch")
+        self.needs_test_batches = self._overridden("test_batch")
+        self.needs_predict_batches = self._overridden("predict_batch")
+        self.set_params(params or {})
+        self.set_model(model)
+
+    def _overridden(self, *kinds: str) -> bool:
+        hooks = [f"on_{kind}_{end}" for kind in kinds for end in ("begin", "end")]
+        return any(
+            hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
+            for callback in self.callbacks
+            for hook in hooks
+        )
+
+    def _call(self, hook: str, *arguments: Any) -> None:
+        *first, logs = arguments
+        logs = {} if logs is None else logs
+        for callback in self.callbacks:
+            getattr(callback, hook)(*first, logs)
+
+    def set_model(self, model: Any) -> None:
+        self.model = model
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+        for callback in self.callbacks:
+            callback.set_params(params)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._call("on_train_begin", logs)
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self._call("on_train_end", logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._call("on_epoch_begin", epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._call("on_epoch_end", epoch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_batch_begin", batch, logs)
+
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_batch_end", batch, logs)
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_train_batch_begin", batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_train_batch_end", batch, logs)
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        self._call("on_test_begin", logs)
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        self._call("on_test_end", logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_test_batch_begin", batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_test_batch_end", batch, logs)
+
+    def on_predict_begin(self, logs: Logs = None) -> None:
+        self._call("on_predict_begin", logs)
+
+    def on_predict_end(self, logs: Logs = None) -> None:
+        self._call("on_predict_end", logs)
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_predict_batch_begin", batch, logs)
+
+    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_predict_batch_end", batch, logs)
+
+
+def _flat(callbacks: Any) -> list[Callback]:
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, CallbackList):
+        return callbacks.callbacks
+    if isinstance(callbacks, list | tuple):
+        return [callback for entry in callbacks for callback in _flat(entry)]
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    hint = f"; write {callbacks.__name__}()" if isinstance(callbacks, type) and issubclass(callbacks, Callback) else ""
+    raise TypeError(
+        f"callbacks: expected instances of lanewise.callbacks.Callback, received {callbacks!r} of type "
+        f"{type(callbacks).__name__}{hint}"
+    )

@@ -1,0 +1,73 @@
+"""ModelCheckpoint."""
+
+import os
+from typing import Any
+
+from .base import Logs
+from .monitor import MonitorCallback
+
+
+class ModelCheckpoint(MonitorCallback):
+    """Saves the model after each epoch, or after each that is the best so far.
+
+    Args:
+        filepath: where to; '{epoch:02d}' and '{val_loss:.3f}' in it are filled with the epoch, counted from 1, and the
+            logs. Missing directories are made.
+        monitor: which value of the logs says what is best.
+        verbose: 1 says what is saved.
+        save_best_only: only save when the value is better than all before.
+        save_weights_only: weights instead of the whole model.
+        mode: 'min', 'max', or 'auto': by the metric.
+        save_freq: 'epoch'.
+        initial_value_threshold: with save_best_only, the value that the first save has to beat.
+
+    Raises:
+        ValueError: a file name that lanewise cannot write (`saving.save_model` says which).
+        NotImplementedError: another save_freq.
+    """
+
+    def __init__(
+        self,
+        filepath: Any,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: Any = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        from ..saving import check_suffix
+
+        super().__init__(monitor, mode)
+        if save_freq != "epoch":
+            raise NotImplementedError(f"save_freq: only 'epoch' is supported, received {save_freq!r}")
+        self.filepath = os.fspath(filepath)
+        check_suffix("filepath", self.filepath, weights=save_weights_only)
+        self.verbose = verbose
+        self.save_best_only = bool(save_best_only)
+        self.save_weights_only = bool(save_weights_only)
+        self.best = initial_value_threshold
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        logs = logs or {}
+        try:
+            path = self.filepath.format(**{**logs, "epoch": epoch + 1})
+        except KeyError as error:
+            raise KeyError(f"filepath: {self.filepath!r} asks for {error}, the logs have {', '.join(logs)}") from None
+        if self.save_best_only:
+            current = self.value(logs)
+            if current is not None and not self.improves(current, self.best):
+                self._say(epoch, f"{self.monitor} did not improve from {self.best}")
+                return
+            self.best = self.best if current is None else current
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)
+        self._say(epoch, f"saved model to {path}")
+
+    def _say(self, epoch: int, what: str) -> None:
+        if self.verbose:
+            print(f"Epoch {epoch + 1}: {what}")

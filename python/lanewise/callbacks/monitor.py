@@ -1,0 +1,80 @@
+"""What callbacks that watch one value of the logs have in common."""
+
+import warnings
+from typing import Any
+
+from .._names import check_finite, near_match
+from .base import Callback, Logs
+
+_LARGER_IS_BETTER = frozenset({"Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"})
+
+
+class MonitorCallback(Callback):
+    """Watches logs[monitor].
+
+    Args:
+        monitor: name in the logs: 'loss', 'val_loss', 'val_accuracy', ...
+        mode: 'min' or 'max': which values are better; 'auto' goes by the metric.
+        min_delta: a value is an improvement only if it is better by more than this.
+    """
+
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor: expected a text, received {monitor!r} of type {type(monitor).__name__}")
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode: expected 'auto', 'min' or 'max', received {mode!r}")
+        self.monitor = monitor
+        self.mode = mode
+        self.min_delta = abs(check_finite("min_delta", min_delta))
+        self._larger_is_better: bool | None = None
+        self._seen = False
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._larger_is_better = None
+        self._seen = False
+
+    def value(self, logs: Logs) -> float | None:
+        """logs[monitor]; None with a warning where it is not there (a validation that is left out is no surprise)."""
+        logs = logs or {}
+        if self.monitor in logs:
+            self._seen = True
+            return float(logs[self.monitor])
+        if not self._seen:
+            warnings.warn(
+                f"{type(self).__name__}: monitor={self.monitor!r} is not in the logs."
+                f"{near_match(self.monitor, list(logs))} Available: {', '.join(logs)}.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return None
+
+    def improves(self, value: float, reference: float | None) -> bool:
+        """Whether value is better than reference by more than min_delta; NaN never is, anything else beats None.
+
+        Raises:
+            ValueError: mode 'auto' and a value of which it is not known whether more is better.
+        """
+        if self._larger_is_better is None:
+            self._larger_is_better = self._direction()
+        if value != value:
+            return False
+        if reference is None:
+            return True
+        if self._larger_is_better:
+            return value > reference + self.min_delta
+        return value < reference - self.min_delta
+
+    def _direction(self) -> bool:
+        name = self.monitor.removeprefix("val_")
+        if self.mode != "auto":
+            return self.mode == "max"
+        if name == "loss":
+            return False
+        config: dict[str, Any] = self.model.get_compile_config() or {}
+        for metric in [*config.get("metrics", ()), *config.get("weighted_metrics", ())]:
+            if metric["config"]["name"] == name:
+                return metric["class_name"] in _LARGER_IS_BETTER
+        raise ValueError(
+            f"mode: 'auto' works for the loss and for metrics of compile, received monitor={self.monitor!r}; "
+            "give mode='min' or mode='max'"
+        )

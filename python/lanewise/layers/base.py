@@ -1,0 +1,238 @@
+"""What every layer is: a name, weights, shapes, and the operations it writes into a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _engine, random
+from .._arrays import as_array, sample_shape
+from .._engine import AnyArray, Array, Builder, Float32, Weight
+from .._names import Configurable, automatic_name, snake_case
+from ..initializers import Initializer
+from ..regularizers import Regularizer
+
+Shape = tuple[int | None, ...]
+"""A shape as Keras writes it: None for the rows, then the axes of one sample."""
+
+
+class Layer(Configurable):
+    """Base of all layers.
+
+    A layer describes itself by `compute_output_shape`, makes its weights in `make_weights` and writes its operations
+    in `lower`. It may stand in several models, which then share its weights.
+
+    Args:
+        name: name in the model; by default `dense`, `dense_1`, ... by kind.
+        trainable: False keeps the weights out of training.
+        dtype: float32.
+        input_shape: shape of one sample, for the first layer of a model.
+        input_dim: the same for a sample of one axis.
+        batch_input_shape: the same with the rows (None) in front.
+        activity_regularizer: not supported; None.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        input_shape: Any = None,
+        input_dim: int | None = None,
+        batch_input_shape: Any = None,
+        activity_regularizer: Any = None,
+    ) -> None:
+        if activity_regularizer is not None:
+            raise NotImplementedError(
+                "activity_regularizer: penalties on outputs are not supported; kernel_regularizer is"
+            )
+        check_float32("dtype", dtype)
+        if input_dim is not None and input_shape is None:
+            input_shape = (input_dim,)
+        if batch_input_shape is not None and input_shape is None:
+            input_shape = tuple(batch_input_shape)[1:]
+        self.given_input_shape = None if input_shape is None else sample_shape("input_shape", input_shape)
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"name: expected a text without '/', received {name!r}")
+        self.name: str = automatic_name(snake_case(type(self).__name__)) if name is None else name
+        self.trainable = bool(trainable)
+        self.built = False
+        self._weights: list[Weight] = []
+        self._regularized: list[tuple[Weight, Regularizer]] = []
+        self._sample_shape: tuple[int, ...] | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "call" in cls.__dict__:
+            raise NotImplementedError(
+                f"{cls.__name__}: a layer with a call() of its own cannot run inside the engine, whose list of "
+                "operations is closed. To keep dropout on when predicting, use model(x, training=True)."
+            )
+
+    # --- what a kind of layer defines ---------------------------------------------------------------------------
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the output, rows first, for a shape of the input.
+
+        Raises:
+            ValueError: the layer cannot take this input.
+        """
+        return input_shape
+
+    def make_weights(self, shape: tuple[int, ...]) -> None:
+        """Make the weights for samples of this shape."""
+
+    def lower(self, builder: Builder, value: int) -> int:
+        """Write the operations on a value of the graph; returns the output's value."""
+        raise NotImplementedError(f"{type(self).__name__} has no operations")
+
+    # --- building -----------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Make the weights for inputs of this shape (rows first, None); a built layer checks that it fits.
+
+        Raises:
+            ValueError: the layer cannot take this input.
+        """
+        shape: Shape = tuple(input_shape)
+        self.compute_output_shape(shape)
+        sample = sample_shape("input_shape", shape[1:])
+        if not self.built:
+            self.make_weights(sample)
+            self.built = True
+        self._sample_shape = sample
+
+    def add_weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
+        trainable: bool = True,
+    ) -> Weight:
+        """Make a weight of this layer."""
+        weight = Weight(name, f"{self.name}/{name}", initializer(shape), trainable)
+        self._weights.append(weight)
+        if regularizer is not None:
+            self._regularized.append((weight, regularizer))
+        return weight
+
+    # --- weights ------------------------------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights, in the order in which they were made."""
+        return list(self._weights)
+
+    variables = weights
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that training changes; none where `trainable` is False."""
+        return [w for w in self._weights if w.trainable and self.trainable]
+
+    trainable_variables = trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The other weights."""
+        return [w for w in self._weights if not (w.trainable and self.trainable)]
+
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def penalties(self) -> list[tuple[Weight, Regularizer]]:
+        """(weight, regularizer) of the weights in training."""
+        return [(w, r) for w, r in self._regularized if self.trainable]
+
+    def get_weights(self) -> list[Float32]:
+        """Copies of the weights."""
+        return [w.numpy() for w in self._weights]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Overwrite all weights; nothing changes if one does not fit.
+
+        Raises:
+            ValueError: another number of arrays, or another shape.
+        """
+        assign_all(f"layer {self.name!r}", self._weights, weights)
+
+    def count_params(self) -> int:
+        """Number of parameters.
+
+        Raises:
+            ValueError: the layer is not built.
+        """
+        self._check_built("count_params()")
+        return sum(w.size for w in self._weights)
+
+    # --- shapes -------------------------------------------------------------------------------------------------
+
+    @property
+    def input_shape(self) -> Shape:
+        """(None, ...): what the layer was built for. Raises ValueError before that."""
+        self._check_built("input_shape")
+        return (None, *(self._sample_shape or ()))
+
+    @property
+    def output_shape(self) -> Shape:
+        """(None, ...): what comes out. Raises ValueError before the layer is built."""
+        return self.compute_output_shape(self.input_shape)
+
+    def _check_built(self, what: str) -> None:
+        if not self.built:
+            raise ValueError(
+                f"{what}: layer {self.name!r} is not built yet; give the first layer input_shape=, "
+                "or call the model on data first"
+            )
+
+    # --- describing, calling ------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
+
+    def __call__(self, inputs: ArrayLike, training: bool = False) -> Array:
+        """The layer alone on an array of rows; builds it if needed. With training=True dropout is on."""
+        if isinstance(inputs, Layer):
+            raise NotImplementedError(
+                f"{self.name}: layers are chained with Sequential([...]); calling a layer on another (the functional "
+                "API) is not supported"
+            )
+        x = match_rank(as_array("inputs", inputs), None)
+        self.build((None, *x.shape[1:]))
+        program = _engine.Program(x.shape[1:], [self.lower])
+        if training:
+            return program.network().call([x], True, random.next_run_seed(), 0)[0].view(Array)
+        return _engine.run_chain(program, x).view(Array)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def match_rank(x: AnyArray, shape: tuple[int, ...] | None) -> AnyArray:
+    """(n,) as (n, 1) where samples have one axis of one element, or where nothing is known yet."""
+    return x[:, None] if x.ndim == 1 and shape in (None, (1,)) else x
+
+
+def assign_all(owner: str, weights: Sequence[Weight], values: Sequence[ArrayLike]) -> None:
+    """Check every value against its weight, then assign all."""
+    if len(values) != len(weights):
+        shapes = ", ".join(str(w.shape) for w in weights)
+        raise ValueError(f"weights: {owner} has {len(weights)} weights ({shapes}), received {len(values)} arrays")
+    checked = [w.checked(v) for w, v in zip(weights, values, strict=True)]
+    for weight, value in zip(weights, checked, strict=True):
+        weight.assign(value)
+
+
+def check_float32(argument: str, dtype: Any) -> None:
+    """Raises NotImplementedError for a dtype (or a Keras dtype policy) other than float32."""
+    if isinstance(dtype, Mapping):
+        dtype = dtype.get("config", {}).get("name")
+    name = getattr(dtype, "name", dtype)
+    if name is None or name == "float32" or (isinstance(name, type) and np.dtype(name) == np.float32):
+        return
+    raise NotImplementedError(f"{argument}: layers compute in float32, received {dtype!r}")

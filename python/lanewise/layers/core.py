@@ -1,0 +1,239 @@
+"""Input, Dense, Activation, ReLU, Softmax, Flatten, Dropout."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import activations, initializers, regularizers
+from .._arrays import sample_shape
+from .._engine import Builder, Weight
+from .._names import check_below_one, check_default, check_integer, serialize
+from .base import Layer, Shape
+
+
+class InputLayer(Layer):
+    """The shape of one sample, as the first entry of a model.
+
+    Args:
+        shape: axes of one sample, without the rows.
+        batch_size: accepted; models take any number of rows.
+        dtype: accepted; every real dtype goes in and is computed with as float32.
+        batch_shape: instead of `shape`, with the rows in front.
+        name: by default `input_layer`.
+    """
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Any = None,
+        name: str | None = None,
+        optional: bool = False,
+        input_shape: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if sparse or ragged or optional:
+            raise NotImplementedError("Input: sparse, ragged and optional inputs are not supported")
+        if batch_shape is not None:
+            shape = tuple(batch_shape)[1:]
+        shape = input_shape if shape is None else shape
+        if shape is None:
+            raise ValueError("shape: expected the axes of one sample, received None")
+        super().__init__(name=name, **kwargs)
+        self.shape = sample_shape("shape", shape)
+        self.given_input_shape = self.shape
+
+    def lower(self, builder: Builder, value: int) -> int:
+        return value
+
+    def get_config(self) -> dict[str, Any]:
+        return {"batch_shape": [None, *self.shape], "dtype": "float32", "name": self.name}
+
+
+def Input(
+    shape: Any = None, batch_size: int | None = None, dtype: Any = None, name: str | None = None, **kwargs: Any
+) -> InputLayer:
+    """InputLayer(shape=...): the first entry of a Sequential."""
+    return InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, name=name, **kwargs)
+
+
+class Dense(Layer):
+    """y = activation(x @ kernel + bias), x (..., k), kernel (k, units), bias (units,), y (..., units).
+
+    Args:
+        units: number of outputs, >= 1.
+        activation: name or function of `lanewise.activations`; None is linear.
+        use_bias: whether there is a bias.
+        kernel_initializer: first values of the kernel (glorot_uniform).
+        bias_initializer: first values of the bias (zeros).
+        kernel_regularizer: penalty on the kernel.
+        bias_regularizer: penalty on the bias.
+        kernel_constraint, bias_constraint, lora_rank, lora_alpha, quantization_config: not supported; None.
+        **kwargs: see `Layer`.
+
+    Raises:
+        ValueError: units below 1, unknown names. NotImplementedError: what is not supported.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: int | None = None,
+        quantization_config: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self.units = check_integer("units", units, 1)
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
+        self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
+        check_default("kernel_constraint", kernel_constraint, None, "constraints are not there yet")
+        check_default("bias_constraint", bias_constraint, None, "constraints are not there yet")
+        check_default("lora_rank", lora_rank, None, "low-rank adapters are not there yet")
+        check_default("lora_alpha", lora_alpha, None, "low-rank adapters are not there yet")
+        check_default("quantization_config", quantization_config, None, "quantised layers are not there yet")
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.bias: Weight | None = None
+
+    @property
+    def kernel(self) -> Weight:
+        """The kernel (k, units). Raises ValueError before the layer is built."""
+        self._check_built("kernel")
+        return self._weights[0]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) < 2:
+            raise ValueError(f"{self.name}: expected input of at least two axes (rows, width), received {input_shape}")
+        if self.built and input_shape[-1] != self.kernel.shape[0]:
+            raise ValueError(
+                f"{self.name}: the last axis of the input must be {self.kernel.shape[0]}, received shape {input_shape}"
+            )
+        return (*input_shape[:-1], self.units)
+
+    def make_weights(self, shape: tuple[int, ...]) -> None:
+        self.add_weight("kernel", (shape[-1], self.units), self.kernel_initializer, self.kernel_regularizer)
+        if self.use_bias:
+            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer, self.bias_regularizer)
+
+    def lower(self, builder: Builder, value: int) -> int:
+        value = builder.add("matmul", value, [self.kernel.variable])
+        if self.bias is not None:
+            value = builder.add("bias_add", value, [self.bias.variable])
+        return activations.lower(self.activation, builder, value)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": serialize(self.kernel_initializer),
+            "bias_initializer": serialize(self.bias_initializer),
+            "kernel_regularizer": None if self.kernel_regularizer is None else serialize(self.kernel_regularizer),
+            "bias_regularizer": None if self.bias_regularizer is None else serialize(self.bias_regularizer),
+        }
+
+
+class Activation(Layer):
+    """An activation as a layer of its own.
+
+    Args:
+        activation: name or function of `lanewise.activations`.
+    """
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        self.activation = activations.get(activation)
+        super().__init__(**kwargs)
+
+    def lower(self, builder: Builder, value: int) -> int:
+        return activations.lower(self.activation, builder, value)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+class ReLU(Layer):
+    """max(x, 0). The further arguments of Keras's are accepted at their defaults."""
+
+    activation_name = "relu"
+
+    def __init__(
+        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
+    ) -> None:
+        check_default("max_value", max_value, None, "capped ReLU is not there yet")
+        check_default("negative_slope", negative_slope, 0.0, "leaky ReLU is not there yet")
+        check_default("threshold", threshold, 0.0, "shifted ReLU is not there yet")
+        super().__init__(**kwargs)
+
+    def lower(self, builder: Builder, value: int) -> int:
+        return builder.add("relu", value)
+
+
+class Softmax(Layer):
+    """exp(x)/sum(exp(x)) along the last axis."""
+
+    activation_name = "softmax"
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        check_default("axis", axis, -1, "softmax runs along the last axis")
+        super().__init__(**kwargs)
+        self.axis = -1
+
+    def lower(self, builder: Builder, value: int) -> int:
+        return builder.add("softmax", value)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+class Flatten(Layer):
+    """Samples of any shape as one axis: (n, a, b) -> (n, a*b)."""
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        if data_format not in (None, "channels_last"):
+            raise NotImplementedError(f"data_format: only 'channels_last' is supported, received {data_format!r}")
+        super().__init__(**kwargs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], math.prod(axis or 1 for axis in input_shape[1:]))
+
+    def lower(self, builder: Builder, value: int) -> int:
+        return value if len(builder.shape(value)) == 1 else builder.add("reshape", value)
+
+
+class Dropout(Layer):
+    """In training: an element is zero with probability `rate`, else x/(1 - rate); otherwise x (Srivastava et al. 2014).
+
+    Args:
+        rate: in [0, 1).
+        noise_shape: not supported; None.
+        seed: kept in the config; what is dropped follows from `lanewise.random.set_seed` like all else that is random.
+    """
+
+    def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any) -> None:
+        self.rate = check_below_one("rate", rate)
+        check_default("noise_shape", noise_shape, None, "every element is dropped on its own")
+        self.seed = seed
+        super().__init__(**kwargs)
+
+    def lower(self, builder: Builder, value: int) -> int:
+        return value if self.rate == 0.0 else builder.add("dropout", value, rate=self.rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed, "noise_shape": None}

@@ -1,0 +1,5 @@
+"""Models: what a person builds, trains, evaluates and predicts with."""
+
+from .sequential import Sequential
+
+__all__ = ["Sequential"]

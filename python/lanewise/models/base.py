@@ -1,0 +1,169 @@
+"""What every model keeps: what it was compiled with, its locks and its random streams."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from .. import random
+from .._arrays import as_array
+from .._engine import AnyArray, Float64, Network, Pace, Program, SharedLock, Weight
+from ..layers import Layer
+from ..optimizers import Optimizer
+from .compiled import Compiled
+from .data import Rows, check_rows, class_weights, row_weights
+
+
+class BaseModel:
+    """Layers that were compiled. A subclass says what its layers are and how data fits them."""
+
+    def __init__(self) -> None:
+        self._compiled: Compiled | None = None
+        self._training_lock = threading.Lock()  # held for the whole of a fit
+        self._weights_lock = SharedLock()  # held for a slice
+        self._paces: dict[tuple[str, int], Pace] = {}
+        self._seed: int | None = None
+        self._seed_generation = -1
+        self._epochs_shuffled = 0
+        self._calls = 0
+        self._sums: Float64 | None = None
+
+    # --- what a subclass defines --------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, inputs not counted."""
+        raise NotImplementedError
+
+    def _fit_input(self, argument: str, x: Any) -> tuple[AnyArray, tuple[int, ...]]:
+        """(x as an array that fits the model, shape of the output for one sample); changes nothing."""
+        raise NotImplementedError
+
+    def _ready(self, sample_shape: tuple[int, ...]) -> Program:
+        """The program for samples of this shape, built if it was not."""
+        raise NotImplementedError
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that training changes, in the order of the layers."""
+        return [weight for layer in self.layers for weight in layer.trainable_weights]
+
+    def _built_program(self, method: str) -> Program:
+        """The program of a built model. Raises ValueError before that."""
+        raise NotImplementedError
+
+    # --- compile ------------------------------------------------------------------------------------------------
+
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
+        weighted_metrics: Any = None, run_eagerly: bool = False, steps_per_execution: Any = 1,
+        jit_compile: Any = "auto", auto_scale_loss: bool = True,
+    ) -> None:  # fmt: skip
+        """Fix what the model is trained with.
+
+        Args:
+            optimizer: name or instance; rmsprop as in Keras.
+            loss: name, instance or function of `lanewise.losses`.
+            loss_weights: not supported; None.
+            metrics: names or instances; 'accuracy' goes by the shapes of output and targets.
+            weighted_metrics: as metrics.
+            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted, mean nothing here.
+
+        Raises:
+            ValueError: unknown names. NotImplementedError: what is not supported. The model stays as it was.
+        """
+        self._compiled = Compiled(optimizer, loss, metrics, weighted_metrics, loss_weights)
+        self._sums = None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self._compiled is not None
+
+    def _get_compiled(self, method: str) -> Compiled:
+        if self._compiled is None:
+            raise ValueError(f"{method}: the model is not compiled; call compile(optimizer=..., loss=...) first")
+        return self._compiled
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer; None before `compile`. Its `learning_rate` can be set at any time."""
+        return None if self._compiled is None else self._compiled.optimizer
+
+    @property
+    def loss(self) -> Any:
+        """The loss; None before `compile`."""
+        return None if self._compiled is None else self._compiled.loss
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """'loss', then the metrics in compile order: what `evaluate` returns."""
+        return [] if self._compiled is None else list(self._compiled.names)
+
+    def reset_metrics(self) -> None:
+        """Forget the batches that `train_on_batch` and `test_on_batch` have averaged."""
+        self._sums = None
+
+    def _add_batch(self, compiled: Compiled, sums: Float64, return_dict: bool) -> Any:
+        self._sums = sums if self._sums is None else self._sums + sums
+        return returned(compiled.results(self._sums), return_dict)
+
+    # --- helpers ------------------------------------------------------------------------------------------------
+
+    def _rows(
+        self, compiled: Compiled, x: Any, y: Any, sample_weight: Any, class_weight: Any, prefix: str = ""
+    ) -> Rows:
+        array, output_shape = self._fit_input(f"{prefix}x", x)
+        if y is None:
+            raise ValueError(f"{prefix}y: expected targets, received None")
+        if class_weight is not None and sample_weight is not None:
+            raise ValueError("class_weight, sample_weight: give one of them, received both")
+        raw = as_array(f"{prefix}y", y)
+        check_rows(f"{prefix}y", len(raw), len(array))
+        weights = row_weights(f"{prefix}sample_weight", sample_weight, len(array))
+        weighted = weights is not None or class_weight is not None
+        target = compiled.target(f"{prefix}y", raw, output_shape, weighted)
+        if class_weight is not None:
+            weights = class_weights(class_weight, target)
+        return Rows(array, target, weights)
+
+    def _network(self, compiled: Compiled, rows: Rows) -> Network:
+        program = self._ready(rows.x.shape[1:])
+        loss, metrics = compiled.terms(program, rows.y)
+        penalties = [(w.variable, r.l1, r.l2) for layer in self.layers for w, r in layer.penalties]
+        return program.network(loss, metrics, [w.variable for w in self.trainable_weights], penalties)
+
+    def _run_seed(self) -> int:
+        if self._seed is None or self._seed_generation != random.generation():
+            self._seed = random.next_run_seed()
+            self._seed_generation = random.generation()
+            self._epochs_shuffled = self._calls = 0
+        return self._seed
+
+
+def check_verbose(verbose: Any) -> int:
+    """0, 1 or 2; 'auto' is 1. Raises ValueError for anything else."""
+    if isinstance(verbose, str) and verbose == "auto":
+        return 1
+    if isinstance(verbose, bool | int | np.integer) and int(verbose) in (0, 1, 2):
+        return int(verbose)
+    raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', received {verbose!r}")
+
+
+def callback_list(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+
+
+def sorted_logs(logs: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(logs.items()))
+
+
+def returned(results: dict[str, float], return_dict: bool) -> Any:
+    if return_dict:
+        return results
+    values = list(results.values())
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,117 @@
+"""Rows for training: x, targets and weights, checked against each other before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._arrays import as_array
+from .._engine import AnyArray, Float32
+from .._names import check_integer, check_number
+
+
+class Rows(NamedTuple):
+    """x (n, ...), y (n, ...) as the loss wants it, weights (n,) or None; all read in place."""
+
+    x: AnyArray
+    y: AnyArray
+    weights: Float32 | None
+
+    @property
+    def size(self) -> int:
+        """n."""
+        return len(self.x)
+
+    def part(self, start: int, stop: int) -> Rows:
+        """Rows start..stop, as views."""
+        weights = None if self.weights is None else self.weights[start:stop]
+        return Rows(self.x[start:stop], self.y[start:stop], weights)
+
+
+def check_rows(argument: str, received: int, expected: int, first: str = "x") -> None:
+    """Raises ValueError where two arrays do not have the same number of rows."""
+    if received != expected:
+        raise ValueError(f"{argument}: expected {expected} rows as {first} has, received {received}")
+
+
+def row_weights(argument: str, value: Any, rows: int) -> Float32 | None:
+    """Weights (n,) or (n, 1) of the rows as contiguous float32.
+
+    Raises:
+        ValueError: another shape, NaN or infinite.
+    """
+    if value is None:
+        return None
+    weights = as_array(argument, value)
+    if weights.ndim == 2 and weights.shape[1] == 1:
+        weights = weights[:, 0]
+    if weights.ndim != 1:
+        raise ValueError(f"{argument}: expected one weight a row, shape (n,), received {weights.shape}")
+    check_rows(argument, len(weights), rows)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{argument}: expected finite numbers, received {weights[~np.isfinite(weights)][0]}")
+    return np.ascontiguousarray(weights, dtype=np.float32)
+
+
+def class_weights(class_weight: Any, y: AnyArray) -> Float32:
+    """The weight of each row by its class: integer labels, or the largest column of one-hot rows; 1 if not listed.
+
+    Raises:
+        TypeError: not a dict. ValueError: a key that is no class number, or a negative weight.
+    """
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f"class_weight: expected a dict from class to weight, received {type(class_weight).__name__}")
+    if y.ndim > 2:
+        raise ValueError(f"class_weight: expected targets of one or two axes, received shape {y.shape}")
+    if y.ndim == 2:
+        y = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0]
+    labels = np.rint(y)
+    weights = np.ones(len(labels), np.float32)
+    for key, value in class_weight.items():
+        label = check_integer("class_weight: key", key, 0)
+        weights[labels == label] = check_number(
+            f"class_weight[{label}]", value, "a finite number >= 0", lambda v: 0.0 <= v < float("inf")
+        )
+    return weights
+
+
+def split_point(fraction: Any, rows: int) -> int:
+    """Number of rows that train: floor(n * (1 - fraction)).
+
+    Raises:
+        ValueError: a fraction outside [0, 1), or one that leaves a part empty.
+    """
+    number = check_number("validation_split", fraction, "a number in [0, 1)", lambda v: 0.0 <= v < 1.0)
+    at = int(rows * (1.0 - number))
+    if at == 0 or at == rows:
+        raise ValueError(
+            f"validation_split: {rows} rows split at {number} give {at} rows to train on and {rows - at} to validate "
+            "on; neither part may be empty"
+        )
+    return at
+
+
+def unpack_validation(data: Any) -> tuple[Any, Any, Any]:
+    """(x, y, weights) of validation_data=(x, y) or (x, y, weights).
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        size = f" of {len(data)}" if isinstance(data, tuple | list) else ""
+        raise ValueError(
+            f"validation_data: expected (x, y) or (x, y, sample_weight), received {type(data).__name__}{size}"
+        )
+    return data[0], data[1], data[2] if len(data) == 3 else None
+
+
+def first_nan_row(x: AnyArray) -> int | None:
+    """The first row with a NaN, looked for a few thousand rows at a time."""
+    if x.dtype.kind == "f":
+        for start in range(0, len(x), 4096):
+            bad = np.isnan(x[start : start + 4096]).reshape(min(4096, len(x) - start), -1).any(axis=1)
+            if bad.any():
+                return start + int(np.argmax(bad))
+    return None

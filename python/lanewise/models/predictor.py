@@ -1,0 +1,166 @@
+"""predict, evaluate and the call: what a model does with data without changing."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _engine
+from .._engine import Array, Float32, Network, Pace
+from .._names import check_integer
+from ..layers import Layer
+from .base import BaseModel, callback_list, check_verbose, returned, sorted_logs
+from .compiled import Compiled
+from .data import Rows
+
+if TYPE_CHECKING:
+    from ..callbacks import CallbackList
+
+_PREDICT_UNIT = 256  # rows; slices of a prediction are multiples of this
+_QUIET_SECONDS = 0.5  # how long predict(verbose='auto') stays silent
+
+
+class Predictor(BaseModel):
+    """Evaluating and predicting run in any number of threads, between two slices of training."""
+
+    # --- evaluate -----------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto",
+        sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
+    ) -> Any:  # fmt: skip
+        """Loss and metrics over all rows, dropout off; arguments as `fit`.
+
+        Returns:
+            The loss, or [loss, metrics in compile order], or with return_dict=True a dict by name.
+        """
+        compiled = self._get_compiled("evaluate")
+        batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
+        verbose = check_verbose(verbose)
+        if steps is not None:
+            raise NotImplementedError("steps: evaluate takes all rows; pass fewer rows instead")
+        rows = self._rows(compiled, x, y, sample_weight, None)
+
+        from ..callbacks import CallbackList
+        from ..progress import make_progress
+
+        count = -(-rows.size // batch_size)
+        hooks = CallbackList(callback_list(callbacks), self, {"verbose": verbose, "epochs": 1, "steps": count})
+        network = self._network(compiled, rows)
+        progress = make_progress(verbose, 1, count, "step")
+        try:
+            progress.on_epoch_begin(0)
+            results = self._evaluate(compiled, network, rows, batch_size, hooks, progress)
+            progress.on_epoch_end(sorted_logs(results))
+        finally:
+            progress.close()
+        return returned(results, return_dict)
+
+    def _evaluate(
+        self, compiled: Compiled, network: Network, rows: Rows, batch_size: int, hooks: CallbackList, progress: Any
+    ) -> dict[str, float]:
+        hooks.on_test_begin(None)
+        sums = compiled.sums
+        each = hooks.needs_test_batches
+        pace = self._paces.setdefault(("evaluate", batch_size), Pace(8))
+        for start, stop in _engine.slices(rows.size, batch_size, pace, each):
+            if each:
+                hooks.on_test_batch_begin(start // batch_size, None)
+            with self._weights_lock.shared():
+                sums += network.evaluate([rows.x], [rows.y], rows.weights, start, stop, batch_size)
+            results = compiled.results(sums)
+            if each:
+                hooks.on_test_batch_end(start // batch_size, sorted_logs(results))
+            if progress is not None:
+                progress.update(-(-stop // batch_size), sorted_logs(results))
+        hooks.on_test_end(sorted_logs(results))
+        return results
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics of all rows of x as one batch; returns as `train_on_batch`."""
+        compiled = self._get_compiled("test_on_batch")
+        rows = self._rows(compiled, x, y, sample_weight, None)
+        network = self._network(compiled, rows)
+        with self._weights_lock.shared():
+            sums = network.evaluate([rows.x], [rows.y], rows.weights, 0, rows.size, rows.size)
+        return self._add_batch(compiled, sums, return_dict)
+
+    # --- predict ------------------------------------------------------------------------------------------------
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Float32:  # fmt: skip
+        """The output for each row, (n, ...) float32, dropout off. Rows do not depend on the batch they are in.
+
+        Args:
+            x: as in `fit`.
+            batch_size: 32; only counts the steps that are shown.
+            verbose: 0, 1, 2 or 'auto' (1 once it takes longer than half a second).
+            steps: not supported; None.
+            callbacks: their on_predict_... hooks are called; those for batches cost a run batch by batch.
+        """
+        batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
+        check_verbose(verbose)
+        if steps is not None:
+            raise NotImplementedError("steps: predict takes all rows; pass fewer rows instead")
+        array, _ = self._fit_input("x", x)
+
+        program = self._ready(array.shape[1:])
+        network = program.network()
+        out = np.empty((len(array), *program.output_shape), np.float32)
+        count = -(-len(array) // batch_size)
+        hooks = None
+        if callbacks is not None:
+            from ..callbacks import CallbackList
+
+            hooks = CallbackList(callback_list(callbacks), self, {"verbose": verbose, "epochs": 1, "steps": count})
+            hooks.on_predict_begin(None)
+        each = hooks is not None and hooks.needs_predict_batches
+        unit = batch_size if each else _PREDICT_UNIT
+        progress: Any = None
+        quiet_until = perf_counter() + _QUIET_SECONDS if verbose == "auto" else 0.0
+        pace = self._paces.setdefault(("predict", unit), Pace(4))
+        try:
+            for start, stop in _engine.slices(len(array), unit, pace, each):
+                if hooks is not None and each:
+                    hooks.on_predict_batch_begin(start // unit, None)
+                with self._weights_lock.shared():
+                    _engine.predict_rows(network, array, start, stop, out)
+                if hooks is not None and each:
+                    hooks.on_predict_batch_end(start // unit, {"outputs": out[start:stop]})
+                if progress is None and verbose and perf_counter() >= quiet_until:
+                    from ..progress import make_progress
+
+                    progress = make_progress(check_verbose(verbose), 1, count, "step")
+                    progress.on_epoch_begin(0)
+                if progress is not None:
+                    progress.update(-(-stop // batch_size), {})
+            if progress is not None:
+                progress.on_epoch_end({})
+        finally:
+            if progress is not None:
+                progress.close()
+        if hooks is not None:
+            hooks.on_predict_end(None)
+        return out
+
+    def predict_on_batch(self, x: Any) -> Float32:
+        """`predict` without progress."""
+        return self.predict(x, verbose=0)
+
+    def __call__(self, x: Any, training: bool = False) -> Array:
+        """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on."""
+        if isinstance(x, Layer):
+            raise NotImplementedError("the functional API is not supported; chain layers with Sequential([...])")
+        if not training:
+            return self.predict(x, verbose=0).view(Array)
+        array, _ = self._fit_input("x", x)
+        network = self._ready(array.shape[1:]).network()
+        self._calls += 1
+        with self._weights_lock.shared():
+            return network.call([array], True, self._run_seed() ^ (1 << 63), self._calls)[0].view(Array)
+
+    call = __call__

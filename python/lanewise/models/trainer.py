@@ -1,0 +1,229 @@
+"""fit and single steps: epochs handed to the engine slice by slice."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _engine
+from .._engine import Float32, Network, Pace
+from .._names import check_integer
+from .base import callback_list, check_verbose, sorted_logs
+from .compiled import Compiled
+from .data import Rows, first_nan_row, split_point, unpack_validation
+from .predictor import Predictor
+
+if TYPE_CHECKING:
+    from ..callbacks import CallbackList, History
+
+
+class Trainer(Predictor):
+    """One model trains in one thread at a time: a second `fit` raises RuntimeError."""
+
+    stop_training = False
+    history: History | None = None
+
+    # --- fit ----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto",
+        callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True,
+        class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
+        steps_per_epoch: int | None = None, validation_steps: int | None = None,
+        validation_batch_size: int | None = None, validation_freq: int = 1,
+    ) -> History:  # fmt: skip
+        """Train for the epochs initial_epoch .. epochs - 1; weights and optimizer go on from where they are.
+
+        Args:
+            x: (n, ...) array of any real dtype, list or data frame; read in place, converted batch by batch.
+            y: targets, (n,) and (n, 1) alike.
+            batch_size: rows a step, 32; the last, partial batch is kept.
+            epochs: index of the last epoch.
+            verbose: 0, 1, 2 or 'auto' (1).
+            callbacks: instances of `lanewise.callbacks.Callback`.
+            validation_split: this share of the last rows validates, taken before any shuffle.
+            validation_data: (x, y) or (x, y, sample_weight), instead.
+            shuffle: whether each epoch takes the rows in a new order, which follows from the seed.
+            class_weight: weight of each class by its number. Not together with sample_weight.
+            sample_weight: (n,).
+            initial_epoch: where to begin counting.
+            steps_per_epoch, validation_steps: not supported; None.
+            validation_batch_size: batch_size.
+            validation_freq: validate every so many epochs.
+
+        Returns:
+            History: `.history` maps 'loss', 'val_loss', ... to one value an epoch.
+
+        Raises:
+            ValueError / TypeError: bad data or arguments, model not compiled; nothing has changed then.
+            RuntimeError: the model is being trained already.
+        """
+        compiled = self._get_compiled("fit")
+        batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
+        epochs = check_integer("epochs", epochs, 1)
+        initial_epoch = check_integer("initial_epoch", initial_epoch, 0)
+        validation_freq = check_integer("validation_freq", validation_freq, 1)
+        if validation_batch_size is None:
+            validation_batch_size = batch_size
+        validation_batch_size = check_integer("validation_batch_size", validation_batch_size, 1)
+        verbose = check_verbose(verbose)
+        if steps_per_epoch is not None or validation_steps is not None:
+            raise NotImplementedError("steps_per_epoch, validation_steps: not supported; an epoch takes all rows")
+        if not isinstance(shuffle, bool | np.bool_):
+            raise TypeError(f"shuffle: expected True or False, received {shuffle!r}")
+        rows = self._rows(compiled, x, y, sample_weight, class_weight)
+        validation: Rows | None = None
+        if validation_data is not None:
+            validation = self._rows(compiled, *unpack_validation(validation_data), None, "validation ")
+            if validation.x.shape[1:] != rows.x.shape[1:]:
+                raise ValueError(
+                    f"validation x: expected rows of shape {rows.x.shape[1:]}, received {validation.x.shape[1:]}"
+                )
+        elif validation_split:
+            at = split_point(validation_split, rows.size)
+            rows, validation = rows.part(0, at), rows.part(at, rows.size)
+            if class_weight is not None:
+                validation = validation._replace(weights=None)
+
+        from ..callbacks import CallbackList, History
+        from ..progress import make_progress
+
+        with self._training():
+            history = History()
+            steps = -(-rows.size // batch_size)
+            params = {"verbose": verbose, "epochs": epochs, "steps": steps}
+            hooks = CallbackList([*callback_list(callbacks), history], self, params)
+            network = self._network(compiled, rows)
+            progress = make_progress(verbose, epochs, steps, "step")
+            self.history = history
+            self.stop_training = False
+            self.reset_metrics()
+            warned = False
+            try:
+                hooks.on_train_begin(None)
+                logs: dict[str, float] = {}
+                for epoch in range(initial_epoch, epochs):
+                    hooks.on_epoch_begin(epoch, None)
+                    progress.on_epoch_begin(epoch)
+                    logs = sorted_logs(self._train_epoch(compiled, network, rows, batch_size, shuffle, hooks, progress))
+                    if validation is not None and (epoch + 1) % validation_freq == 0:
+                        results = self._evaluate(compiled, network, validation, validation_batch_size, hooks, None)
+                        logs.update({f"val_{key}": value for key, value in sorted_logs(results).items()})
+                    if not warned and logs["loss"] != logs["loss"]:
+                        warned = True
+                        _warn_nan(epoch, rows)
+                    hooks.on_epoch_end(epoch, logs)
+                    progress.on_epoch_end(logs)
+                    if self.stop_training:
+                        break
+                hooks.on_train_end(logs)
+            finally:
+                progress.close()
+        return history
+
+    def _train_epoch(
+        self, compiled: Compiled, network: Network, rows: Rows, batch_size: int, shuffle: bool, hooks: CallbackList,
+        progress: Any,
+    ) -> dict[str, float]:  # fmt: skip
+        seed = self._run_seed()
+        order = _engine.permutation(seed, self._epochs_shuffled, rows.size) if shuffle else None
+        self._epochs_shuffled += 1
+        sums = compiled.sums
+        pace = self._paces.setdefault(("train", batch_size), Pace())
+        native = compiled.optimizer.native
+        each = hooks.needs_batches
+        for start, stop in _engine.slices(rows.size, batch_size, pace, each):
+            if each:
+                hooks.on_train_batch_begin(start // batch_size, None)
+            with self._weights_lock.exclusive():
+                sums += network.train(
+                    [rows.x], [rows.y], rows.weights, order, start, stop, batch_size, native, seed
+                )  # fmt: skip
+            results = compiled.results(sums)
+            if each:
+                hooks.on_train_batch_end(start // batch_size, sorted_logs(results))
+            progress.update(-(-stop // batch_size), sorted_logs(results))
+            if self.stop_training:
+                break
+        return compiled.results(sums)
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One step on all rows of x as one batch.
+
+        Returns:
+            The loss, or [loss, metrics...], or a dict: means over the batches since `reset_metrics`, as in Keras 3.
+        """
+        compiled = self._get_compiled("train_on_batch")
+        rows = self._rows(compiled, x, y, sample_weight, class_weight)
+        with self._training():
+            network = self._network(compiled, rows)
+            with self._weights_lock.exclusive():
+                sums = network.train(
+                    [rows.x], [rows.y], rows.weights, None, 0, rows.size, rows.size, compiled.optimizer.native,
+                    self._run_seed(),
+                )  # fmt: skip
+        return self._add_batch(compiled, sums, return_dict)
+
+    # --- gradients ----------------------------------------------------------------------------------------------
+
+    def value_and_grad(
+        self, x: Any, y: Any, sample_weight: Any = None, training: bool = True
+    ) -> tuple[float, list[Float32]]:
+        """(loss of all rows as one batch, its gradient for each of `trainable_weights`); changes nothing.
+
+        With training=True dropout is as in the next training step.
+        """
+        compiled = self._get_compiled("value_and_grad")
+        rows = self._rows(compiled, x, y, sample_weight, None)
+        network = self._network(compiled, rows)
+        step = compiled.optimizer.iterations
+        with self._weights_lock.shared():
+            sums, gradients = network.value_and_grad(
+                [rows.x], [rows.y], rows.weights, bool(training), self._run_seed(), step
+            )  # fmt: skip
+        return compiled.results(sums)["loss"], gradients
+
+    def apply_gradients(self, gradients: Sequence[Any]) -> None:
+        """One step of the optimizer with these gradients.
+
+        Args:
+            gradients: one for each of `trainable_weights`, or (gradient, weight) pairs in that order, as from zip.
+
+        Raises:
+            ValueError: another number of gradients, or another shape; nothing has changed then.
+        """
+        compiled = self._get_compiled("apply_gradients")
+        weights = self.trainable_weights
+        given = [g[0] if isinstance(g, tuple) and len(g) == 2 else g for g in gradients]
+        if len(given) != len(weights):
+            raise ValueError(f"gradients: expected one for each of {len(weights)} weights, received {len(given)}")
+        checked = [weight.checked(gradient) for weight, gradient in zip(weights, given, strict=True)]
+        with self._training():
+            program = self._built_program("apply_gradients")
+            network = program.network(compiled.loss_term(program), trainable=[w.variable for w in weights])
+            with self._weights_lock.exclusive():
+                network.apply_gradients(compiled.optimizer.native, checked)
+
+    @contextmanager
+    def _training(self) -> Iterator[None]:
+        held = False
+        try:
+            held = self._training_lock.acquire(blocking=False)
+            if not held:
+                raise RuntimeError("fit: this model is being trained already; wait for it, or train a second model")
+            yield
+        finally:
+            if held:
+                self._training_lock.release()
+
+
+def _warn_nan(epoch: int, rows: Rows) -> None:
+    row = first_nan_row(rows.x)
+    cause = f"x has NaN in row {row}" if row is not None else "x has none; try a smaller learning_rate or clipnorm="
+    warnings.warn(f"loss: NaN in epoch {epoch + 1}; {cause}", RuntimeWarning, stacklevel=3)

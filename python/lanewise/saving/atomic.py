@@ -1,0 +1,42 @@
+"""Files that are there whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` when the block ends well; else `path` stays as it was.
+
+    The bytes go to a file beside it, which is synced and renamed, and the directory is synced: whenever the process or
+    the machine stops, `path` holds the old bytes or the new ones. Who has the old file open or mapped keeps it.
+
+    Raises:
+        OSError: the directory does not exist, is read-only, or full.
+    """
+    target = os.path.realpath(path)
+    if os.path.isdir(target):
+        raise IsADirectoryError(f"filepath: expected a file, received the directory {path!r}")
+    directory, name = os.path.split(target)
+    temporary = os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            with suppress(FileNotFoundError):
+                os.chmod(temporary, os.stat(target).st_mode & 0o777)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    if os.name == "posix":
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
