@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from lanewise import ops
 
 SLOWS_NUMPY = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -29,9 +28,10 @@ def environment_warning() -> str | None:
     if not found:
         return None
     settings = ", ".join(f"{name}={os.environ[name]}" for name in found)
+    unset = " ".join(f"-u {name}" for name in found)
     return (
         f"{settings}: OpenBLAS does not choose its own kernels and blocks, so NumPy is SLOWER here than it can be and "
-        f"every ratio to it flatters lanewise. For a fair comparison: env {' '.join(f'-u {n}' for n in found)} pytest bench"
+        f"every ratio to it flatters lanewise. For a fair comparison: env {unset} pytest bench"
     )
 
 

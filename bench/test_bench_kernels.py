@@ -1,9 +1,9 @@
 """Every kernel against NumPy over the same arrays.
 
 Each equation is written once in NumPy: in float32, with `out=` and without copies that can be spared, it is the
-competitor; in float64 it is the reference. A result is checked before anything is timed. Bounds follow from the number of
-roundings (u = 2**-24, gamma_k = k u / (1 - k u)) and hold for any order of a sum; exp, tanh and their like are allowed
-2 units in the last place (ULP), and NumPy, whose exp alone is off by 2.5, four times the bound.
+competitor; in float64 it is the reference. A result is checked before anything is timed. Bounds follow from the number
+of roundings (u = 2**-24, gamma_k = k u / (1 - k u)) and hold for any order of a sum; exp, tanh and their like are
+allowed 2 units in the last place (ULP), and NumPy, whose exp alone is off by 2.5, four times the bound.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
 from lanewise import ops
+from numpy.typing import NDArray
 
 pytestmark = pytest.mark.benchmark(max_time=0.2, min_rounds=5)
 
@@ -97,7 +96,7 @@ def test_dense_forward(measure: Callable[..., None], library: str, rows: int, in
     def with_numpy() -> None:
         np.matmul(x, w, out)
         np.add(out, b, out)
-        np.maximum(out, 0, out)
+        np.maximum(out, 0, out=out)
 
     call = with_numpy if library == "numpy" else (lambda: ops.dense_forward(x, w, b, "relu", out))
     call()
@@ -192,7 +191,7 @@ def sigmoid_backward(dy: Array, y: Array, out: Array) -> None:
 
 
 ACTIVATIONS = {
-    "relu_forward": Kernel(lambda x, out: np.maximum(x, 0, out), lambda x, exact: 0.0),
+    "relu_forward": Kernel(lambda x, out: np.maximum(x, 0, out=out), lambda x, exact: 0.0),
     "sigmoid_forward": Kernel(sigmoid, lambda x, exact: ulps(2, exact)),
     "tanh_forward": Kernel(np.tanh, lambda x, exact: ulps(2, exact)),
     "softmax_forward": Kernel(softmax, lambda x, exact: softmax_error(x) * exact),
@@ -250,7 +249,7 @@ def sparse_backward(t: Array, x: Array, out: Array) -> None:
 
 
 def of_exact(roundings: int) -> Callable[..., Array]:
-    """Differences, products and sums of terms of one sign, `roundings` of them (and one a column where it is a mean)."""
+    """`roundings` differences, products and sums of terms of one sign (and one a column where it is a mean)."""
     return lambda t, x, exact: gamma(roundings + (x.shape[1] if exact.ndim == 1 else 0)) * np.abs(exact)
 
 

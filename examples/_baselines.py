@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from _report import rmse
@@ -17,7 +18,7 @@ PENALTIES = np.geomspace(1, 1000, 13)
 
 # Boosting chooses between scikit-learn's defaults and many small, decorrelated trees, and how many of them.
 # 63 bins a column instead of 255: several times faster on 1,000 columns, and no less accurate here.
-TREES = [
+TREES: list[dict[str, Any]] = [
     {"max_bins": 63, "max_iter": 100},
     {
         "max_bins": 63,

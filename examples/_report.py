@@ -85,7 +85,8 @@ class Errors:
     def table(self, reference: str) -> str:
         """RMSE and MAE of each model, its RMSE less that of `reference`, and in how many folds it was ahead."""
         other = self.folds[self.names.index(reference)]
-        rows = [["", "RMSE", "95 % interval", "MAE", "95 % interval", f"less {reference}", "95 % interval", "folds ahead"]]
+        interval = "95 % interval"
+        rows = [["", "RMSE", interval, "MAE", interval, f"less {reference}", interval, "folds ahead"]]
         for name, folds in zip(self.names, self.folds, strict=True):
             rows.append([name, *_cells(self.rmse(name)), *_cells(self.mae(name))])
             if name != reference:

@@ -25,9 +25,9 @@ from lanewise import keras
 LEARNING_RATE = 0.002
 BATCH = 32
 FOLDS = 5
-# What a network chooses from: epochs, dropout, weight decay (an L2 penalty on the kernels).
-RECIPES = list(product((30, 60), (0.0, 0.2), (0.003, 0.01)))
-QUICK_RECIPES = [(30, 0.0, 0.01), (30, 0.2, 0.01)]
+Recipe = tuple[int, float, float]  # epochs, dropout, weight decay (an L2 penalty on the kernels)
+RECIPES: list[Recipe] = list(product((30, 60), (0.0, 0.2), (0.003, 0.01)))
+QUICK_RECIPES: list[Recipe] = [(30, 0.0, 0.01), (30, 0.2, 0.01)]
 
 
 def load_data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -73,14 +73,17 @@ def fit_network(
     return model
 
 
-def predict_networks(
-    x: np.ndarray, y: np.ndarray, x_test: np.ndarray, recipe: tuple[int, float, float], networks: int
-) -> np.ndarray:
+def predict_networks(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, recipe: Recipe, networks: int) -> np.ndarray:
     """(networks, test rows): what networks that differ in their seed say, each of them alone."""
     mean = math.fsum(y) / len(y)  # they learn the departure from the mean
     targets = (y - mean).astype(np.float32)
     models = [fit_network(x, targets, *recipe, seed) for seed in range(networks)]
     return np.array([model.predict(x_test, verbose=0)[:, 0] for model in models]) + mean
+
+
+def choose_recipe(x: np.ndarray, y: np.ndarray, inner: np.ndarray, held: np.ndarray, recipes: list[Recipe]) -> Recipe:
+    """The recipe by which a network of the rows `inner` errs least on the rows `held`."""
+    return min(recipes, key=lambda recipe: rmse(predict_networks(x[inner], y[inner], x[held], recipe, 1) - y[held]))
 
 
 def cross_validate(repeats: int, seed: int, networks: int, quick: bool) -> tuple[Errors, np.ndarray]:
@@ -112,10 +115,7 @@ def cross_validate(repeats: int, seed: int, networks: int, quick: bool) -> tuple
                 boosted = predict_boosting(x, y, x_test, inner, held, quick, lw.get_num_threads())
                 errors.add("boosting", test, boosted, y_test)
 
-            def held_error(recipe: tuple[int, float, float]) -> float:
-                return rmse(predict_networks(x[inner], y[inner], x[held], recipe, 1) - y[held])  # noqa: B023
-
-            recipe = min(QUICK_RECIPES if quick else RECIPES, key=held_error)
+            recipe = choose_recipe(x, y, inner, held, QUICK_RECIPES if quick else RECIPES)
             began = time.perf_counter()
             each = predict_networks(x, y, x_test, recipe, networks)
             seconds += time.perf_counter() - began
@@ -177,8 +177,8 @@ def main() -> None:
     errors, solubility = cross_validate(repeats, arguments.seed, 2 if arguments.quick else 8, arguments.quick)
     print("\nErrors on molecules not trained on, log10(mol/L):\n")
     print(errors.table("boosting" if has_boosting() else "ridge"))
-    print("\nIntervals: bootstrap over molecules. Differences are paired, the same molecules for both; below zero is better.\n"
-          "'one network' is what to expect of one: the errors averaged over all that were trained.\n")  # fmt: skip
+    print("\nIntervals: bootstrap over molecules. Differences are paired (the same molecules for both models) and better\n"
+          "below zero. 'one network' is what to expect of one: errors averaged over all trained.\n")  # fmt: skip
     draw(errors, solubility)
     print(f"fingerprint of a network of fixed recipe and seed: {fixed_fingerprint()}")
 

@@ -233,9 +233,12 @@ Source source_view(py::handle object, const std::string& name, int64_t cols, py:
     case 12:
       s.dtype = DType::kFloat64;
       break;
+    case 23:
+      s.dtype = DType::kFloat16;
+      break;
     default:
       throw py::type_error(
-          name + ": expected numbers (bool, integers, float32 or float64). Received: " + describe_array(v) + ".");
+          name + ": expected numbers (bool, integers or floats up to float64). Received: " + describe_array(v) + ".");
   }
   if (!v.native)
     throw py::type_error(name + ": expected this machine's byte order. Received: " + describe_array(v) + ".");

@@ -16,6 +16,7 @@ struct Run {
   const Plan* plan;
   const PlanInput* input;
   const KernelTable* table;
+  const std::vector<Instruction>* list;  // that is being run
   std::vector<const LossKernel*> losses, metrics;
   float* const* tensors;       // by storage
   const float* sample_weight;  // of this batch, or null

@@ -72,7 +72,7 @@ void clip(const Run& run, const Instruction& i, int thread) {
   if (run.clipnorm > 0) {
     total = square_sum(run, i.variable);
   } else {
-    for (const auto& other : run.plan->apply)
+    for (const auto& other : *run.list)
       if (other.kind == Kind::kSquareSums) total += square_sum(run, other.variable);
   }
   const double limit = run.clipnorm > 0 ? run.clipnorm : run.global_clipnorm, norm = std::sqrt(total);

@@ -18,6 +18,26 @@ struct Data {
   const uint32_t* order = nullptr;  // null: rows as they stand
 };
 
+// What training steps cost alone and in a team, as measured: more threads must never be slower than one, whatever else
+// runs on the machine. The slower of the two is tried again now and then, at a fiftieth of the time at most.
+struct Pace {
+  double seconds[2] = {0, 0};  // per step: one thread, the team; 0: not measured yet
+  double since = 0;            // seconds of work since the other one was tried
+
+  bool known() const { return seconds[0] > 0 && seconds[1] > 0; }
+  bool team(int64_t probe_steps) const {
+    if (!known()) return seconds[1] == 0;
+    const bool better = seconds[1] < seconds[0];
+    const bool retry = since > 50 * seconds[!better] * static_cast<double>(probe_steps);
+    return retry ? !better : better;
+  }
+  void record(bool team, double per_step, double total) {
+    const bool usual = known() && team == (seconds[1] < seconds[0]);
+    since = usual ? since + total : 0;
+    seconds[team] = usual ? 0.5 * (seconds[team] + per_step) : per_step;
+  }
+};
+
 class Network {
  public:
   Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, std::vector<LossSpec> losses,
@@ -59,6 +79,7 @@ class Network {
   int input_storage(size_t i) const { return tensor_of(graph_->inputs()[i]).storage; }
   const Tensor& output_tensor(size_t o) const { return tensor_of(input_.outputs[o]); }
   const List& list(Which which, int threads);
+  double estimated_seconds(Which which, int64_t batch) const;
   int threads_for(Which which, int64_t batch);
   std::unique_ptr<Workspace> take_workspace(Which which, int64_t batch, int threads);
   void return_workspace(std::unique_ptr<Workspace> workspace);
@@ -66,7 +87,7 @@ class Network {
   const Plan& plan(Which which) const { return which == kTrainWhole || which == kApply ? whole_plan_ : plan_; }
   // Gives the workspace back to its caller, who may read what the last batch left in it.
   std::unique_ptr<Workspace> run_batches(Which which, Run& run, const Data& data, int64_t start, int64_t stop,
-                                         int64_t batch_size, Optimizer* optimizer);
+                                         int64_t batch_size, int threads, Optimizer* optimizer);
   void predict_rows(Which which, const std::vector<Source>& inputs, int64_t start, int64_t stop, const Run& settings,
                     const std::vector<float*>& out);
   void prepare_updates(Run& run, Optimizer& optimizer, std::vector<float*>& slots, Buffer<float>& square_sums);
@@ -79,6 +100,7 @@ class Network {
   std::mutex cache_mutex_;
   std::map<std::pair<int, int>, List> with_barriers_;  // (which, threads)
   std::vector<std::unique_ptr<Workspace>> workspaces_;
+  std::map<std::pair<int, int64_t>, Pace> paces_;  // (which, batch size); under mutex_, held alone
   std::shared_mutex mutex_;
 };
 

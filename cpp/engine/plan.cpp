@@ -41,11 +41,11 @@ class Planner {
     emit({.kind = Kind::kReport});
     plan_.gradient = list_;
 
+    apply(written_);  // training updates what it has gradients of
+    plan_.train = list_;
     list_.clear();
-    apply();
+    apply(std::vector<bool>(written_.size(), true));
     plan_.apply = list_;
-    plan_.train = plan_.gradient;
-    plan_.train.insert(plan_.train.end(), list_.begin(), list_.end());
     return std::move(plan_);
   }
 
@@ -233,10 +233,10 @@ class Planner {
     }
   }
 
-  void apply() {
+  void apply(const std::vector<bool>& wanted) {
     auto each = [&](auto make) {
       for (int v = 0; v < in_.trainable; ++v)
-        if (written_[static_cast<size_t>(v)]) emit(make(v));
+        if (wanted[static_cast<size_t>(v)]) emit(make(v));
     };
     if (whole_gradients_) {
       each([&](int v) { return Instruction{.kind = Kind::kSquareSums, .in = grad_of_variable(v), .variable = v}; });

@@ -6,6 +6,24 @@
 namespace lanewise {
 namespace {
 
+// IEEE half precision, widened exactly.
+struct Half {
+  uint16_t bits;
+  explicit operator float() const {
+    const uint32_t sign = uint32_t{bits} >> 15 << 31, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    if (exponent == 0) {  // zero and subnormals: a multiple of 2^-24
+      const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
+      return sign ? -magnitude : magnitude;
+    }
+    const uint32_t wide = sign | (exponent == 31 ? 0x7F800000u : (exponent + 112) << 23) | (fraction << 13);
+    float x;
+    std::memcpy(&x, &wide, sizeof x);
+    return x;
+  }
+  explicit operator double() const { return static_cast<double>(static_cast<float>(*this)); }
+  explicit operator int32_t() const { return static_cast<int32_t>(static_cast<float>(*this)); }
+};
+
 template <class From, class To>
 void gather_as(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, To* out) {
   for (int64_t r = begin; r < end; ++r, out += s.cols) {
@@ -44,6 +62,8 @@ void gather_any(const Source& s, const uint32_t* order, int64_t first, int64_t b
       return gather_as<int64_t>(s, order, first, begin, end, out);
     case DType::kUInt64:
       return gather_as<uint64_t>(s, order, first, begin, end, out);
+    case DType::kFloat16:
+      return gather_as<Half>(s, order, first, begin, end, out);
     case DType::kFloat32:
       return gather_as<float>(s, order, first, begin, end, out);
     case DType::kFloat64:

@@ -4,7 +4,20 @@
 
 namespace lanewise {
 
-enum class DType { kBool, kInt8, kUInt8, kInt16, kUInt16, kInt32, kUInt32, kInt64, kUInt64, kFloat32, kFloat64 };
+enum class DType {
+  kBool,
+  kInt8,
+  kUInt8,
+  kInt16,
+  kUInt16,
+  kInt32,
+  kUInt32,
+  kInt64,
+  kUInt64,
+  kFloat16,
+  kFloat32,
+  kFloat64
+};
 
 // (rows, cols), strides in bytes. Arrays of more axes arrive with their inner axes flattened into cols.
 struct Source {

@@ -48,7 +48,7 @@ class Workspace {
   }
 
   bool fits(int which, int64_t batch, int threads) const {
-    return which == which_ && batch == batch_ && threads == threads_;
+    return which == which_ && batch == batch_ && threads <= threads_;
   }
   int which() const { return which_; }
   // By storage. tensors() may be pointed at the caller's arrays for a call; own() is this workspace's memory, null for

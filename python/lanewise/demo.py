@@ -1,8 +1,8 @@
 """`python -m lanewise demo`: a small network learns a simulator, with the same bits on every CPU with FMA.
 
-The simulator is Van der Pol's oscillator, x'' = mu (1 - x**2) x' - x: from (x, x', mu) to (x, x') one unit of time later,
-by the classical Runge-Kutta method. It and the data need only +, -, *, / of float64, which IEEE 754 rounds alike
-everywhere, and lanewise's own random numbers; so data, training and predictions are the same to the bit.
+The simulator is Van der Pol's oscillator, x'' = mu (1 - x**2) x' - x: from (x, x', mu) to (x, x') one unit of time
+later, by the classical Runge-Kutta method. It needs only +, -, *, / of float64, which IEEE 754 rounds alike everywhere, and
+lanewise's own random numbers; so data, training and predictions are the same to the bit.
 """
 
 from time import perf_counter
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-EXPECTED = ""
+EXPECTED = "f34c2f5783e8630d f9f0680b17699806"
 """What `lanewise.fingerprint(model, predictions)` gives wherever the numeric contract holds."""
 
 _SEED = 20
 _TRAIN, _TEST, _BATCH = 8192, 2048, 64
 _STEPS = 100  # of Runge-Kutta in one unit of time
-_STAGES = ((1e-2, 12), (3e-3, 12), (1e-3, 12))  # (learning rate, epochs)
+_STAGES = ((1e-2, 60), (3e-3, 60), (1e-3, 60), (1e-4, 20))  # (learning rate, epochs)
 
 Float64 = NDArray[np.float64]
 
@@ -41,12 +41,12 @@ def simulate(start: Float64) -> Float64:
 
 
 def make_data() -> tuple[Float64, Float64]:
-    """(inputs in [-1, 1): x/2, v/2 and mu - 1; targets: x/2, v/2 one unit of time later)."""
+    """(inputs in [-1, 1): x/2, v/2 and 2 mu - 1; targets: x/2, v/2 one unit of time later)."""
     from . import ops
 
     u = ops.random_uniform(_SEED, 0, 0, 0, 3 * (_TRAIN + _TEST)).reshape(-1, 3)
     inputs = 2.0 * u - 1.0
-    return inputs, 0.5 * simulate(inputs * np.array([2.0, 2.0, 1.0]) + np.array([0.0, 0.0, 1.0]))
+    return inputs, 0.5 * simulate(inputs * np.array([2.0, 2.0, 0.5]) + np.array([0.0, 0.0, 0.5]))
 
 
 def make_model() -> Any:
@@ -92,13 +92,13 @@ def run() -> bool:
     print(f"CPU          {info['cpu']}")
     print(f"ISA          {info['isa']} (available: {', '.join(info['isas_available'])})")
     print(f"threads      {info['threads']} ({info['thread_runtime']})")
-    print(f"task         Van der Pol's oscillator one unit of time ahead; {_TRAIN} runs to learn from, {_TEST} held out")
+    print(f"task         Van der Pol's oscillator one unit of time ahead; {_TRAIN} runs to learn, {_TEST} held out")
     print(f"network      3-64-64-2, tanh, {model.count_params()} parameters, Adam, batches of {_BATCH}")
     print(f"training     {seconds * 1e6:.1f} us a step: {used / 1e9:.1f} GFLOP/s, {used / peak:.0%} of this machine's "
           f"{peak / 1e9:.0f} in a 512x512x512 matmul")  # fmt: skip
     print(f"error        {rmse:.2e} (root mean square, held out; spread of the targets {spread:.2f})")
     print(f"speed        {_TEST} predictions in {network * 1e3:.2f} ms; the simulator (NumPy) takes "
-          f"{simulator * 1e3:.2f} ms, {simulator / network:.0f} times as long")  # fmt: skip
+          f"{simulator * 1e3:.2f} ms, {simulator / network:.1f} times as long")  # fmt: skip
     if found == EXPECTED:
         print("result       same bits as everywhere: weights and predictions match")
     else:
@@ -110,7 +110,7 @@ def run() -> bool:
 
 def step_flops(model: Any) -> int:
     """Floating-point operations of the matrix products of one training step: forward, dW, and dX but the first."""
-    kernels = [weight.size for weight in model.weights if weight.name == "kernel"]
+    kernels: list[int] = [weight.size for weight in model.weights if weight.name == "kernel"]
     return 2 * _BATCH * (3 * sum(kernels) - kernels[0])
 
 
@@ -122,7 +122,7 @@ def matmul_peak() -> float:
     a = ops.random_uniform(_SEED, 1, 0, 0, n * n).astype(np.float32).reshape(n, n)
     b = ops.random_uniform(_SEED, 2, 0, 0, n * n).astype(np.float32).reshape(n, n)
     out = np.empty((n, n), np.float32)
-    return 2.0 * n**3 / _best_of(20, lambda: ops.matmul(a, b, out=out))
+    return 2.0 * n**3 / _best_of(50, lambda: ops.matmul(a, b, out=out))
 
 
 def _best_of(times: int, function: Any) -> float:

@@ -1,8 +1,8 @@
 """The container: a zip of one JSON text and `.npy` arrays, nothing compressed.
 
-Reading trusts nothing: the names, sizes and headers of all entries are compared with what the JSON says before any
-array is made. There is no decompression, no pickle, and no parser of array headers: a header must be the very bytes that
-its dtype and shape ask for.
+Reading trusts nothing: the names and sizes of all entries are compared with what the JSON says before any array is
+made. There is no decompression, no pickle, and no parser of array headers: a header must be the very bytes that its
+dtype and shape ask for.
 """
 
 import math

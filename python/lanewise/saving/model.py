@@ -24,12 +24,14 @@ def check_suffix(argument: str, path: str, weights: bool = False) -> None:
     """Raises ValueError for a file name of a format that lanewise does not have."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in (".keras", ".h5", ".hdf5"):
-        use = "'.lanewise', or '.safetensors' for weights that other libraries read"
-        raise ValueError(f"{argument}: Keras's files ({suffix}) are neither written nor read yet; use the suffix {use}")
+        raise ValueError(
+            f"{argument}: Keras's files ({suffix}) are neither written nor read yet; use the suffix '.lanewise', or "
+            "'.safetensors' for weights that other libraries read"
+        )
     if suffix == ".safetensors" and not weights:
         raise ValueError(
-            f"{argument}: '.safetensors' holds weights only: use save_weights and load_weights; for a whole model use the "
-            "suffix '.lanewise'"
+            f"{argument}: '.safetensors' holds weights only: use save_weights and load_weights; for a whole model use "
+            "the suffix '.lanewise'"
         )
     if suffix in (".pkl", ".pickle", ".npz", ".npy", ".pt", ".pth", ".onnx"):
         raise ValueError(f"{argument}: expected a file called *.lanewise, received {path!r}")

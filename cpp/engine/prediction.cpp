@@ -1,0 +1,99 @@
+// Predicting: rows through the forward list.
+#include <algorithm>
+#include <cstring>
+
+#include "engine/network.h"
+#include "engine/team.h"
+
+namespace lanewise {
+namespace {
+
+constexpr int64_t kPredictRows = 256;  // rows that one thread takes through the whole network at a time
+
+}  // namespace
+
+// Every row's result is its own, so the threads take rows, not columns: no barriers, and each thread's activations stay
+// in its cache. Inputs that are float32 and contiguous are read, and outputs written, where they are.
+void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64_t start, int64_t stop,
+                           const Run& settings, const std::vector<float*>& out) {
+  const int64_t rows = stop - start;
+  double operations = 0;
+  for (const auto& i : lists_[which]) operations += flops(plan_, input_, i, rows);
+  const TeamShare team(operations < 2e7 || rows < 2 ? 1 : get_num_threads());
+  const int64_t chunk = std::min(kPredictRows, (rows + team.count() - 1) / team.count());
+  const int64_t chunks = chunk ? (rows + chunk - 1) / chunk : 0;
+  const List& instructions = list(which, 1);
+  std::vector<std::unique_ptr<Workspace>> workspaces;
+  for (int t = 0; t < team.count(); ++t) workspaces.push_back(take_workspace(which, chunk, 1));
+
+  run_team(team.count(), [&](int thread, int threads) {
+    Run run = settings;
+    run.threads = 1;
+    Workspace& workspace = *workspaces[static_cast<size_t>(thread)];
+    float** tensors = workspace.tensors();
+    run.tensors = tensors;
+    const Range mine = share(chunks, thread, threads);
+    for (int64_t c = mine.begin; c < mine.end; ++c) {
+      const int64_t first = start + c * chunk;
+      run.batch = std::min(chunk, stop - first);
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        const int storage = input_storage(i);
+        const Source& source = inputs[i];
+        if (source.contiguous()) {
+          tensors[storage] = reinterpret_cast<float*>(const_cast<char*>(source.data)) + first * source.cols;
+        } else {
+          tensors[storage] = workspace.own(storage);
+          gather(source, nullptr, first, 0, run.batch, tensors[storage]);
+        }
+      }
+      std::vector<bool> direct(out.size(), false);
+      auto target = [&](size_t o) { return out[o] + (first - start) * output_tensor(o).rows * output_tensor(o).cols; };
+      for (size_t o = 0; o < out.size(); ++o) {
+        const int storage = output_tensor(o).storage;
+        bool own = workspace.own(storage) != nullptr;
+        for (size_t i = 0; i < inputs.size(); ++i) own &= storage != input_storage(i);
+        for (size_t other = 0; other < o; ++other) own &= output_tensor(other).storage != storage;
+        direct[o] = own;
+        if (own) tensors[storage] = target(o);
+      }
+      for (const auto& instruction : instructions) execute(run, instruction, 0, workspace.scratch(0));
+      for (size_t o = 0; o < out.size(); ++o)
+        if (!direct[o])
+          std::memcpy(target(o), tensors[output_tensor(o).storage],
+                      static_cast<size_t>(run.batch * output_tensor(o).rows * output_tensor(o).cols) * sizeof(float));
+    }
+  });
+  for (auto& workspace : workspaces) return_workspace(std::move(workspace));
+}
+
+void Network::predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out) {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  predict_rows(kPredict, inputs, start, stop, base_run(kPredict), out);
+}
+
+void Network::call(const std::vector<Source>& inputs, bool training, uint64_t seed, int64_t step,
+                   const std::vector<float*>& out) {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  Run run = base_run(kPredict);
+  run.training = training;
+  run.seed = seed;
+  run.step = step;
+  const int64_t rows = inputs[0].rows;
+  if (!training) return predict_rows(kPredict, inputs, 0, rows, run, out);
+  // Dropout's words are numbered from the first row of the batch: one chunk, so that the numbering is the batch's own.
+  auto workspace = take_workspace(kPredict, rows, 1);
+  run.tensors = workspace->tensors();
+  run.threads = 1;
+  run.batch = rows;
+  const FloatEnvironment environment;
+  workspace->reset();
+  for (size_t i = 0; i < inputs.size(); ++i) gather(inputs[i], nullptr, 0, 0, rows, workspace->own(input_storage(i)));
+  for (const auto& instruction : list(kPredict, 1)) execute(run, instruction, 0, workspace->scratch(0));
+  for (size_t o = 0; o < out.size(); ++o) {
+    const Tensor& t = output_tensor(o);
+    std::memcpy(out[o], workspace->own(t.storage), static_cast<size_t>(rows * t.rows * t.cols) * sizeof(float));
+  }
+  return_workspace(std::move(workspace));
+}
+
+}  // namespace lanewise

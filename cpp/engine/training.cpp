@@ -1,0 +1,183 @@
+// Running batches: training, evaluation, gradients.
+#include <algorithm>
+#include <chrono>
+
+#include "engine/network.h"
+#include "engine/team.h"
+
+namespace lanewise {
+
+std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Data& data, int64_t start, int64_t stop,
+                                                int64_t batch_size, int threads_wanted, Optimizer* optimizer) {
+  batch_size = std::min(batch_size, stop - start);
+  const TeamShare team(threads_wanted);
+  auto workspace = take_workspace(which, batch_size, team.count());
+  float** const tensors = workspace->tensors();
+  run.tensors = tensors;
+  std::vector<float> penalties(input_.regularizers.size());
+  run.penalties = penalties.data();
+  const Plan& p = plan(which);
+  const int64_t steps = batch_size ? (stop - start + batch_size - 1) / batch_size : 0;
+  std::vector<OptimizerArgs> arguments;
+  for (int64_t s = 0; optimizer && s < steps; ++s)
+    arguments.push_back(optimizer->arguments(optimizer->iterations() + s + 1));
+
+  struct Feed {
+    const Source* source;
+    int tensor;
+  };
+  std::vector<Feed> feeds;
+  for (size_t i = 0; i < data.inputs.size(); ++i)
+    feeds.push_back({&data.inputs[i], p.value_tensor[static_cast<size_t>(graph_->inputs()[i])]});
+  for (size_t i = 0; i < data.targets.size(); ++i) feeds.push_back({&data.targets[i], p.target_tensor[i]});
+  const Source weights{reinterpret_cast<const char*>(data.sample_weight), DType::kFloat32, stop, 1, 4, 4};
+  if (data.sample_weight) feeds.push_back({&weights, p.weight_tensor});
+
+  // Lists for every team size that could come out of the region, before it opens.
+  std::vector<const List*> lists;
+  for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n));
+  Barrier barrier;
+  run_team(team.count(), [&](int thread, int threads) {
+    Run mine = run;
+    mine.threads = threads;
+    if (data.sample_weight) mine.sample_weight = tensors[p.tensors[static_cast<size_t>(p.weight_tensor)].storage];
+    for (int64_t s = 0; s < steps; ++s) {
+      const int64_t first = start + s * batch_size;
+      mine.batch = std::min(batch_size, stop - first);
+      if (optimizer) mine.arguments = arguments[static_cast<size_t>(s)];
+      for (const Feed& feed : feeds) {
+        const Tensor& shape = p.tensors[static_cast<size_t>(feed.tensor)];
+        const Range rows = share(mine.batch, thread, threads);
+        float* out = tensors[shape.storage] + rows.begin * feed.source->cols;
+        if (shape.labels)
+          gather(*feed.source, data.order, first, rows.begin, rows.end, reinterpret_cast<int32_t*>(out));
+        else
+          gather(*feed.source, data.order, first, rows.begin, rows.end, out);
+      }
+      for (const auto& instruction : *lists[static_cast<size_t>(threads - 1)]) {
+        if (instruction.barrier) barrier.wait(threads);
+        execute(mine, instruction, thread, workspace->scratch(thread));
+      }
+      barrier.wait(threads);
+      ++mine.step;
+    }
+  });
+  if (optimizer) optimizer->set_iterations(optimizer->iterations() + steps);
+  return workspace;
+}
+
+void Network::prepare_updates(Run& run, Optimizer& optimizer, std::vector<float*>& slots, Buffer<float>& square_sums) {
+  slots.assign(input_.variables.size() * Optimizer::kMaxSlots, nullptr);
+  int64_t chunks = 0;
+  for (int v = 0; v < input_.trainable; ++v) {
+    const auto& variable = input_.variables[static_cast<size_t>(v)];
+    optimizer.copy_slot_pointers(variable, &slots[static_cast<size_t>(v) * Optimizer::kMaxSlots]);
+    chunks += (variable->size() + kNormChunk - 1) / kNormChunk;
+  }
+  square_sums = Buffer<float>(chunks);
+  run.slots = slots.data();
+  run.square_sums = square_sums.data();
+  run.update = optimizer.step_kernel(*run.table);
+  run.clipvalue = static_cast<float>(optimizer.get("clipvalue"));
+  run.clipnorm = static_cast<float>(optimizer.get("clipnorm"));
+  run.global_clipnorm = static_cast<float>(optimizer.get("global_clipnorm"));
+}
+
+std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop, int64_t batch_size,
+                                   Optimizer& optimizer, uint64_t seed) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  const Which which = optimizer.needs_whole_gradients() ? kTrainWhole : kTrain;
+  Run run = base_run(which);
+  std::vector<float*> slots;
+  Buffer<float> square_sums;
+  prepare_updates(run, optimizer, slots, square_sums);
+  std::vector<double> sums = new_sums();
+  run.sums = sums.data();
+  run.training = true;
+  run.seed = seed;
+  // Small networks are not worth a team; the others run as they are measured to run best, in stretches short enough to
+  // notice when the machine gets busy. The bits do not depend on it.
+  constexpr double kTooSmall = 6e-6, kProbe = 0.5e-3, kStretch = 10e-3;
+  const double alone = estimated_seconds(which, batch_size);
+  const int most = alone < kTooSmall ? 1 : get_num_threads();
+  Pace& pace = paces_[{which, batch_size}];
+  const auto probe = std::clamp<int64_t>(static_cast<int64_t>(kProbe / alone), 1, 16);
+  for (int64_t at = start; at < stop;) {
+    const bool team = most > 1 && pace.team(probe);
+    int64_t steps = stop;
+    if (most > 1) {
+      const bool usual = pace.known() && team == (pace.seconds[1] < pace.seconds[0]);
+      steps = usual ? std::max<int64_t>(1, static_cast<int64_t>(kStretch / pace.seconds[team])) : probe;
+      if (team && pace.seconds[1] == 0) run_team(most, [](int, int) {});  // the runtime starts its threads once
+    }
+    const int64_t end = steps < (stop - at + batch_size - 1) / batch_size ? at + steps * batch_size : stop;
+    run.step = optimizer.iterations();
+    const auto begin = std::chrono::steady_clock::now();
+    return_workspace(run_batches(which, run, data, at, end, batch_size, team ? most : 1, &optimizer));
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const auto done = static_cast<double>((end - at + batch_size - 1) / batch_size);
+    if (most > 1) pace.record(team, seconds / done, seconds);
+    at = end;
+  }
+  return sums;
+}
+
+std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size) {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  Run run = base_run(kEvaluate);
+  std::vector<double> sums = new_sums();
+  run.sums = sums.data();
+  return_workspace(
+      run_batches(kEvaluate, run, data, start, stop, batch_size, threads_for(kEvaluate, batch_size), nullptr));
+  return sums;
+}
+
+std::vector<double> Network::value_and_grad(const Data& data, bool training, uint64_t seed, int64_t step,
+                                            const std::vector<float*>& gradients) {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  Run run = base_run(kGradient);
+  std::vector<double> sums = new_sums();
+  run.sums = sums.data();
+  run.training = training;
+  run.seed = seed;
+  run.step = step;
+  const int64_t rows = data.inputs[0].rows;
+  auto workspace = run_batches(kGradient, run, data, 0, rows, rows, threads_for(kGradient, rows), nullptr);
+  for (int v = 0; v < input_.trainable; ++v) {
+    const Variable& variable = *input_.variables[static_cast<size_t>(v)];
+    const int storage = plan_.tensors[static_cast<size_t>(plan_.gradient_tensor[static_cast<size_t>(v)])].storage;
+    const float* stored = workspace->own(storage);
+    if (stored)
+      variable.to_row_major(stored, gradients[static_cast<size_t>(v)]);
+    else
+      std::fill_n(gradients[static_cast<size_t>(v)], variable.size(), 0.0f);
+  }
+  return_workspace(std::move(workspace));
+  return sums;
+}
+
+void Network::apply_gradients(Optimizer& optimizer, const std::vector<const float*>& gradients) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  Run run = base_run(kApply);
+  std::vector<float*> slots;
+  Buffer<float> square_sums;
+  prepare_updates(run, optimizer, slots, square_sums);
+  auto workspace = take_workspace(kApply, 0, 1);
+  run.tensors = workspace->tensors();
+  run.threads = 1;
+  run.arguments = optimizer.arguments(optimizer.iterations() + 1);
+  const bool by_norm = optimizer.needs_whole_gradients();
+  for (int v = 0; v < input_.trainable; ++v) {
+    const int storage =
+        whole_plan_.tensors[static_cast<size_t>(whole_plan_.gradient_tensor[static_cast<size_t>(v)])].storage;
+    if (float* stored = workspace->own(storage))
+      input_.variables[static_cast<size_t>(v)]->from_row_major(gradients[static_cast<size_t>(v)], stored);
+  }
+  const FloatEnvironment environment;
+  for (const auto& i : list(kApply, 1))
+    if (by_norm || i.kind == Kind::kUpdate) execute(run, i, 0, workspace->scratch(0));
+  optimizer.set_iterations(optimizer.iterations() + 1);
+  return_workspace(std::move(workspace));
+}
+
+}  // namespace lanewise

@@ -1,0 +1,513 @@
+// Checks every kernel of every ISA that this CPU has, and a small training through the engine, without Python: so it
+// also runs under an emulator. Each result is compared with a float64 reference by a stated bound, and hashed; the
+// hashes of all ISAs with fused multiply-add must be equal, on this machine and (run_kernel_check.sh) across machines.
+//
+// Output: one line "isa kernel hash" each; exit code 1 where a bound is broken or hashes differ.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "dispatch/dispatch.h"
+#include "engine/network.h"
+#include "engine/team.h"
+
+using namespace lanewise;
+
+namespace {
+
+using Floats = std::vector<float>;
+constexpr double kU = 1.0 / 16777216.0;  // 2^-24
+const std::vector<int64_t> kSizes = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97, 513, 1025};
+
+int g_failures = 0;
+uint64_t g_state = 1;
+
+// Values in [-scale, scale), the same everywhere: a linear congruential generator's upper bits.
+float draw(float scale) {
+  g_state = g_state * 6364136223846793005ull + 1442695040888963407ull;
+  const auto word = static_cast<int32_t>(g_state >> 40) - (1 << 23);
+  return static_cast<float>(word) * (1.0f / 8388608.0f) * scale;
+}
+Floats random_floats(int64_t n, float scale = 2.0f) {
+  Floats v(static_cast<size_t>(n));
+  for (float& x : v) x = draw(scale);
+  return v;
+}
+Floats random_probabilities(int64_t n) {
+  Floats v = random_floats(n, 0.49f);
+  for (float& x : v) x += 0.5f;
+  return v;
+}
+
+struct Hash {
+  uint64_t value = 14695981039346656037ull;
+  void add(const float* p, size_t n) {
+    for (size_t i = 0; i < n; ++i) {
+      uint32_t bits;
+      std::memcpy(&bits, p + i, 4);
+      for (int b = 0; b < 4; ++b) value = (value ^ ((bits >> (8 * b)) & 0xFF)) * 1099511628211ull;
+    }
+  }
+  void add(const Floats& v) { add(v.data(), v.size()); }
+};
+
+void expect(bool good, const char* isa, const char* what, int64_t size, double got, double wanted) {
+  if (good) return;
+  if (++g_failures <= 20)
+    std::printf("FAIL %s %s size %lld: got %.9g, expected %.9g\n", isa, what, static_cast<long long>(size), got,
+                wanted);
+}
+
+double ulp(double x) {
+  const auto f = static_cast<float>(std::fabs(x));
+  return static_cast<double>(std::nextafterf(f, INFINITY) - f);
+}
+
+struct Checker {
+  const KernelTable& k;
+  std::map<std::string, Hash> hashes;
+
+  void within(const char* what, int64_t size, double got, double wanted, double bound) {
+    expect(std::fabs(got - wanted) <= bound, k.isa, what, size, got, wanted);
+  }
+
+  // --- activations: at most 2 ULP --------------------------------------------------------------------------------
+  void activations() {
+    struct Case {
+      const char* name;
+      void (*forward)(const float*, int64_t, const float*, float*, int64_t, int64_t, int64_t);
+      void (*backward)(const float*, int64_t, const float*, int64_t, float*, int64_t, int64_t, int64_t);
+      double (*f)(double);
+      double (*slope)(double);  // in terms of the output
+    };
+    const Case cases[] = {
+        {"linear", k.linear_forward, k.linear_backward, [](double x) { return x; }, [](double) { return 1.0; }},
+        {"relu", k.relu_forward, k.relu_backward, [](double x) { return x > 0 ? x : 0.0; },
+         [](double y) { return y > 0 ? 1.0 : 0.0; }},
+        {"sigmoid", k.sigmoid_forward, k.sigmoid_backward, [](double x) { return 1 / (1 + std::exp(-x)); },
+         [](double y) { return y * (1 - y); }},
+        {"tanh", k.tanh_forward, k.tanh_backward, [](double x) { return std::tanh(x); },
+         [](double y) { return 1 - y * y; }},
+    };
+    for (const auto& c : cases) {
+      for (int64_t cols : kSizes) {
+        const int64_t rows = 3, ld = cols + 5;
+        const Floats x = random_floats(rows * ld, 8), bias = random_floats(cols), dy = random_floats(rows * ld);
+        Floats y(x.size(), NAN), dx(x.size(), NAN);
+        c.forward(x.data(), ld, bias.data(), y.data(), ld, rows, cols);
+        c.backward(dy.data(), ld, y.data(), ld, dx.data(), ld, rows, cols);
+        for (int64_t r = 0; r < rows; ++r) {
+          for (int64_t j = 0; j < ld; ++j) {
+            const auto i = static_cast<size_t>(r * ld + j);
+            if (j >= cols) {
+              expect(std::isnan(y[i]) && std::isnan(dx[i]), k.isa, "write beyond a row", cols, y[i], NAN);
+              continue;
+            }
+            const float z = x[i] + bias[static_cast<size_t>(j)];
+            const double wanted = c.f(z);
+            within(c.name, cols, y[i], wanted, 2 * ulp(wanted));
+            const double slope = c.slope(y[i]) * dy[i];
+            within("derivative", cols, dx[i], slope, 4 * kU * (std::fabs(slope) + std::fabs(dy[i])));
+          }
+          hashes[std::string(c.name) + "_forward"].add(&y[static_cast<size_t>(r * ld)], static_cast<size_t>(cols));
+          hashes[std::string(c.name) + "_backward"].add(&dx[static_cast<size_t>(r * ld)], static_cast<size_t>(cols));
+        }
+      }
+    }
+  }
+
+  void softmax() {
+    for (int64_t cols : kSizes) {
+      const Floats x = random_floats(2 * cols, 6), dy = random_floats(2 * cols);
+      Floats y(x.size()), dx(x.size());
+      k.softmax_forward(x.data(), cols, y.data(), cols, 2, cols);
+      k.softmax_backward(dy.data(), cols, y.data(), cols, dx.data(), cols, 2, cols);
+      for (int64_t r = 0; r < 2; ++r) {
+        double sum = 0, dot = 0, mass = 0;
+        for (int64_t c = 0; c < cols; ++c) sum += std::exp(static_cast<double>(x[static_cast<size_t>(r * cols + c)]));
+        for (int64_t c = 0; c < cols; ++c) {
+          const auto i = static_cast<size_t>(r * cols + c);
+          dot += static_cast<double>(dy[i]) * y[i];
+          mass += std::fabs(static_cast<double>(dy[i]) * y[i]);
+        }
+        for (int64_t c = 0; c < cols; ++c) {
+          const auto i = static_cast<size_t>(r * cols + c);
+          const double wanted = std::exp(static_cast<double>(x[i])) / sum, slope = y[i] * (dy[i] - dot);
+          // the difference x - max is rounded before exp, the sum has a chain of cols / 16 + 4 additions
+          within("softmax", cols, y[i], wanted, wanted * kU * (static_cast<double>(cols) / 16 + 32));
+          within("softmax derivative", cols, dx[i], slope,
+                 y[i] * kU * (static_cast<double>(cols) / 16 + 8) * (std::fabs(dy[i]) + mass));
+        }
+      }
+      hashes["softmax_forward"].add(y);
+      hashes["softmax_backward"].add(dx);
+    }
+  }
+
+  void layers() {
+    for (int64_t cols : kSizes) {
+      const int64_t rows = 3, n = rows * cols;
+      const Floats x = random_floats(n), mean = random_floats(cols), std = random_probabilities(cols);
+      Floats y(x.size()), part(x.size());
+      k.normalize_forward(x.data(), mean.data(), std.data(), y.data(), rows, cols);
+      for (int64_t i = 0; i < n; ++i) {
+        const auto e = static_cast<size_t>(i), c = static_cast<size_t>(i % cols);
+        expect(y[e] == (x[e] - mean[c]) / std[c], k.isa, "normalize", cols, y[e], 0);
+      }
+      hashes["normalize_forward"].add(y);
+      k.normalize_backward(x.data(), std.data(), y.data(), rows, cols);
+      for (int64_t i = 0; i < n; ++i)
+        expect(y[static_cast<size_t>(i)] == x[static_cast<size_t>(i)] / std[static_cast<size_t>(i % cols)], k.isa,
+               "normalize_backward", cols, 0, 0);
+      hashes["normalize_backward"].add(y);
+      const PhiloxKey key{42, 7, kStreamDropout, 3};
+      k.dropout_apply(x.data(), y.data(), 0, n, 1u << 31, 2.0f, key);
+      const int64_t cut = n / 3;  // any part of the array gets the words of its own elements
+      k.dropout_apply(x.data(), part.data(), 0, cut, 1u << 31, 2.0f, key);
+      k.dropout_apply(x.data() + cut, part.data() + cut, cut, n - cut, 1u << 31, 2.0f, key);
+      expect(std::memcmp(y.data(), part.data(), y.size() * 4) == 0, k.isa, "dropout in parts", cols, 0, 0);
+      for (int64_t i = 0; i < n; ++i)
+        expect(y[static_cast<size_t>(i)] == 0 || y[static_cast<size_t>(i)] == 2 * x[static_cast<size_t>(i)], k.isa,
+               "dropout", cols, 0, 0);
+      hashes["dropout_apply"].add(y);
+    }
+  }
+
+  // --- losses: values against float64, gradients against float64 central differences --------------------------------
+  double reference(const std::string& name, const double* p, const float* t, int label, int64_t cols) {
+    double loss = 0, top = p[0], sum = 0, total = 0;
+    for (int64_t c = 0; c < cols; ++c) top = std::max(top, p[c]), total += p[c];
+    for (int64_t c = 0; c < cols; ++c) sum += std::exp(p[c] - top);
+    for (int64_t c = 0; c < cols; ++c) {
+      const double y = t ? t[c] : 0, d = p[c] - y;
+      if (name == "mse") loss += d * d / cols;
+      if (name == "mae") loss += std::fabs(d) / cols;
+      if (name == "huber") loss += (std::fabs(d) <= 0.5 ? 0.5 * d * d : 0.5 * (std::fabs(d) - 0.25)) / cols;
+      if (name == "binary_crossentropy")
+        loss += (std::log1p(std::exp(-std::fabs(p[c]))) + std::max(p[c], 0.0) - p[c] * y) / cols;
+      if (name == "binary_crossentropy_probs") loss -= (y * std::log(p[c]) + (1 - y) * std::log(1 - p[c])) / cols;
+      if (name == "categorical_crossentropy") loss -= y * (p[c] - top - std::log(sum));
+      if (name == "categorical_crossentropy_probs") loss -= y * std::log(p[c] / total);
+    }
+    if (name == "sparse_categorical_crossentropy") loss = std::log(sum) - (p[label] - top);
+    if (name == "sparse_categorical_crossentropy_probs") loss = -std::log(p[label] / total);
+    return loss;
+  }
+
+  void losses() {
+    for (const std::string& name : loss_names()) {
+      const LossKernel& kernel = loss_kernel(name);
+      const bool probs = name.find("probs") != std::string::npos;
+      for (int64_t cols : kSizes) {
+        if (probs && cols > 97) continue;  // a single probability would be clipped
+        const int64_t rows = 5;
+        const Floats p = probs ? random_probabilities(rows * cols) : random_floats(rows * cols, 3);
+        const Floats t = random_probabilities(rows * cols), weight = random_probabilities(rows);
+        std::vector<int32_t> labels;
+        for (int64_t r = 0; r < rows; ++r) labels.push_back(static_cast<int32_t>((r * 7) % cols));
+        const void* target = kernel.sparse() ? static_cast<const void*>(labels.data()) : t.data();
+        const float param = name == "huber" ? 0.5f : 0.0f;
+        Floats loss(static_cast<size_t>(rows), NAN), gradient(p.size(), NAN);
+        kernel.rows(k, p.data(), target, param, loss.data(), rows, cols);
+        kernel.gradient(k, p.data(), target, param, weight.data(), 0.25f, gradient.data(), rows, cols);
+        for (int64_t r = 0; r < rows; ++r) {
+          std::vector<double> x(p.begin() + r * cols, p.begin() + (r + 1) * cols);
+          const float* row_target = kernel.sparse() ? nullptr : &t[static_cast<size_t>(r * cols)];
+          const int label = labels[static_cast<size_t>(r)];
+          const double wanted = reference(name, x.data(), row_target, label, cols);
+          double scale = std::fabs(wanted) + 1;
+          if (name == "categorical_crossentropy" || name == "categorical_crossentropy_probs")
+            scale += static_cast<double>(cols) * 8;
+          within(name.c_str(), cols, loss[static_cast<size_t>(r)], wanted,
+                 scale * kU * (static_cast<double>(cols) / 16 + 16));
+          for (int64_t c = 0; c < std::min<int64_t>(cols, 20); ++c) {
+            const double h = 1e-5, keep = x[static_cast<size_t>(c)];
+            if (name == "mae" && std::fabs(keep - t[static_cast<size_t>(r * cols + c)]) < 2 * h) continue;
+            x[static_cast<size_t>(c)] = keep + h;
+            const double up = reference(name, x.data(), row_target, label, cols);
+            x[static_cast<size_t>(c)] = keep - h;
+            const double down = reference(name, x.data(), row_target, label, cols);
+            x[static_cast<size_t>(c)] = keep;
+            const double slope = (up - down) / (2 * h) * 0.25 * weight[static_cast<size_t>(r)];
+            within((name + " gradient").c_str(), cols, gradient[static_cast<size_t>(r * cols + c)], slope,
+                   1e-5 * (1 + std::fabs(slope)) + (cols > 97 ? 2e-5 : 0));
+          }
+        }
+        hashes[name + "_forward"].add(loss);
+        hashes[name + "_backward"].add(gradient);
+      }
+    }
+  }
+
+  void metrics() {
+    for (int64_t cols : kSizes) {
+      const int64_t rows = 9;
+      const Floats p = random_probabilities(rows * cols);
+      Floats t = random_probabilities(rows * cols), out(static_cast<size_t>(rows));
+      k.categorical_accuracy(p.data(), t.data(), 0, out.data(), rows, cols);
+      hashes["categorical_accuracy"].add(out);
+      for (float& v : t) v = v > 0.5f ? 1.0f : 0.0f;
+      k.binary_accuracy(p.data(), t.data(), 0.5f, out.data(), rows, cols);
+      for (int64_t r = 0; r < rows; ++r) {
+        int right = 0;
+        for (int64_t c = 0; c < cols; ++c)
+          right += (p[static_cast<size_t>(r * cols + c)] > 0.5f) == (t[static_cast<size_t>(r * cols + c)] > 0.5f);
+        expect(out[static_cast<size_t>(r)] == static_cast<float>(right) / static_cast<float>(cols), k.isa,
+               "binary_accuracy", cols, 0, 0);
+      }
+      hashes["binary_accuracy"].add(out);
+      std::vector<int32_t> labels(static_cast<size_t>(rows));
+      for (int64_t r = 0; r < rows; ++r) labels[static_cast<size_t>(r)] = static_cast<int32_t>(r % cols);
+      k.sparse_categorical_accuracy(p.data(), labels.data(), 0, out.data(), rows, cols);
+      hashes["sparse_categorical_accuracy"].add(out);
+    }
+  }
+
+  // --- optimizers: ten steps against float64 -----------------------------------------------------------------------
+  void optimizers() {
+    const std::vector<std::pair<std::string, std::map<std::string, double>>> cases = {
+        {"sgd", {}},
+        {"sgd", {{"momentum", 0.9}}},
+        {"sgd", {{"momentum", 0.9}, {"nesterov", 1}}},
+        {"adam", {}},
+        {"adam", {{"weight_decay", 0.01}}},
+        {"rmsprop", {}},
+        {"rmsprop", {{"centered", 1}, {"momentum", 0.5}}}};
+    for (const auto& [name, hyper] : cases) {
+      for (int64_t n : kSizes) {
+        Optimizer optimizer(name, hyper);
+        auto variable = std::make_shared<Variable>(std::vector<int64_t>{n});
+        Floats w = random_floats(n);
+        std::vector<double> reference(w.begin(), w.end()), s0(w.size()), s1(w.size()), s2(w.size());
+        float* slots[Optimizer::kMaxSlots];
+        optimizer.copy_slot_pointers(variable, slots);
+        for (int t = 1; t <= 10; ++t) {
+          const Floats g = random_floats(n);
+          optimizer.step_kernel(k)(w.data(), g.data(), slots, n, optimizer.arguments(t));
+          for (size_t i = 0; i < w.size(); ++i) {
+            const double lr = optimizer.get("learning_rate"), grad = g[i];
+            double& r = reference[i];
+            r -= optimizer.get("weight_decay") * lr * r;
+            if (name == "sgd") {
+              const double momentum = optimizer.get("momentum");
+              s0[i] = momentum * s0[i] - lr * grad;
+              r += optimizer.get("nesterov") != 0 ? momentum * s0[i] - lr * grad : s0[i];
+            } else if (name == "adam") {
+              s0[i] += (grad - s0[i]) * 0.1;
+              s1[i] += (grad * grad - s1[i]) * 0.001;
+              r -= lr * std::sqrt(1 - std::pow(0.999, t)) / (1 - std::pow(0.9, t)) * s0[i] / (std::sqrt(s1[i]) + 1e-7);
+            } else {
+              s0[i] = 0.9 * s0[i] + 0.1 * grad * grad;
+              const bool centered = optimizer.get("centered") != 0;
+              s1[i] = 0.9 * s1[i] + 0.1 * grad;
+              const double step = lr * grad / std::sqrt(s0[i] - (centered ? s1[i] * s1[i] : 0) + 1e-7);
+              s2[i] = optimizer.get("momentum") * s2[i] + step;
+              r -= s2[i];
+            }
+            within(name.c_str(), n, w[i], r, 2e-5);
+          }
+        }
+        hashes[name + "_step"].add(w);
+      }
+    }
+  }
+
+  // --- sums: |error| <= gamma * sum of magnitudes -------------------------------------------------------------------
+  void sums() {
+    auto check = [&](const char* what, int64_t n, double got, double wanted, double mass) {
+      within(what, n, got, wanted, mass * kU * (static_cast<double>(n) / 16 + 12));
+    };
+    for (int64_t rows :
+         {int64_t{1}, int64_t{15}, int64_t{16}, int64_t{33}, int64_t{1024}, int64_t{1025}, int64_t{2100}}) {
+      for (int64_t cols : {1, 2, 7, 16, 17, 33, 97}) {
+        const int64_t ld = cols + (cols % 2);
+        const Floats x = random_floats(rows * ld);
+        Floats down(static_cast<size_t>(cols)), along(static_cast<size_t>(rows));
+        k.column_sum(x.data(), ld, down.data(), rows, cols);
+        k.row_sum(x.data(), ld, along.data(), rows, cols);
+        for (int64_t c = 0; c < cols; ++c) {
+          double sum = 0, mass = 0;
+          for (int64_t r = 0; r < rows; ++r)
+            sum += x[static_cast<size_t>(r * ld + c)], mass += std::fabs(x[static_cast<size_t>(r * ld + c)]);
+          check("column_sum", rows, down[static_cast<size_t>(c)], sum, mass);
+        }
+        for (int64_t r = 0; r < rows; ++r) {
+          double sum = 0, mass = 0;
+          for (int64_t c = 0; c < cols; ++c)
+            sum += x[static_cast<size_t>(r * ld + c)], mass += std::fabs(x[static_cast<size_t>(r * ld + c)]);
+          check("row_sum", cols, along[static_cast<size_t>(r)], sum, mass);
+        }
+        hashes["column_sum"].add(down);
+        hashes["row_sum"].add(along);
+      }
+      const Floats x = random_floats(rows), w = random_floats(rows);
+      Floats out(3);
+      k.weighted_sum(x.data(), w.data(), &out[0], rows);
+      k.sum_squares(x.data(), &out[1], rows);
+      k.l1l2_forward(x.data(), 0.5f, 0.25f, &out[2], rows);
+      double weighted = 0, squares = 0, penalty = 0, mass = 0;
+      for (size_t i = 0; i < x.size(); ++i) {
+        weighted += static_cast<double>(x[i]) * w[i], mass += std::fabs(static_cast<double>(x[i]) * w[i]);
+        squares += static_cast<double>(x[i]) * x[i], penalty += 0.5 * std::fabs(x[i]) + 0.25 * x[i] * x[i];
+      }
+      check("weighted_sum", rows, out[0], weighted, mass);
+      check("sum_squares", rows, out[1], squares, squares);
+      check("l1l2_forward", rows, out[2], penalty, penalty);
+      hashes["weighted_sum, sum_squares, l1l2_forward"].add(out);
+      Floats g = w;
+      k.l1l2_backward(x.data(), 0.5f, 0.25f, g.data(), rows);
+      k.clip_inplace(g.data(), 1.5f, rows);
+      k.scale_inplace(g.data(), 0.75f, rows);
+      k.add_inplace(g.data(), x.data(), rows);
+      for (size_t i = 0; i < x.size(); ++i) {
+        double r = w[i] + 0.5 * ((x[i] > 0) - (x[i] < 0)) + 0.5 * x[i];
+        r = std::min(1.5, std::max(-1.5, r)) * 0.75 + x[i];
+        within("flat helpers", rows, g[i], r, 1e-6);
+      }
+      hashes["l1l2_backward, clip, scale, add"].add(g);
+    }
+  }
+
+  // --- matrix products: the bound of the numeric contract, and exact integers ---------------------------------------
+  struct Out {
+    float* c;
+    int64_t ld;
+  };
+  static void store(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+    const auto& o = *static_cast<const Out*>(context);
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(o.c + (i + r) * o.ld + j, t + r * cols, static_cast<size_t>(cols) * 4);
+  }
+  void matmul(int64_t m, int64_t n, int64_t kk, int layout, bool integers) {
+    Floats a = random_floats(m * kk), b = random_floats(kk * n), c(static_cast<size_t>(m * n), NAN);
+    if (integers) {
+      for (float& v : a) v = std::nearbyintf(v * 4);
+      for (float& v : b) v = std::nearbyintf(v * 4);
+    }
+    Matmul mm{};
+    mm.m = m, mm.n = n, mm.k = kk;
+    mm.a = a.data(), mm.b = b.data();
+    const bool ta = layout & 1, tb = layout & 2;
+    mm.a_row = ta ? 1 : kk, mm.a_col = ta ? m : 1;
+    mm.b_row = tb ? 1 : n, mm.b_col = tb ? kk : 1;
+    const Out out{c.data(), n};
+    mm.epilogue = store, mm.context = &out;
+    Floats scratch(static_cast<size_t>(matmul_scratch(mm)), NAN);  // stale NaNs must not leak
+    k.matmul_block(mm, 0, m, 0, panel_count(n), scratch.data());
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = 0, mass = 0;
+        for (int64_t p = 0; p < kk; ++p) {
+          const double product =
+              static_cast<double>(mm.a[i * mm.a_row + p * mm.a_col]) * mm.b[p * mm.b_row + j * mm.b_col];
+          sum += product, mass += std::fabs(product);
+        }
+        const auto terms = static_cast<double>(kk + 1);
+        within(integers ? "matmul of integers" : "matmul", m * 1000000 + n * 1000 + kk,
+               c[static_cast<size_t>(i * n + j)], sum,
+               integers ? 0.0 : mass * terms * kU / (1 - terms * kU) + terms * 0x1p-149);
+      }
+    }
+    hashes["matmul_block"].add(c);
+  }
+  void products() {
+    for (int64_t m : {1, 2, 5, 6, 7, 13, 14, 15, 29, 33})
+      for (int64_t n : {1, 2, 8, 15, 16, 17, 31, 32, 33, 48, 65})
+        for (int64_t kk : {1, 2, 7, 16, 33})
+          for (int layout = 0; layout < 4; ++layout) matmul(m, n, kk, layout, (m + n + kk) % 2 == 0);
+    for (int layout = 0; layout < 4; ++layout)
+      for (int64_t kk : {511, 512, 513, 1025}) matmul(9, 40, kk, layout, layout % 2), matmul(5, 1, kk, layout, false);
+    matmul(70, 300, 70, 0, false), matmul(70, 300, 70, 3, true);
+  }
+
+  // --- the engine: a small network trained with everything on --------------------------------------------------------
+  void training() {
+    auto graph = std::make_shared<Graph>();
+    std::vector<VariablePtr> variables;
+    int v = graph->input({37});
+    auto dense = [&](int64_t in, int64_t out) {
+      auto w = std::make_shared<Variable>(std::vector<int64_t>{in, out});
+      Floats values = random_floats(in * out, 0.3f);
+      w->from_row_major(values.data(), w->data());
+      auto b = std::make_shared<Variable>(std::vector<int64_t>{out});
+      v = graph->add("matmul", {v}, {w}, {});
+      v = graph->add("bias_add", {v}, {b}, {});
+      variables.push_back(w);
+      variables.push_back(b);
+    };
+    dense(37, 70);
+    v = graph->add("relu", {v}, {}, {});
+    v = graph->add("dropout", {v}, {}, {{"rate", 0.25}});
+    dense(70, 33);
+    v = graph->add("tanh", {v}, {}, {});
+    dense(33, 5);
+    const int logits = v;
+    v = graph->add("softmax", {v}, {}, {});
+    const int64_t n = 200;
+    const Floats x = random_floats(n * 37);
+    std::vector<int32_t> y;
+    for (int64_t i = 0; i < n; ++i) y.push_back(static_cast<int32_t>((i * 3) % 5));
+    Data data;
+    data.inputs.push_back({reinterpret_cast<const char*>(x.data()), DType::kFloat32, n, 37, 37 * 4, 4});
+    data.targets.push_back({reinterpret_cast<const char*>(y.data()), DType::kInt32, n, 1, 4, 4});
+    Floats start;
+    for (const auto& w : variables) start.insert(start.end(), w->data(), w->data() + w->size());
+    uint64_t first = 0;
+    for (int threads : {1, 2, 3, 7}) {
+      for (bool fused : {true, false}) {
+        size_t at = 0;
+        for (const auto& w : variables)
+          std::copy_n(&start[at], w->size(), w->data()), at += static_cast<size_t>(w->size());
+        Network network(graph, {v}, {{"sparse_categorical_crossentropy", logits, 0.0f, 1.0f}},
+                        {{"sparse_categorical_accuracy", v, 0.0f, 0}}, variables, {{variables[0], {0, 1e-4f, 1e-3f}}},
+                        fused);
+        Optimizer optimizer("adam", {{"learning_rate", 0.01}});
+        set_num_threads(threads);
+        std::vector<double> sums;
+        for (int epoch = 0; epoch < 5; ++epoch) sums = network.train(data, 0, n, 32, optimizer, 7);
+        Floats predictions(static_cast<size_t>(n * 5));
+        network.predict(data.inputs, 0, n, {predictions.data()});
+        Hash hash;
+        for (const auto& w : variables) hash.add(w->data(), static_cast<size_t>(w->size()));
+        hash.add(predictions);
+        const Floats losses = {static_cast<float>(sums[1]), static_cast<float>(sums[3])};
+        hash.add(losses);
+        if (first == 0) first = hash.value;
+        expect(hash.value == first, k.isa, fused ? "training, fused" : "training, unfused", threads, 0, 0);
+        expect(sums[1] / sums[0] < 1.6 && std::isfinite(sums[1]), k.isa, "training loss", threads, sums[1] / sums[0],
+               1.6);
+      }
+    }
+    hashes["training"].value = first;
+  }
+
+  void all() {
+    const FloatEnvironment environment;
+    g_state = 1;
+    activations(), softmax(), layers(), losses(), metrics(), optimizers(), sums(), products(), training();
+  }
+};
+
+}  // namespace
+
+int main() {
+  std::map<std::string, uint64_t> fused;
+  for (const std::string& isa : available_isas()) {
+    use_isa(isa);
+    Checker checker{kernels(), {}};
+    checker.all();
+    for (const auto& [name, hash] : checker.hashes) {
+      if (kernels().fused) {
+        const auto [at, fresh] = fused.try_emplace(name, hash.value);
+        expect(at->second == hash.value, kernels().isa, ("hash of " + name).c_str(), 0, 0, 0);
+      }
+      std::printf("%s %016llx %s\n", kernels().isa, static_cast<unsigned long long>(hash.value), name.c_str());
+    }
+  }
+  std::printf("%d failures\n", g_failures);
+  return g_failures != 0;
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds kernel_check for this machine and, with a cross compiler and an emulator, for AArch64; runs both and compares the
+# hashes of every ISA with fused multiply-add. CXX and CROSS_CXX choose the compilers; REQUIRE_NEON=1 makes a missing
+# cross compiler or emulator an error instead of a remark.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+CXX="${CXX:-g++}"
+CROSS_CXX="${CROSS_CXX:-aarch64-linux-gnu-g++}"
+QEMU="${QEMU:-qemu-aarch64}"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+common="-std=c++20 -O2 -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror -Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized -Icpp"
+if "$CXX" --version | grep -qi clang; then common="${common/-Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized/}"; fi
+kernel_flags="-fno-trapping-math -fno-exceptions -fno-rtti"
+kernels="activations layers losses matmul metrics optimizers reductions softmax table"
+
+compile() { # compiler, folder, then "isa:flags" ...
+  local cxx="$1" out="$2"; shift 2
+  mkdir -p "$out"
+  local have="" jobs=()
+  for pair in "$@"; do
+    local isa="${pair%%:*}" flags="${pair#*:}"
+    have="$have -DLW_HAVE_${isa^^}"
+    for k in $kernels; do
+      echo "$cxx $common $kernel_flags $flags -DLW_ISA=$isa -DLW_ISA_${isa^^} -c cpp/kernels/$k.cpp -o $out/$isa-$k.o"
+    done
+  done > "$out/jobs"
+  for f in cpp/dispatch/dispatch.cpp cpp/engine/*.cpp cpp/tests/kernel_check.cpp; do
+    echo "$cxx $common $have -c $f -o $out/$(basename "$f" .cpp).o"
+  done >> "$out/jobs"
+  xargs -P "$(nproc)" -I{} sh -c '{} || exit 255' < "$out/jobs"
+  "$cxx" "$out"/*.o -pthread -static -o "$out/kernel_check"
+}
+
+case "$(uname -m)" in
+  x86_64) native=("generic:" "avx2:-mavx2 -mfma"
+                  "avx512:-mavx2 -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mprefer-vector-width=512") ;;
+  aarch64) native=("generic:" "neon:") ;;
+  *) native=("generic:") ;;
+esac
+compile "$CXX" "$work/native" "${native[@]}"
+"$work/native/kernel_check" | tee "$work/native.txt"
+
+if [ "$(uname -m)" != aarch64 ]; then
+  if command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
+
+    compile "$CROSS_CXX" "$work/arm" "generic:" "neon:"
+    "$QEMU" "$work/arm/kernel_check" | tee "$work/arm.txt"
+    fused="$(grep -E '^(avx512|avx2) ' "$work/native.txt" | head -1 | cut -d' ' -f1)"
+    if [ -n "$fused" ]; then
+      diff <(grep "^$fused " "$work/native.txt" | cut -d' ' -f2-) <(grep '^neon ' "$work/arm.txt" | cut -d' ' -f2-)
+      echo "NEON and $fused: equal hashes of $(grep -c '^neon ' "$work/arm.txt") kernels"
+    else
+      echo "this CPU has no ISA with FMA to compare NEON with"
+    fi
+  elif [ "${REQUIRE_NEON:-0}" = 1 ]; then
+    echo "NEON: $CROSS_CXX or $QEMU is missing (packages g++-aarch64-linux-gnu and qemu-user)"; exit 1
+  else
+    echo "NEON left out: $CROSS_CXX or $QEMU is missing (packages g++-aarch64-linux-gnu and qemu-user)"
+  fi
+fi
