@@ -1,6 +1,6 @@
 """What every benchmark shares: the record of what ran, a table of ratios at the end, and a word about the environment.
 
-    pytest bench -q --benchmark-quiet                     all of it, about two minutes, only the table of ratios
+    pytest bench -q --benchmark-quiet                     all of it, about a minute, only the table of ratios
     OMP_NUM_THREADS=1 pytest bench -q --benchmark-quiet   one thread, lanewise and NumPy alike
     pytest bench --benchmark-json=now.json                with everything in extra_info
     pytest bench --benchmark-autosave                     to be compared: pytest-benchmark compare
@@ -62,8 +62,12 @@ def measure(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., Non
         info = ops.build_info()
         benchmark.group = group
         extra = benchmark.extra_info
-        extra |= {"library": library, "cpu": info["cpu"], "threads": info["threads"]}
-        extra |= {"isa": info["isa"]} if library == "lanewise" else {"numpy": np.__version__, "isa": "its own choice"}
+        extra |= {"library": library, "cpu": info["cpu"]}
+        if library == "lanewise":
+            extra |= {"version": info["version"], "isa": info["isa"], "threads": info["threads"]}
+        else:
+            asked = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")
+            extra |= {"version": np.__version__, "isa": "its own choice", "threads": asked or "its own choice"}
         extra |= {name.lower(): os.environ[name] for name in SLOWS_NUMPY if name in os.environ}
         benchmark(call)
         if benchmark.stats is None:  # --benchmark-disable

@@ -1,9 +1,9 @@
 """Training steps and predictions of whole networks, through the public API, against the same networks in NumPy.
 
 The NumPy network is written once: in float32, over arrays made beforehand, it is the competitor; in float64 it is the
-reference, to which the loss of each of ten epochs (100 steps in all) must agree within 1e-5, relative. That check runs
-on a model of its own before anything is timed. A timed call is one epoch: shuffle, gather, forward, loss, backward,
-Adam; `fit` with its history and callbacks included.
+reference, to which the mean loss of every ten steps must agree within 2e-6, relative, over rows never seen before. That
+check runs on a model of its own before anything is timed. A timed call is one epoch: shuffle, gather, forward, loss,
+backward, Adam; `fit` with its history and callbacks included.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Case:
     units: tuple[int, ...]
     batch: int
     rows: int  # of an epoch
+    tens: int = 10  # of steps that are checked
 
     @property
     def name(self) -> str:
@@ -60,11 +61,13 @@ class Case:
 
 
 FLAGSHIP = Case((1000, 128, 1), 32, 4096)
-CASES = [FLAGSHIP, Case((20, 64, 64, 1), 32, 4096), Case((784, 512, 512, 10), 128, 2048)]
+# The large network is checked over fewer steps: from the third ten on, roundings grow in it as in any chaotic system,
+# and NumPy in float32 is 2e-5 away as well (over 100 steps of the two others: 2e-7).
+CASES = [FLAGSHIP, Case((20, 64, 64, 1), 32, 4096), Case((784, 512, 512, 10), 128, 2048, tens=1)]
 
 
 class NumPyNetwork:
-    """Dense layers with relu between them, Adam, and mean squared error or cross-entropy; no array is made in a step."""
+    """Dense layers with relu between them, Adam, and mean squared error or cross-entropy, over arrays made once."""
 
     def __init__(self, case: Case, weights: list[Array], dtype: Any) -> None:
         self.case = case
@@ -150,16 +153,18 @@ class NumPyNetwork:
 def test_training(measure: Callable[..., None], library: str, case: Case) -> None:
     """One epoch of shuffled mini-batches."""
     few = 10 * case.batch
-    x, y = case.data(few)
+    x, y = case.data(case.tens * few)
     model = case.model()
     exact = NumPyNetwork(case, model.get_weights(), np.float64)
-    expected = [exact.epoch(x.astype(np.float64), y, np.arange(few)) for _ in range(10)]
-    if library == "lanewise":
-        losses = model.fit(x, y, batch_size=case.batch, epochs=10, shuffle=False, verbose=0).history["loss"]
-    else:
-        network = NumPyNetwork(case, model.get_weights(), np.float32)
-        losses = [network.epoch(x, y, np.arange(few)) for _ in range(10)]
-    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    network = NumPyNetwork(case, model.get_weights(), np.float32)
+    for start in range(0, len(x), few):
+        xs, ys, order = x[start : start + few], y[start : start + few], np.arange(few)
+        if library == "lanewise":
+            loss = model.fit(xs, ys, batch_size=case.batch, shuffle=False, verbose=0).history["loss"][0]
+        else:
+            loss = network.epoch(xs, ys, order)
+        expected = exact.epoch(xs.astype(np.float64), ys, order)
+        assert loss == pytest.approx(expected, rel=2e-6), f"steps up to {exact.steps}"
 
     x, y = case.data(case.rows)
     model = case.model()

@@ -1,7 +1,7 @@
 """How much of it dissolves in water? Predicts the solubility of real molecules from 1,000 numbers each.
 
     pip install "lanewise[examples]"
-    python examples/solubility.py            # two minutes on two cores; with --quick less than half of one
+    python examples/solubility.py            # about two minutes; with --quick less than half of one
 
 Data: 1,274 molecules of Huuskonen (2000), described by RDKit (data/README.md). Every molecule is predicted by models
 that never saw it (repeated 5-fold cross-validation), and whatever a model has to choose (epochs, dropout, weight decay,
@@ -177,8 +177,8 @@ def main() -> None:
     errors, solubility = cross_validate(repeats, arguments.seed, 2 if arguments.quick else 8, arguments.quick)
     print("\nErrors on molecules not trained on, log10(mol/L):\n")
     print(errors.table("boosting" if has_boosting() else "ridge"))
-    print("\nIntervals: bootstrap over molecules. Differences are paired (the same molecules for both models) and better\n"
-          "below zero. 'one network' is what to expect of one: errors averaged over all trained.\n")  # fmt: skip
+    print("\nIntervals: bootstrap over molecules; a difference is paired (the same molecules), and better below zero.\n"
+          "'one network' is what to expect of one: errors averaged over all that were trained.\n")  # fmt: skip
     draw(errors, solubility)
     print(f"fingerprint of a network of fixed recipe and seed: {fixed_fingerprint()}")
 

@@ -1,13 +1,12 @@
-"""Where Keras scripts look for things: the same objects under every spelling, and names that say what exists instead."""
+"""Where Keras scripts look: the same objects under every spelling, and missing names that say what exists instead."""
 
 import importlib
 import subprocess
 import sys
 
+import lanewise as lw
 import numpy as np
 import pytest
-
-import lanewise as lw
 
 
 def python(code):
@@ -137,11 +136,11 @@ def test_missing_submodules_say_so_when_imported():
 
 
 def test_misspelt_names_get_the_near_match():
-    with pytest.raises(AttributeError, match="has no 'Sequental'. Did you mean 'Sequential'"):
+    with pytest.raises(AttributeError, match=r"has no 'Sequental'. Did you mean 'Sequential'"):
         lw.Sequental  # noqa: B018
-    with pytest.raises(ImportError, match="has no 'dense'. Did you mean 'Dense'"):
+    with pytest.raises(ImportError, match=r"has no 'dense'. Did you mean 'Dense'"):
         from lanewise.keras.layers import dense  # noqa: F401
-    with pytest.raises(AttributeError, match="has no '_nothing'$"):
+    with pytest.raises(AttributeError, match=r"has no '_nothing'$"):
         lw._nothing  # noqa: B018
 
 
@@ -229,3 +228,11 @@ def test_fingerprint_does_not_see_automatic_names_or_kinds_of_nan():
     assert lw.fingerprint(model(0.0)) != lw.fingerprint(model(-0.0))
     with pytest.raises(ValueError, match="not built"):
         lw.fingerprint(lw.Sequential([lw.layers.Dense(1)]))
+
+
+def test_table_of_missing_names_lists_none_that_exists():
+    from lanewise import _missing
+
+    for name in set(NAMES) - {"initializers"}:  # whose `zeros`, `ones`, `constant` are others than TensorFlow's
+        public = getattr(importlib.import_module(f"lanewise.{name}"), "__all__", ())
+        assert not [entry for entry in public if _missing.instead(entry)]

@@ -3,10 +3,9 @@
 import io
 import re
 
+import lanewise as lw
 import numpy as np
 import pytest
-
-import lanewise as lw
 from lanewise import progress
 from lanewise.progress import make_progress
 
@@ -206,8 +205,8 @@ def test_fit_and_evaluate_print_epochs_bar_time_and_losses(capsys):
     number = r"\d+\.\d{4}(e-\d\d)?"
     for i, line in enumerate(lines[:2]):
         assert re.fullmatch(
-            rf"Epoch {i + 1}/2 - 3/3 ━{{20}} 0s \d+(µs|ms)/step - loss: {number} - mae: {number} - val_loss: {number} - "
-            rf"val_mae: {number}",
+            rf"Epoch {i + 1}/2 - 3/3 ━{{20}} 0s \d+(µs|ms)/step - loss: {number} - mae: {number} - "
+            rf"val_loss: {number} - val_mae: {number}",
             line,
         ), line
     assert re.fullmatch(rf"4/4 ━{{20}} 0s \d+(µs|ms)/step - loss: {loss:.4f} - mae: {number}", lines[2])

@@ -320,11 +320,12 @@ void register_engine(py::module_& m) {
   using LossTuple = std::tuple<std::string, int, float, float>;
   using MetricTuple = std::tuple<std::string, int, float, int>;
   using RegularizerTuple = std::tuple<VariablePtr, float, float>;
+  using ConstraintTuple = std::tuple<VariablePtr, std::string, float, float, float>;
   py::class_<Network>(m, "Network")
       .def(py::init([](const std::shared_ptr<Graph>& graph, const std::vector<int>& outputs,
                        const std::vector<LossTuple>& losses, const std::vector<MetricTuple>& metrics,
                        const std::vector<VariablePtr>& trainable, const std::vector<RegularizerTuple>& regularizers,
-                       bool fuse) {
+                       const std::vector<ConstraintTuple>& constraints, bool fuse) {
              std::vector<LossSpec> loss_specs;
              for (const auto& [kernel, value, param, weight] : losses)
                loss_specs.push_back({kernel, value, param, weight});
@@ -333,13 +334,20 @@ void register_engine(py::module_& m) {
                metric_specs.push_back({kernel, value, param, target});
              std::vector<std::pair<VariablePtr, Regularizer>> rules;
              for (const auto& [variable, l1, l2] : regularizers) rules.push_back({variable, {0, l1, l2}});
+             std::vector<std::pair<VariablePtr, Constraint>> limits;
+             for (const auto& [variable, kind, low, high, rate] : constraints) {
+               if (kind != "norm" && kind != "non_neg")
+                 throw py::value_error("constraints: expected 'norm' or 'non_neg'. Received: '" + kind + "'.");
+               limits.push_back({variable, {0, low, high, rate, kind == "non_neg"}});
+             }
              // The network keeps a graph of its own, so that nobody adds to it afterwards.
              return std::make_unique<Network>(std::make_shared<const Graph>(*graph), outputs, loss_specs, metric_specs,
-                                              trainable, rules, fuse);
+                                              trainable, rules, limits, fuse);
            }),
            py::arg("graph"), py::arg("outputs"), py::arg("losses") = std::vector<LossTuple>{},
            py::arg("metrics") = std::vector<MetricTuple>{}, py::arg("trainable") = std::vector<VariablePtr>{},
-           py::arg("regularizers") = std::vector<RegularizerTuple>{}, py::arg("fuse") = true)
+           py::arg("regularizers") = std::vector<RegularizerTuple>{},
+           py::arg("constraints") = std::vector<ConstraintTuple>{}, py::arg("fuse") = true)
       .def("train", &train, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"), py::arg("start"),
            py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"))
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("start"),

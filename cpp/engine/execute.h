@@ -31,7 +31,7 @@ struct Run {
   float* const* slots = nullptr;  // Optimizer::kMaxSlots for each variable
   float clipvalue = 0, clipnorm = 0, global_clipnorm = 0;
   float* square_sums = nullptr;  // partial sums, chunk after chunk, variable after variable
-  float* penalties = nullptr;    // of each regularizer
+  float* penalties = nullptr;    // of each regularizer, then of each activity
   double* sums = nullptr;        // see Network::train
 
   const Tensor& shape(int t) const { return plan->tensors[static_cast<size_t>(t)]; }

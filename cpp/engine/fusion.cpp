@@ -11,7 +11,9 @@ using List = std::vector<Instruction>;
 
 int readers(const List& list, int tensor, const std::vector<int>& kept) {
   int n = static_cast<int>(std::count(kept.begin(), kept.end(), tensor));
-  for (const auto& i : list) n += (i.in == tensor) + (i.in2 == tensor) + (i.out == tensor && i.kind == Kind::kAdd);
+  for (const auto& i : list)
+    n += (i.in == tensor) + (i.in2 == tensor) +
+         (i.out == tensor && (i.kind == Kind::kAdd || i.kind == Kind::kActivityBackward));
   return n;
 }
 
@@ -78,7 +80,8 @@ void fuse_updates(List& list) {
         regularize = static_cast<int>(j);
       } else if (other.in == gradient.out || other.in2 == gradient.out || other.out == gradient.out) {
         free = false;  // accumulated into, or clipped by norm
-      } else if (j > i && (other.variable == gradient.variable || other.bias == gradient.variable)) {
+      } else if (j > i && other.kind != Kind::kConstrain &&
+                 (other.variable == gradient.variable || other.bias == gradient.variable)) {
         free = false;  // read after this point
       }
     }
@@ -164,6 +167,14 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
     case Kind::kSquareSums:
       tensor(i.in, kAll, false);
       list.push_back({kSquareSumBuffer, kOwn, true});
+      break;
+    case Kind::kConstrain: {
+      const Variable& v = *input.variables[static_cast<size_t>(i.variable)];
+      variable(i.variable, v.shape().size() == 2 ? columns(v.cols()) : int64_t{kAll}, true);
+      break;
+    }
+    case Kind::kActivityPenalty:
+      tensor(i.in, kAll, false);
       break;
     case Kind::kPenalty:
       variable(input.regularizers[static_cast<size_t>(i.index)].variable, kAll, false);

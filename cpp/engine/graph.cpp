@@ -15,7 +15,7 @@ constexpr OpInfo kOps[] = {
     {Op::kInput, "input", 0},     {Op::kMatmul, "matmul", 1},       {Op::kBiasAdd, "bias_add", 1},
     {Op::kLinear, "linear", 0},   {Op::kRelu, "relu", 0},           {Op::kSigmoid, "sigmoid", 0},
     {Op::kTanh, "tanh", 0},       {Op::kSoftmax, "softmax", 0},     {Op::kDropout, "dropout", 0},
-    {Op::kReshape, "reshape", 0}, {Op::kNormalize, "normalize", 2},
+    {Op::kReshape, "reshape", 0}, {Op::kNormalize, "normalize", 2}, {Op::kActivityPenalty, "activity_penalty", 0},
 };
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -82,7 +82,9 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
                                   ": expected " + expected + ".");
   };
   for (const auto& attribute : attributes)
-    need(info->op == Op::kDropout && attribute.first == "rate", "no attribute '" + attribute.first + "'");
+    need((info->op == Op::kDropout && attribute.first == "rate") ||
+             (info->op == Op::kActivityPenalty && (attribute.first == "l1" || attribute.first == "l2")),
+         "no attribute '" + attribute.first + "'");
   switch (info->op) {
     case Op::kMatmul: {
       const auto& w = *variables[0];
@@ -103,6 +105,12 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
       node.rate = static_cast<float>(rate->second);
       break;
     }
+    case Op::kActivityPenalty:
+      for (const auto& [key, amount] : attributes) {
+        need(amount >= 0, key + " of at least 0");
+        (key == "l1" ? node.l1 : node.l2) = static_cast<float>(amount);
+      }
+      break;
     case Op::kReshape:
       shape = {checked_product(x.rows(), x.cols())};
       break;

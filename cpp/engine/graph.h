@@ -12,7 +12,20 @@ namespace lanewise {
 using VariablePtr = std::shared_ptr<Variable>;
 
 // The closed list of operations. x is (rows, cols): the last axis of a value is its columns, all others are rows.
-enum class Op { kInput, kMatmul, kBiasAdd, kLinear, kRelu, kSigmoid, kTanh, kSoftmax, kDropout, kReshape, kNormalize };
+enum class Op {
+  kInput,
+  kMatmul,
+  kBiasAdd,
+  kLinear,
+  kRelu,
+  kSigmoid,
+  kTanh,
+  kSoftmax,
+  kDropout,
+  kReshape,
+  kNormalize,
+  kActivityPenalty
+};
 
 struct Value {
   std::vector<int64_t> shape;  // of one sample
@@ -25,7 +38,8 @@ struct Node {
   std::vector<int> inputs;
   int output;
   std::vector<VariablePtr> variables;
-  float rate = 0;  // dropout
+  float rate = 0;        // dropout
+  float l1 = 0, l2 = 0;  // activity penalty
 };
 
 class Graph {

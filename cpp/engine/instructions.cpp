@@ -114,6 +114,8 @@ void report(const Run& run) {
     out[2 + l] += loss;
   }
   for (size_t i = 0; i < run.input->regularizers.size(); ++i) total += static_cast<double>(run.penalties[i]) * batch;
+  for (size_t i = 0; i < run.plan->activities.size(); ++i)  // a sum over the rows as it is
+    total += static_cast<double>(run.penalties[run.input->regularizers.size() + i]);
   out[1] += total;
   for (size_t m = 0; m < run.metrics.size(); ++m) {
     const int t = run.plan->metric_tensor[m];
@@ -144,7 +146,7 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
   const int64_t rows = r.end - r.begin;
   if (rows <= 0) return;
   auto at = [&](int t) { return run.data(t) + r.begin * run.shape(t).cols; };
-  const int64_t cols = run.shape(i.in).cols;
+  const int64_t cols = i.in >= 0 ? run.shape(i.in).cols : shape.cols;
   switch (i.kind) {
     case Kind::kBiasAdd:
       return k.linear_forward(at(i.in), cols, run.variable(i.bias).data(), at(i.out), cols, rows, cols);
@@ -182,8 +184,46 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
       return run.losses[static_cast<size_t>(i.index)]->gradient(k, at(i.in), at(i.in2), spec.param, weight, scale,
                                                                 at(i.out), rows, cols);
     }
+    case Kind::kActivityBackward: {
+      const Activity& a = run.plan->activities[static_cast<size_t>(i.index)];
+      const float batch = static_cast<float>(run.batch);
+      return k.l1l2_backward(at(i.in2), a.l1 / batch, a.l2 / batch, at(i.out), rows * shape.cols);
+    }
     default:
       return;
+  }
+}
+
+// scale = (rate * clip(norm) + (1 - rate) * norm) / (norm + 1e-7), as Keras
+float norm_scale(const Constraint& c, float square_sum) {
+  const float norm = std::sqrt(square_sum);
+  const float kept = norm < c.min_norm ? c.min_norm : norm > c.max_norm ? c.max_norm : norm;
+  return (c.rate * kept + (1.0f - c.rate) * norm) / (1e-7f + norm);
+}
+
+void constrain(const Run& run, const Instruction& i, int thread) {
+  const Constraint& c = run.input->constraints[static_cast<size_t>(i.index)];
+  Variable& w = run.variable(i.variable);
+  const KernelTable& k = *run.table;
+  if (w.shape().size() == 1) {
+    if (thread != 0) return;
+    if (c.non_negative) return k.relu_forward(w.data(), w.size(), nullptr, w.data(), w.size(), 1, w.size());
+    float sum;
+    k.sum_squares(w.data(), &sum, w.size());
+    return k.scale_inplace(w.data(), norm_scale(c, sum), w.size());
+  }
+  const Range panels = share(panel_count(w.cols()), thread, run.threads);
+  for (int64_t p = panels.begin; p < panels.end; ++p) {
+    const int64_t width = std::min(kPanel, w.cols() - p * kPanel), n = w.rows() * width;
+    float* panel = w.data() + p * kPanel * w.rows();
+    if (c.non_negative) {
+      k.relu_forward(panel, n, nullptr, panel, n, 1, n);
+      continue;
+    }
+    float scale[kPanel];
+    k.column_square_sum(panel, width, scale, w.rows(), width);
+    for (int64_t j = 0; j < width; ++j) scale[j] = norm_scale(c, scale[j]);
+    k.scale_columns(panel, scale, w.rows(), width);
   }
 }
 
@@ -207,6 +247,17 @@ void execute(const Run& run, const Instruction& i, int thread, float* scratch) {
         run.table->l1l2_forward(w.data(), r.l1, r.l2, run.penalties + i.index, w.size());
       }
       return;
+    case Kind::kActivityPenalty:
+      if (thread == 0) {
+        const Activity& a = run.plan->activities[static_cast<size_t>(i.index)];
+        const Tensor& y = run.shape(i.in);
+        run.table->l1l2_forward(run.data(i.in), a.l1, a.l2,
+                                run.penalties + run.input->regularizers.size() + static_cast<size_t>(i.index),
+                                run.batch * y.rows * y.cols);
+      }
+      return;
+    case Kind::kConstrain:
+      return constrain(run, i, thread);
     case Kind::kReport:
       if (thread == 0) report(run);
       return;

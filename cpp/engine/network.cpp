@@ -1,7 +1,6 @@
 #include "engine/network.h"
 
 #include <algorithm>
-#include <chrono>
 #include <stdexcept>
 
 #include "dispatch/dispatch.h"
@@ -20,22 +19,31 @@ void collect(const Graph& graph, std::vector<VariablePtr>& variables) {
 
 Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, std::vector<LossSpec> losses,
                  std::vector<MetricSpec> metrics, std::vector<VariablePtr> trainable,
-                 std::vector<std::pair<VariablePtr, Regularizer>> regularizers, bool fused)
+                 std::vector<std::pair<VariablePtr, Regularizer>> regularizers,
+                 std::vector<std::pair<VariablePtr, Constraint>> constraints, bool fused)
     : graph_(std::move(graph)) {
   const int count = static_cast<int>(trainable.size());
-  input_ = {graph_.get(), std::move(outputs), std::move(losses), std::move(metrics), std::move(trainable), count, {}};
+  input_ = {
+      graph_.get(), std::move(outputs), std::move(losses), std::move(metrics), std::move(trainable), count, {}, {}};
   std::vector<VariablePtr> named;
   collect(*graph_, named);
   for (const auto& v : input_.variables)
     if (std::find(named.begin(), named.end(), v) == named.end())
       throw std::invalid_argument("trainable: a variable that no operation of the graph uses.");
   collect(*graph_, input_.variables);
-  for (auto& [variable, regularizer] : regularizers) {
+  auto index_of = [&](const VariablePtr& variable, const char* argument) {
     const auto at = std::find(input_.variables.begin(), input_.variables.end(), variable);
     if (at == input_.variables.end())
-      throw std::invalid_argument("regularizers: a variable that no operation of the graph uses.");
-    regularizer.variable = static_cast<int>(at - input_.variables.begin());
+      throw std::invalid_argument(std::string(argument) + ": a variable that no operation of the graph uses.");
+    return static_cast<int>(at - input_.variables.begin());
+  };
+  for (auto& [variable, regularizer] : regularizers) {
+    regularizer.variable = index_of(variable, "regularizers");
     input_.regularizers.push_back(regularizer);
+  }
+  for (auto& [variable, constraint] : constraints) {
+    constraint.variable = index_of(variable, "constraints");
+    input_.constraints.push_back(constraint);
   }
   for (int v : input_.outputs) graph_->value(v);
   for (const auto& loss : input_.losses) {

@@ -42,7 +42,8 @@ class Network {
  public:
   Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, std::vector<LossSpec> losses,
           std::vector<MetricSpec> metrics, std::vector<VariablePtr> trainable,
-          std::vector<std::pair<VariablePtr, Regularizer>> regularizers, bool fused);
+          std::vector<std::pair<VariablePtr, Regularizer>> regularizers,
+          std::vector<std::pair<VariablePtr, Constraint>> constraints, bool fused);
 
   // Trains on rows order[start, stop) in batches; the last one may be partial. Returns sums over the rows:
   // [rows, total loss, each loss, each metric], losses with the weights that each batch met.

@@ -1,6 +1,7 @@
 #include "engine/plan.h"
 
 #include <algorithm>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 
@@ -21,6 +22,8 @@ class Planner {
 
     for (size_t i = 0; i < in_.regularizers.size(); ++i) emit({.kind = Kind::kPenalty, .index = static_cast<int>(i)});
     std::rotate(list_.begin(), list_.begin() + static_cast<long>(plan_.predict.size()), list_.end());
+    for (size_t i = 0; i < plan_.activities.size(); ++i)
+      emit({.kind = Kind::kActivityPenalty, .in = plan_.activities[i].tensor, .index = static_cast<int>(i)});
     for (size_t i = 0; i < in_.losses.size(); ++i) loss(static_cast<int>(i));
     for (size_t i = 0; i < in_.metrics.size(); ++i) metric(static_cast<int>(i));
     plan_.evaluate = list_;
@@ -71,7 +74,7 @@ class Planner {
     const int x = node.inputs.empty() ? -1 : tensor_of(node.inputs[0]);
     bool needs_gradient = !node.inputs.empty() && needs(node.inputs[0]);
     int y;
-    if (node.op == Op::kLinear) {
+    if (node.op == Op::kLinear || node.op == Op::kActivityPenalty) {
       y = x;
     } else {
       Tensor t{.rows = value.rows(), .cols = value.cols()};
@@ -103,6 +106,10 @@ class Planner {
         break;
       case Op::kNormalize:
         emit({.kind = Kind::kNormalize, .in = x, .out = y, .variable = variables[0], .bias = variables[1]});
+        break;
+      case Op::kActivityPenalty:
+        activity_of_[node.output] = static_cast<int>(plan_.activities.size());
+        plan_.activities.push_back({y, node.l1, node.l2});
         break;
       default:
         break;
@@ -199,6 +206,10 @@ class Planner {
         if (wanted) pass_gradient(x_value, dy);
         break;
       }
+      case Op::kActivityPenalty:
+        emit({.kind = Kind::kActivityBackward, .in2 = y, .out = dy, .index = activity_of_.at(node.output)});
+        if (wanted) pass_gradient(x_value, dy);
+        break;
       case Op::kReshape:
       case Op::kLinear:
         if (wanted) pass_gradient(x_value, dy);
@@ -243,6 +254,11 @@ class Planner {
       each([&](int v) { return Instruction{.kind = Kind::kClip, .out = grad_of_variable(v), .variable = v}; });
     }
     each([&](int v) { return Instruction{.kind = Kind::kUpdate, .in = grad_of_variable(v), .variable = v}; });
+    for (size_t c = 0; c < in_.constraints.size(); ++c) {
+      const int v = in_.constraints[c].variable;
+      if (v < in_.trainable && wanted[static_cast<size_t>(v)])
+        emit({.kind = Kind::kConstrain, .variable = v, .index = static_cast<int>(c)});
+    }
   }
 
   const PlanInput& in_;
@@ -251,6 +267,7 @@ class Planner {
   std::vector<Instruction> list_;
   std::vector<int> gradient_;  // tensor of each value's gradient
   std::vector<bool> needs_gradient_, written_;
+  std::map<int, int> activity_of_;  // value -> activity
 };
 
 const char* kind_name(Kind kind) {
@@ -303,6 +320,12 @@ const char* kind_name(Kind kind) {
       return "clip";
     case Kind::kUpdate:
       return "update";
+    case Kind::kConstrain:
+      return "constrain";
+    case Kind::kActivityPenalty:
+      return "activity_penalty";
+    case Kind::kActivityBackward:
+      return "activity_backward";
   }
   return "?";
 }

@@ -19,6 +19,7 @@ enum class Kind {
   kNormalize,
   // losses, metrics, reports
   kPenalty,
+  kActivityPenalty,
   kLoss,
   kLossBackward,
   kMetric,
@@ -32,11 +33,13 @@ enum class Kind {
   kMatmulDw,
   kColumnSum,
   kAdd,
+  kActivityBackward,
   // whole gradients and updates
   kRegularize,
   kSquareSums,
   kClip,
   kUpdate,
+  kConstrain,
 };
 
 struct Instruction {
@@ -79,6 +82,20 @@ struct Regularizer {
   float l1, l2;
 };
 
+// After each update: every column of a kernel (or the whole of a bias) is scaled to the norm
+// rate * clip(norm, min, max) + (1 - rate) * norm, or negative elements become 0.
+struct Constraint {
+  int variable;
+  float min_norm, max_norm, rate;
+  bool non_negative;
+};
+
+// A penalty l1 * sum |y| + l2 * sum y^2 on a value, divided by the rows of the batch.
+struct Activity {
+  int tensor;
+  float l1, l2;
+};
+
 struct PlanInput {
   const Graph* graph;
   std::vector<int> outputs;
@@ -87,6 +104,7 @@ struct PlanInput {
   std::vector<VariablePtr> variables;  // all that the graph names; the trainable ones first
   int trainable;
   std::vector<Regularizer> regularizers;
+  std::vector<Constraint> constraints;
 };
 
 // Tensors and the four unfused lists. The unfused lists always run and are the reference.
@@ -97,6 +115,7 @@ struct Plan {
   std::vector<int> row_loss_tensor;  // of each loss
   std::vector<int> metric_tensor;    // of each metric
   std::vector<int> gradient_tensor;  // of each trainable variable
+  std::vector<Activity> activities;  // in graph order
   int weight_tensor = -1;            // sample weights
   std::vector<Instruction> predict, evaluate, gradient, apply, train;  // train = gradient, then apply
 };

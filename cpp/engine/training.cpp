@@ -14,7 +14,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   auto workspace = take_workspace(which, batch_size, team.count());
   float** const tensors = workspace->tensors();
   run.tensors = tensors;
-  std::vector<float> penalties(input_.regularizers.size());
+  std::vector<float> penalties(input_.regularizers.size() + plan_.activities.size());
   run.penalties = penalties.data();
   const Plan& p = plan(which);
   const int64_t steps = batch_size ? (stop - start + batch_size - 1) / batch_size : 0;
@@ -175,7 +175,7 @@ void Network::apply_gradients(Optimizer& optimizer, const std::vector<const floa
   }
   const FloatEnvironment environment;
   for (const auto& i : list(kApply, 1))
-    if (by_norm || i.kind == Kind::kUpdate) execute(run, i, 0, workspace->scratch(0));
+    if (by_norm || (i.kind != Kind::kSquareSums && i.kind != Kind::kClip)) execute(run, i, 0, workspace->scratch(0));
   optimizer.set_iterations(optimizer.iterations() + 1);
   return_workspace(std::move(workspace));
 }

@@ -6,15 +6,16 @@ namespace lanewise::LW_ISA {
 namespace {
 
 // One vector of columns: 16 chains side by side, row r in chain r mod 16.
-LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t rows, int64_t n) {
+template <class F>
+LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t rows, int64_t n, F f) {
   Vec chain[16];
   LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = Vec::zero();
   int64_t r = 0;
   for (; r + 16 <= rows; r += 16) {
-    LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = chain[i] + load(x + (r + i) * ldx, n);
+    LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n));
   }
   LW_UNROLL for (int i = 0; i < 16; ++i) {
-    if (r + i < rows) chain[i] = chain[i] + load(x + (r + i) * ldx, n);
+    if (r + i < rows) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n));
   }
   LW_UNROLL for (int half = 8; half >= 1; half /= 2) {
     LW_UNROLL for (int i = 0; i < 8; ++i) if (i < half) chain[i] = chain[i] + chain[i + half];
@@ -22,24 +23,37 @@ LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t rows, int64_t n) {
   return chain[0];
 }
 
-}  // namespace
-
 // A chain starts at +0 and so never becomes -0: where rows run along lanes (sum16), adding +0 for the rows past the end
 // changes nothing, and both forms give the same bits.
-void column_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
+template <class F>
+LW_INLINE void sum_columns(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols, F f) {
   if (cols == 1 && ldx == 1) {
-    out[0] = sum16<kColumnChunk>(rows, [&](int64_t r, int64_t n) { return load16(x + r, n); });
+    out[0] = sum16<kColumnChunk>(rows, [&](int64_t r, int64_t n) { return map16(f, load16(x + r, n)); });
     return;
   }
   for_vectors(cols, [&](int64_t c, int64_t n) {
     Vec total = Vec::zero();
     for (int64_t r = 0; r < rows; r += kColumnChunk) {
-      const int64_t end = smaller(rows - r, kColumnChunk);
-      const Vec sum = n == Vec::kLanes ? chunk_sum(x + r * ldx + c, ldx, end, Vec::kLanes)
-                                       : chunk_sum(x + r * ldx + c, ldx, end, n);
+      const Vec sum = chunk_sum(x + r * ldx + c, ldx, smaller(rows - r, kColumnChunk), n, f);
       total = r == 0 ? sum : total + sum;
     }
     store(total, out + c, n);
+  });
+}
+
+}  // namespace
+
+void column_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
+  sum_columns(x, ldx, out, rows, cols, [](Vec v) { return v; });
+}
+
+void column_square_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
+  sum_columns(x, ldx, out, rows, cols, [](Vec v) { return v * v; });
+}
+
+void scale_columns(float* x, const float* s, int64_t rows, int64_t cols) {
+  for_matrix(rows, cols, false, [&](int64_t r, int64_t c, int64_t n) {
+    store(load(x + r * cols + c, n) * load(s + c, n), x + r * cols + c, n);
   });
 }
 

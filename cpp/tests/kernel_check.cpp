@@ -444,6 +444,7 @@ struct Checker {
     v = graph->add("dropout", {v}, {}, {{"rate", 0.25}});
     dense(70, 33);
     v = graph->add("tanh", {v}, {}, {});
+    v = graph->add("activity_penalty", {v}, {}, {{"l1", 1e-4}, {"l2", 1e-3}});
     dense(33, 5);
     const int logits = v;
     v = graph->add("softmax", {v}, {}, {});
@@ -464,7 +465,7 @@ struct Checker {
           std::copy_n(&start[at], w->size(), w->data()), at += static_cast<size_t>(w->size());
         Network network(graph, {v}, {{"sparse_categorical_crossentropy", logits, 0.0f, 1.0f}},
                         {{"sparse_categorical_accuracy", v, 0.0f, 0}}, variables, {{variables[0], {0, 1e-4f, 1e-3f}}},
-                        fused);
+                        {{variables[2], {0, 0.5f, 1.5f, 0.75f, false}}}, fused);
         Optimizer optimizer("adam", {{"learning_rate", 0.01}});
         set_num_threads(threads);
         std::vector<double> sums;

@@ -1,8 +1,8 @@
 """`python -m lanewise demo`: a small network learns a simulator, with the same bits on every CPU with FMA.
 
 The simulator is Van der Pol's oscillator, x'' = mu (1 - x**2) x' - x: from (x, x', mu) to (x, x') one unit of time
-later, by the classical Runge-Kutta method. It needs only +, -, *, / of float64, which IEEE 754 rounds alike everywhere, and
-lanewise's own random numbers; so data, training and predictions are the same to the bit.
+later, by the classical Runge-Kutta method. It needs only +, -, *, / of float64, which IEEE 754 rounds alike everywhere,
+and lanewise's own random numbers; so data, training and predictions are the same to the bit.
 """
 
 from time import perf_counter

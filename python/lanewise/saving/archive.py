@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .atomic import replacing
 
 AnyArray = NDArray[Any]
+Plan = list[tuple[str, str, tuple[int, ...]]]
 
 MANIFEST = "lanewise.json"
 MAX_MANIFEST = 2 * 2**20  # bytes of JSON
@@ -136,17 +137,23 @@ class Archive:
             raise FormatError(f"{MANIFEST} holds no object")
         return manifest
 
-    def read(self, described: Mapping[str, Any]) -> dict[str, AnyArray]:
-        """The arrays that the manifest describes as entry name -> {"dtype", "shape"}; all sizes are checked first.
+    def plan(self, described: Mapping[str, Any]) -> Plan:
+        """(entry, dtype, shape) of the arrays that the manifest describes as entry -> {"dtype", "shape"}.
 
         Raises:
-            FormatError: entries too many or too few, a size or a header that is not what dtype and shape ask for, or
-            bytes that do not have their checksum.
+            FormatError: entries too many or too few, or a size that is not what dtype and shape ask for.
         """
         if set(described) != set(self._entries):
             odd = sorted(set(described) ^ set(self._entries))
             raise FormatError(f"the entries are not those that {MANIFEST} lists: {odd[:3]}")
-        plan = [(name, *self._checked(name, entry)) for name, entry in described.items()]
+        return [(name, *self._checked(name, entry)) for name, entry in described.items()]
+
+    def read(self, plan: Plan) -> dict[str, AnyArray]:
+        """The arrays of a plan.
+
+        Raises:
+            FormatError, BadZipFile: another header than dtype and shape ask for, or bytes without their checksum.
+        """
         arrays: dict[str, AnyArray] = {}
         for name, dtype, shape in plan:
             head = npy_header(dtype, shape)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .archive import AnyArray, Archive, FormatError, describe, write
+from .archive import AnyArray, Archive, FormatError, Plan, describe, write
 
 if TYPE_CHECKING:
     from ..models import Sequential
@@ -176,15 +176,13 @@ def load_model(filepath: Any, compile: bool = True, **kwargs: Any) -> "Sequentia
         raise TypeError(f"load_model: unknown arguments {sorted(kwargs)}")
     path = _path(filepath)
     with _opened(path) as archive:
-        manifest = _checked(archive.manifest)
+        manifest, plan = _checked(archive)
         if manifest["kind"] != "model":
             raise FormatError("it holds weights only: build the model and call load_weights on it")
         config = manifest["model"]
-        shapes = weight_shapes(config)
-        described = [entry["shape"] for entry in manifest["arrays"].values()][: len(manifest["weights"])]
-        if [list(shape) for shape in shapes] != described:
+        if weight_shapes(config) != [shape for _, _, shape in plan[: len(manifest["weights"])]]:
             raise FormatError("the weights do not have the shapes that the layers ask for")
-        weights, state = _arrays(archive, manifest)
+        weights, state = _arrays(archive, manifest, plan)
         blank, initializers_of = without_initializers(config)
         model = Sequential.from_config(blank)
         for layer in model.layers:
@@ -220,9 +218,9 @@ def load_weights(model: "Sequential", filepath: Any) -> None:
         load_tensors(model, path)
         return
     with _opened(path) as archive:
-        manifest = _checked(archive.manifest)
+        manifest, plan = _checked(archive)
         names: list[str] = manifest["weights"]
-        weights, _ = _arrays(archive, manifest)
+        weights, _ = _arrays(archive, manifest, plan)
     own = [(weight.name, weight.shape) for weight in model.weights]
     found = [(name.rpartition("/")[2], array.shape) for name, array in zip(names, weights, strict=True)]
     if own != found:
@@ -235,8 +233,9 @@ def _listed(weights: list[tuple[str, tuple[int, ...]]]) -> str:
     return shown + (f", ... ({len(weights)} in all)" if len(weights) > 6 else "")
 
 
-def _checked(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The manifest, its own structure checked."""
+def _checked(archive: Archive) -> tuple[dict[str, Any], Plan]:
+    """The manifest and its arrays, every structure and size checked."""
+    manifest = archive.manifest
     if manifest.get("format") != FORMAT:
         raise FormatError(f"its format is {manifest.get('format')!r}")
     version = manifest.get("version")
@@ -255,12 +254,12 @@ def _checked(manifest: dict[str, Any]) -> dict[str, Any]:
     expected = [f"{kind}/{i}.npy" for kind in ("weights", "optimizer") for i in range(len(manifest[kind]))]
     if not isinstance(manifest["arrays"], dict) or list(manifest["arrays"]) != expected:
         raise FormatError("arrays: not those that weights and optimizer list")
-    return manifest
+    return manifest, archive.plan(manifest["arrays"])
 
 
-def _arrays(archive: Archive, manifest: dict[str, Any]) -> tuple[list[Any], dict[str, AnyArray]]:
+def _arrays(archive: Archive, manifest: dict[str, Any], plan: Plan) -> tuple[list[Any], dict[str, AnyArray]]:
     """(weights in order, optimizer state by name)."""
-    arrays = archive.read(manifest["arrays"])
+    arrays = archive.read(plan)
     weights = [arrays[f"weights/{i}.npy"] for i in range(len(manifest["weights"]))]
     if any(array.dtype != np.float32 for array in weights):
         raise FormatError("a weight is not float32")
