@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from lanewise import ops
 
 SLOWS_NUMPY = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")

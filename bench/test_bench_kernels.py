@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lanewise import ops
 from numpy.typing import NDArray
+
+from lanewise import ops
 
 pytestmark = pytest.mark.benchmark(max_time=0.2, min_rounds=5)
 

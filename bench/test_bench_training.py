@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import lanewise as lw
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+import lanewise as lw
 
 pytestmark = pytest.mark.benchmark(max_time=1.0, min_rounds=5)
 

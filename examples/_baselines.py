@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from _report import rmse
 
 try:
@@ -61,7 +62,7 @@ def predict_ridge(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarra
 
 
 def predict_boosting(
-    x: np.ndarray, y: np.ndarray, x_test: np.ndarray, inner: np.ndarray, held: np.ndarray, quick: bool, threads: int
+    x: np.ndarray, y: np.ndarray, x_test: np.ndarray, inner: np.ndarray, held: np.ndarray, quick: bool
 ) -> np.ndarray:
     """Gradient boosting: the rows `held` choose its settings and number of trees, then it learns all rows.
 
@@ -69,13 +70,13 @@ def predict_boosting(
         x, y: (n, columns), (n,): to learn; inner, held: the two parts of range(n).
         x_test: (rows, columns): to predict.
         quick: scikit-learn's default settings only.
-        threads: how many it may use.
 
     Returns:
         (rows,) predictions.
     """
     best_error, best_settings = math.inf, TREES[0]
-    with threadpool_limits(threads):
+    # One thread: two gain a tenth on 1,000 rows, and lose minutes in their barriers while other programs run.
+    with threadpool_limits(1):
         for settings in TREES[:1] if quick else TREES:
             trial = HistGradientBoostingRegressor(early_stopping=False, random_state=0, **settings)
             trial.fit(x[inner], y[inner])

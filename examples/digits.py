@@ -12,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+
 from _report import pyplot, save_picture
 from lanewise import keras
 

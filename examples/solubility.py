@@ -16,8 +16,9 @@ import time
 from itertools import product
 from pathlib import Path
 
-import lanewise as lw
 import numpy as np
+
+import lanewise as lw
 from _baselines import has_boosting, predict_boosting, predict_ridge
 from _report import Errors, pyplot, rmse, save_picture
 from lanewise import keras
@@ -112,7 +113,7 @@ def cross_validate(repeats: int, seed: int, networks: int, quick: bool) -> tuple
             errors.add("predict the mean", test, np.full(len(test), y.mean()), y_test)
             errors.add("ridge", test, predict_ridge(x, y, x_test), y_test)
             if has_boosting():
-                boosted = predict_boosting(x, y, x_test, inner, held, quick, lw.get_num_threads())
+                boosted = predict_boosting(x, y, x_test, inner, held, quick)
                 errors.add("boosting", test, boosted, y_test)
 
             recipe = choose_recipe(x, y, inner, held, QUICK_RECIPES if quick else RECIPES)
@@ -169,7 +170,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one repeat, few networks, few choices")
     parser.add_argument("--repeats", type=int, help="repeats of the cross-validation; 3, with --quick 1")
     parser.add_argument("--seed", type=int, default=0, help="of the folds; 0")
-    parser.add_argument("--threads", type=int, help="of the networks and of boosting; as many as the machine has")
+    parser.add_argument("--threads", type=int, help="of the networks; as many as the machine has")
     arguments = parser.parse_args()
     if arguments.threads is not None:
         lw.set_num_threads(arguments.threads)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import lanewise as lw
 import numpy as np
+
+import lanewise as lw
 from _report import pyplot, rmse, save_picture
 from lanewise import keras
 

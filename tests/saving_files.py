@@ -4,9 +4,10 @@ import json
 import time
 import zipfile
 
-import lanewise as lw
 import numpy as np
 import pytest
+
+import lanewise as lw
 
 X = np.linspace(-2, 2, 90, dtype=np.float32).reshape(30, 3)
 Y = np.tanh(X.sum(1))

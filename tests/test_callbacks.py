@@ -1,8 +1,9 @@
 """Callbacks: which hooks run when, and what EarlyStopping, ModelCheckpoint and the others do."""
 
-import lanewise as lw
 import numpy as np
 import pytest
+
+import lanewise as lw
 from lanewise.callbacks import (
     Callback,
     CallbackList,

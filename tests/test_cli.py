@@ -5,9 +5,10 @@ import re
 import subprocess
 import sys
 
-import lanewise as lw
 import numpy as np
 import pytest
+
+import lanewise as lw
 from lanewise import _cli, demo
 
 

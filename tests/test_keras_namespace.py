@@ -4,9 +4,10 @@ import importlib
 import subprocess
 import sys
 
-import lanewise as lw
 import numpy as np
 import pytest
+
+import lanewise as lw
 
 
 def python(code):

@@ -3,9 +3,10 @@
 import io
 import re
 
-import lanewise as lw
 import numpy as np
 import pytest
+
+import lanewise as lw
 from lanewise import progress
 from lanewise.progress import make_progress
 

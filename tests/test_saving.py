@@ -9,9 +9,10 @@ import sys
 import time
 import zipfile
 
-import lanewise as lw
 import numpy as np
 import pytest
+
+import lanewise as lw
 from lanewise.saving import archive, atomic
 from saving_files import X, Y, refused, saved, trained
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import zipfile
 
-import lanewise as lw
 import numpy as np
 import pytest
+
+import lanewise as lw
 from lanewise.saving import archive
 from saving_files import refused, rewritten, saved, trained
 

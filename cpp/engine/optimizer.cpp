@@ -105,12 +105,15 @@ OptimizerArgs Optimizer::arguments(int64_t t) {
       lr = lr * std::sqrt(1.0 - power2_) / (1.0 - power1_);
       args.beta1 = static_cast<float>(beta1);
       args.beta2 = static_cast<float>(beta2);
+      args.rate1 = static_cast<float>(1.0 - beta1);
+      args.rate2 = static_cast<float>(1.0 - beta2);
       args.epsilon = static_cast<float>(get("epsilon"));
       break;
     }
     case Kind::kRmsprop:
       args.beta1 = static_cast<float>(get("momentum"));
       args.beta2 = static_cast<float>(get("rho"));
+      args.rate2 = static_cast<float>(1.0 - get("rho"));
       args.epsilon = static_cast<float>(get("epsilon"));
       args.centered = get("centered") != 0;
       break;

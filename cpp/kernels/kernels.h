@@ -21,6 +21,8 @@ struct OptimizerArgs {
   float lr;       // learning rate; Adam: lr * sqrt(1 - beta2^t) / (1 - beta1^t)
   float beta1;    // SGD: momentum; Adam: beta_1; RMSprop: momentum
   float beta2;    // Adam: beta_2; RMSprop: rho
+  float rate1;    // Adam: 1 - beta_1
+  float rate2;    // Adam: 1 - beta_2; RMSprop: 1 - rho; rounded once: 1.0f - beta2 would be 1.3e-5 off at 0.999
   float epsilon;  // Adam: outside the root; RMSprop: inside
   float decay;    // decoupled weight decay, times the learning rate (0: none): w -= decay * w, before the step
   bool nesterov;  // SGD

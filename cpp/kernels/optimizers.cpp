@@ -35,7 +35,7 @@ void sgd_step(float* w, const float* g, float* const* slots, int64_t n, const Op
 // m += (g - m)(1 - b1);  v += (g^2 - v)(1 - b2);  w -= lr_t * m / (sqrt(v) + eps), lr_t with the bias corrections.
 void adam_step(float* w, const float* g, float* const* slots, int64_t n, const OptimizerArgs& a) {
   const Vec lr = Vec::set1(a.lr), epsilon = Vec::set1(a.epsilon);
-  const Vec rate1 = Vec::set1(1.0f - a.beta1), rate2 = Vec::set1(1.0f - a.beta2);
+  const Vec rate1 = Vec::set1(a.rate1), rate2 = Vec::set1(a.rate2);
   float *const ms = slots[0], *const vs = slots[1];
   for_vectors(n, [&](int64_t i, int64_t k) {
     const Vec grad = load(g + i, k), m0 = load(ms + i, k), v0 = load(vs + i, k);
@@ -50,7 +50,7 @@ void adam_step(float* w, const float* g, float* const* slots, int64_t n, const O
 // of g; momentum: mom = momentum * mom + step, w -= mom. Slots: v, then mean and momentum where they are used.
 void rmsprop_step(float* w, const float* g, float* const* slots, int64_t n, const OptimizerArgs& a) {
   const Vec lr = Vec::set1(a.lr), epsilon = Vec::set1(a.epsilon), momentum = Vec::set1(a.beta1);
-  const Vec rho = Vec::set1(a.beta2), rate = Vec::set1(1.0f - a.beta2);
+  const Vec rho = Vec::set1(a.beta2), rate = Vec::set1(a.rate2);
   float *const vs = slots[0], *const means = slots[1];
   float* const moments = a.centered ? slots[2] : slots[1];
   for_vectors(n, [&](int64_t i, int64_t k) {

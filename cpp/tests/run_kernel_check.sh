@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds kernel_check for this machine and, with a cross compiler and an emulator, for AArch64; runs both and compares the
-# hashes of every ISA with fused multiply-add. CXX and CROSS_CXX choose the compilers; REQUIRE_NEON=1 makes a missing
+# hashes of every ISA with fused multiply-add. CXX and CROSS_CXX choose the compilers, EXTRA_FLAGS adds to their flags
+# (a sanitizer, say); REQUIRE_NEON=1 makes a missing
 # cross compiler or emulator an error instead of a remark.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -12,6 +13,7 @@ trap 'rm -rf "$work"' EXIT
 
 common="-std=c++20 -O2 -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror -Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized -Icpp"
 if "$CXX" --version | grep -qi clang; then common="${common/-Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized/}"; fi
+common="$common ${EXTRA_FLAGS:-}"
 kernel_flags="-fno-trapping-math -fno-exceptions -fno-rtti"
 kernels="activations layers losses matmul metrics optimizers reductions softmax table"
 
@@ -30,7 +32,10 @@ compile() { # compiler, folder, then "isa:flags" ...
     echo "$cxx $common $have -c $f -o $out/$(basename "$f" .cpp).o"
   done >> "$out/jobs"
   xargs -P "$(nproc)" -I{} sh -c '{} || exit 255' < "$out/jobs"
-  "$cxx" "$out"/*.o -pthread -static -o "$out/kernel_check"
+  local static="-static"
+  [ -z "${EXTRA_FLAGS:-}" ] || static=""  # sanitizers have no static run time
+  # shellcheck disable=SC2086
+  "$cxx" "$out"/*.o -pthread $static ${EXTRA_FLAGS:-} -o "$out/kernel_check"
 }
 
 case "$(uname -m)" in

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         activations,
         callbacks,
         config,
+        constraints,
         initializers,
         keras,
         layers,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _SUBMODULES = frozenset({
-    "activations", "callbacks", "config", "initializers", "keras", "layers", "losses", "metrics", "models", "nn", "ops",
+    "activations", "callbacks", "config", "constraints", "initializers", "keras", "layers", "losses", "metrics", "models", "nn", "ops",
     "optimizers", "random", "regularizers", "saving", "utils",
 })  # fmt: skip
 
@@ -64,7 +65,7 @@ _HOME = {
 
 __all__ = [
     "Input", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info", "callbacks",
-    "compiled_isas", "config", "fingerprint", "get_num_threads", "initializers", "keras", "layers", "load_model",
+    "compiled_isas", "config", "constraints", "fingerprint", "get_num_threads", "initializers", "keras", "layers", "load_model",
     "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers", "saving", "set_num_threads",
     "use_isa", "utils",
 ]  # fmt: skip

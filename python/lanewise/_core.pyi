@@ -103,6 +103,7 @@ class Graph:
         "matmul"     x @ variables[0]                  "bias_add"  x + variables[0]
         "relu" "sigmoid" "tanh" "linear" "softmax"     activations
         "dropout"    attribute rate in [0, 1)          "reshape"   flatten to one axis
+        "activity_penalty"  x itself; adds (l1 * sum |x| + l2 * sum x**2) / rows to the loss (attributes l1, l2)
         "normalize"  (x - variables[0]) / variables[1] (mean, std; not trained)
         """
     def shape(self, value: int) -> tuple[int, ...]: ...
@@ -132,7 +133,8 @@ class Network:
 
     losses: (kernel name, value id of prediction or logits, param, weight) one for each target;
     metrics: (kernel name, value id, param, target index) — a loss or a metric kernel;
-    regularizers: (variable, l1, l2); trainable: the variables that training updates, in order.
+    regularizers: (variable, l1, l2); constraints: (variable, "norm", least, largest, rate) or (variable, "non_neg", 0, 0, 0),
+    enforced after each update; trainable: the variables that training updates, in order.
     outputs: the values that predict returns.
     """
 
@@ -144,6 +146,7 @@ class Network:
         metrics: Sequence[tuple[str, int, float, int]] = (),
         trainable: Sequence[Variable] = (),
         regularizers: Sequence[tuple[Variable, float, float]] = (),
+        constraints: Sequence[tuple[Variable, str, float, float, float]] = (),
         fuse: bool = True,
     ) -> None: ...
     def train(

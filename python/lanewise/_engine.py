@@ -124,7 +124,8 @@ class Builder:
     def add(self, op: str, value: int, variables: Sequence[_core.Variable] = (), **attributes: float) -> int:
         """Append an operation on one value; returns the id of its output."""
         out = self.graph.add(op, [value], variables, **attributes)
-        self._made_by[out] = (op, value)
+        # a penalty passes its input through: the loss behind it still finds the logits
+        self._made_by[out] = self.made_by(value) if op == "activity_penalty" else (op, value)
         return out
 
     def shape(self, value: int) -> tuple[int, ...]:
@@ -158,9 +159,11 @@ class Program:
         metrics: Sequence[Term] = (),
         trainable: Sequence[_core.Variable] = (),
         regularizers: Sequence[tuple[_core.Variable, float, float]] = (),
+        constraints: Sequence[tuple[_core.Variable, str, float, float, float]] = (),
     ) -> Network:
         """The network for these terms: compiled at the first request, kept."""
-        key = (loss, tuple(metrics), tuple(map(id, trainable)), tuple((id(v), a, b) for v, a, b in regularizers))
+        rules = tuple((id(v), *rule) for v, *rule in (*regularizers, *constraints))
+        key = (loss, tuple(metrics), tuple(map(id, trainable)), rules)
         if key not in self._networks:
             network = _core.Network(
                 self.builder.graph,
@@ -169,8 +172,9 @@ class Program:
                 metrics=[(*term, 0) for term in metrics],
                 trainable=trainable,
                 regularizers=regularizers,
+                constraints=constraints,
             )
-            self._networks[key] = network, (trainable, regularizers)  # held, so that no id in a key is reused
+            self._networks[key] = network, (trainable, regularizers, constraints)  # held, so that no id in a key is reused
         return self._networks[key][0]
 
 

@@ -65,7 +65,6 @@ _INSTEAD: dict[str, str] = {
     "applications": "lanewise has no pretrained models",
     "wrappers": _WRAPPER,
     **_each("KerasClassifier KerasRegressor", _WRAPPER),
-    **_each("constraints max_norm MaxNorm NonNeg UnitNorm", "use kernel_regularizer= with lanewise.regularizers"),
     **_each("mixed_precision set_global_policy", "layers compute in float32"),
     **_each("plot_model model_to_dot", "model.summary() prints the layers"),
     **_each("get_file pad_sequences", "prepare the data with NumPy"),

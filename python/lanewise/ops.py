@@ -1,9 +1,9 @@
 """The kernels as NumPy functions, and the switches of the library (ISA, threads).
 
-Every function takes float32 arrays and nothing else: another dtype is a ``TypeError`` that says how to convert. Functions
-that make an array take ``out=``: float32, C-contiguous, writeable, of the result's shape, sharing no memory with an input
-(elementwise functions may write into the very array they read). The bits of every result are the same at any number of
-threads and on every CPU with fused multiply-add; a row's result does not depend on the rows around it.
+Every function takes float32 arrays and nothing else: another dtype is a ``TypeError`` that says how to convert.
+Functions that make an array take ``out=``: float32, C-contiguous, writeable, of the result's shape, sharing no memory
+with an input (elementwise functions may write into the very array they read). The bits of every result are the same at
+any number of threads and on every CPU with fused multiply-add; a row's result does not depend on the rows around it.
 
 ``matmul``, ``dense_forward`` and the other plain names are the compiled functions themselves: no Python stands between.
 """
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from ._core import (
     active_isa,
-    adam_step as _adam_step,
     available_isas,
     build_info,
     column_sum,
@@ -23,19 +22,14 @@ from ._core import (
     dense_backward,
     dense_forward,
     get_num_threads,
-    loss_backward as _loss_backward,
-    loss_forward as _loss_forward,
     matmul,
     permutation,
     random_normal,
     random_uniform,
     relu_backward,
     relu_forward,
-    rmsprop_step as _rmsprop_step,
     row_sum,
-    set_forked as _set_forked,
     set_num_threads,
-    sgd_step as _sgd_step,
     sigmoid_backward,
     sigmoid_forward,
     softmax_backward,
@@ -43,6 +37,24 @@ from ._core import (
     tanh_backward,
     tanh_forward,
     use_isa,
+)
+from ._core import (
+    adam_step as _adam_step,
+)
+from ._core import (
+    loss_backward as _loss_backward,
+)
+from ._core import (
+    loss_forward as _loss_forward,
+)
+from ._core import (
+    rmsprop_step as _rmsprop_step,
+)
+from ._core import (
+    set_forked as _set_forked,
+)
+from ._core import (
+    sgd_step as _sgd_step,
 )
 
 if TYPE_CHECKING:
@@ -124,7 +136,7 @@ def mae_backward(y_true: Float32, y_pred: Float32, out: Float32 | None = None) -
 
 
 def huber_forward(y_true: Float32, y_pred: Float32, out: Float32 | None = None, *, delta: float = 1.0) -> Float32:
-    """Huber loss of each row: e**2 / 2 for \\|e\\| <= delta, else delta * (\\|e\\| - delta / 2), averaged over outputs."""
+    """Huber loss of each row: the mean of e**2 / 2 where abs(e) <= delta, else of delta * (abs(e) - delta / 2)."""
     return _loss_forward("huber", y_true, y_pred, delta, out)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .. import _missing
 from .._names import deserialize as _deserialize
 from .._names import lookup, resolve, serialize, table_of
 from .base import Initializer
@@ -72,3 +73,5 @@ __all__ = [
     "he_uniform", "identity", "lecun_normal", "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform",
     "serialize", "truncated_normal", "variance_scaling", "zeros",
 ]  # fmt: skip
+
+__getattr__ = _missing.getter(__name__, __all__)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         activations,
         backend,
         callbacks,
+        constraints,
         initializers,
         layers,
         losses,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = frozenset({
-    "activations", "backend", "callbacks", "initializers", "layers", "losses", "metrics", "models", "optimizers",
+    "activations", "backend", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models", "optimizers",
     "random", "regularizers", "saving", "utils",
 })  # fmt: skip
 
@@ -36,7 +37,7 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "Input", "InputLayer", "Layer", "Sequential", "__version__", "activations", "backend", "callbacks", "initializers",
+    "Input", "InputLayer", "Layer", "Sequential", "__version__", "activations", "backend", "callbacks", "constraints", "initializers",
     "layers", "losses", "metrics", "models", "optimizers", "random", "regularizers", "saving", "utils",
 ]  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import _missing
 from .._names import deserialize as _deserialize
 from .._names import lookup, serialize
 from .base import Layer
@@ -30,3 +31,5 @@ __all__ = [
     "Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer", "Normalization", "ReLU", "Softmax",
     "deserialize", "get_class", "serialize",
 ]  # fmt: skip
+
+__getattr__ = _missing.getter(__name__, __all__)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _engine, random
+from .. import _engine, random, regularizers
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
-from .._names import Configurable, automatic_name, snake_case
+from .._names import Configurable, automatic_name, serialize, snake_case
+from ..constraints import Constraint
 from ..initializers import Initializer
 from ..regularizers import Regularizer
 
@@ -32,7 +33,7 @@ class Layer(Configurable):
         input_shape: shape of one sample, for the first layer of a model.
         input_dim: the same for a sample of one axis.
         batch_input_shape: the same with the rows (None) in front.
-        activity_regularizer: not supported; None.
+        activity_regularizer: penalty on the output, divided by the rows of the batch.
     """
 
     def __init__(
@@ -46,10 +47,7 @@ class Layer(Configurable):
         batch_input_shape: Any = None,
         activity_regularizer: Any = None,
     ) -> None:
-        if activity_regularizer is not None:
-            raise NotImplementedError(
-                "activity_regularizer: penalties on outputs are not supported; kernel_regularizer is"
-            )
+        self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
         check_float32("dtype", dtype)
         if input_dim is not None and input_shape is None:
             input_shape = (input_dim,)
@@ -63,6 +61,7 @@ class Layer(Configurable):
         self.built = False
         self._weights: list[Weight] = []
         self._regularized: list[tuple[Weight, Regularizer]] = []
+        self._constrained: list[tuple[Weight, Constraint]] = []
         self._sample_shape: tuple[int, ...] | None = None
 
     def __init_subclass__(cls) -> None:
@@ -90,6 +89,14 @@ class Layer(Configurable):
         """Write the operations on a value of the graph; returns the output's value."""
         raise NotImplementedError(f"{type(self).__name__} has no operations")
 
+    def write(self, builder: Builder, value: int) -> int:
+        """`lower`, and the penalty on the output where there is one."""
+        value = self.lower(builder, value)
+        penalty = self.activity_regularizer
+        if penalty is None:
+            return value
+        return builder.add("activity_penalty", value, l1=penalty.l1, l2=penalty.l2)
+
     # --- building -----------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -113,12 +120,15 @@ class Layer(Configurable):
         initializer: Initializer,
         regularizer: Regularizer | None = None,
         trainable: bool = True,
+        constraint: Constraint | None = None,
     ) -> Weight:
         """Make a weight of this layer."""
         weight = Weight(name, f"{self.name}/{name}", initializer(shape), trainable)
         self._weights.append(weight)
         if regularizer is not None:
             self._regularized.append((weight, regularizer))
+        if constraint is not None:
+            self._constrained.append((weight, constraint))
         return weight
 
     # --- weights ------------------------------------------------------------------------------------------------
@@ -148,6 +158,11 @@ class Layer(Configurable):
     def penalties(self) -> list[tuple[Weight, Regularizer]]:
         """(weight, regularizer) of the weights in training."""
         return [(w, r) for w, r in self._regularized if self.trainable]
+
+    @property
+    def limits(self) -> list[tuple[Weight, Constraint]]:
+        """(weight, constraint) of the weights in training."""
+        return [(w, c) for w, c in self._constrained if self.trainable]
 
     def get_weights(self) -> list[Float32]:
         """Copies of the weights."""
@@ -193,7 +208,10 @@ class Layer(Configurable):
     # --- describing, calling ------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = serialize(self.activity_regularizer)
+        return config
 
     def __call__(self, inputs: ArrayLike, training: bool = False) -> Array:
         """The layer alone on an array of rows; builds it if needed. With training=True dropout is on."""
@@ -204,7 +222,7 @@ class Layer(Configurable):
             )
         x = match_rank(as_array("inputs", inputs), None)
         self.build((None, *x.shape[1:]))
-        program = _engine.Program(x.shape[1:], [self.lower])
+        program = _engine.Program(x.shape[1:], [self.write])
         if training:
             return program.network().call([x], True, random.next_run_seed(), 0)[0].view(Array)
         return _engine.run_chain(program, x).view(Array)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import activations, initializers, regularizers
+from .. import activations, constraints, initializers, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
 from .._names import check_below_one, check_default, check_integer, serialize
@@ -72,7 +72,10 @@ class Dense(Layer):
         bias_initializer: first values of the bias (zeros).
         kernel_regularizer: penalty on the kernel.
         bias_regularizer: penalty on the bias.
-        kernel_constraint, bias_constraint, lora_rank, lora_alpha, quantization_config: not supported; None.
+        activity_regularizer: penalty on the output, divided by the rows of the batch.
+        kernel_constraint: limit on the kernel, enforced after each step.
+        bias_constraint: limit on the bias.
+        lora_rank, lora_alpha, quantization_config: not supported; None.
         **kwargs: see `Layer`.
 
     Raises:
@@ -103,8 +106,8 @@ class Dense(Layer):
         self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
         self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
         self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
-        check_default("kernel_constraint", kernel_constraint, None, "constraints are not there yet")
-        check_default("bias_constraint", bias_constraint, None, "constraints are not there yet")
+        self.kernel_constraint = constraints.get(kernel_constraint, "kernel_constraint")
+        self.bias_constraint = constraints.get(bias_constraint, "bias_constraint")
         check_default("lora_rank", lora_rank, None, "low-rank adapters are not there yet")
         check_default("lora_alpha", lora_alpha, None, "low-rank adapters are not there yet")
         check_default("quantization_config", quantization_config, None, "quantised layers are not there yet")
@@ -127,9 +130,14 @@ class Dense(Layer):
         return (*input_shape[:-1], self.units)
 
     def make_weights(self, shape: tuple[int, ...]) -> None:
-        self.add_weight("kernel", (shape[-1], self.units), self.kernel_initializer, self.kernel_regularizer)
+        kernel = (shape[-1], self.units)
+        self.add_weight(
+            "kernel", kernel, self.kernel_initializer, self.kernel_regularizer, constraint=self.kernel_constraint
+        )
         if self.use_bias:
-            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer, self.bias_regularizer)
+            self.bias = self.add_weight(
+                "bias", kernel[1:], self.bias_initializer, self.bias_regularizer, constraint=self.bias_constraint
+            )
 
     def lower(self, builder: Builder, value: int) -> int:
         value = builder.add("matmul", value, [self.kernel.variable])
@@ -147,6 +155,8 @@ class Dense(Layer):
             "bias_initializer": serialize(self.bias_initializer),
             "kernel_regularizer": None if self.kernel_regularizer is None else serialize(self.kernel_regularizer),
             "bias_regularizer": None if self.bias_regularizer is None else serialize(self.bias_regularizer),
+            "kernel_constraint": None if self.kernel_constraint is None else serialize(self.kernel_constraint),
+            "bias_constraint": None if self.bias_constraint is None else serialize(self.bias_constraint),
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import _missing
 from .._names import deserialize as _deserialize
 from .._names import lookup, resolve, serialize, table_of
 from .classes import (
@@ -79,3 +80,5 @@ __all__ = [
     "deserialize", "get", "get_class", "huber", "mae", "mean_absolute_error", "mean_squared_error", "mse", "serialize",
     "sparse_categorical_crossentropy",
 ]  # fmt: skip
+
+__getattr__ = _missing.getter(__name__, __all__)

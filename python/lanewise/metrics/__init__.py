@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .. import losses
+from .. import _missing, losses
 from .._names import deserialize as _deserialize
 from .._names import lookup, resolve, serialize, table_of
 from .classes import (
@@ -61,3 +61,5 @@ __all__ = [
     "SparseCategoricalCrossentropy", "deserialize", "get", "get_class", "mae", "mean_absolute_error",
     "mean_squared_error", "mse", "serialize",
 ]  # fmt: skip
+
+__getattr__ = _missing.getter(__name__, __all__)

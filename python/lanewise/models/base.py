@@ -133,7 +133,8 @@ class BaseModel:
         program = self._ready(rows.x.shape[1:])
         loss, metrics = compiled.terms(program, rows.y)
         penalties = [(w.variable, r.l1, r.l2) for layer in self.layers for w, r in layer.penalties]
-        return program.network(loss, metrics, [w.variable for w in self.trainable_weights], penalties)
+        limits = [(w.variable, *c.limits()) for layer in self.layers for w, c in layer.limits]
+        return program.network(loss, metrics, [w.variable for w in self.trainable_weights], penalties, limits)
 
     def _run_seed(self) -> int:
         if self._seed is None or self._seed_generation != random.generation():

@@ -172,7 +172,7 @@ class Sequential(Trainer):
             with self._weights_lock.exclusive():
                 if self._program is None:
                     self.build((None, *shape))
-                    self._program = Program(shape, [layer.lower for layer in self._layers])
+                    self._program = Program(shape, [layer.write for layer in self._layers])
                 program = self._program
         return program
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import _missing
 from .._names import deserialize as _deserialize
 from .._names import lookup, resolve, serialize
 from .base import Optimizer
@@ -31,3 +32,5 @@ def deserialize(config: Mapping[str, Any]) -> Optimizer:
 
 
 __all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "deserialize", "get", "get_class", "serialize"]
+
+__getattr__ = _missing.getter(__name__, __all__)

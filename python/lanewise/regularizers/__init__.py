@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import _missing
 from .._names import Configurable, check_not_negative, lookup, resolve, serialize, table_of
 from .._names import deserialize as _deserialize
 
@@ -86,3 +87,5 @@ def deserialize(config: Mapping[str, Any]) -> Regularizer:
 
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "get_class", "l1", "l1_l2", "l2", "serialize"]
+
+__getattr__ = _missing.getter(__name__, __all__)
