@@ -38,7 +38,7 @@ def has_boosting() -> bool:
 
 
 def predict_ridge(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
-    """Ridge regression in one SVD, its penalty chosen by leave-one-out errors, which a linear model gives for free.
+    """Ridge regression; its penalty is chosen by leave-one-out errors, which one eigendecomposition gives for all rows.
 
     Args:
         x, y: (n, columns), (n,): to learn.
@@ -48,17 +48,18 @@ def predict_ridge(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarra
         (rows,) predictions.
     """
     centre, mean = x.mean(axis=0, dtype=np.float64), y.mean()
-    u, s, vt = np.linalg.svd(x - centre, full_matrices=False)  # (n, r), (r,), (r, columns)
+    centred = x - centre
+    variance, u = np.linalg.eigh(centred @ centred.T)  # (n,), (n, n)
     projected = u.T @ (y - mean)
 
     def leave_one_out(penalty: float) -> float:
-        shrink = s**2 / (s**2 + penalty)
+        shrink = variance / (variance + penalty)
         residual = y - mean - u @ (shrink * projected)
         leverage = u**2 @ shrink + 1 / len(y)
         return rmse(residual / (1 - leverage))
 
     penalty = min(PENALTIES, key=leave_one_out)
-    return (x_test - centre) @ (vt.T @ (s / (s**2 + penalty) * projected)) + mean
+    return (x_test - centre) @ (centred.T @ (u @ (projected / (variance + penalty)))) + mean
 
 
 def predict_boosting(

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Builds kernel_check for this machine and, with a cross compiler and an emulator, for AArch64; runs both and compares the
 # hashes of every ISA with fused multiply-add. CXX and CROSS_CXX choose the compilers, EXTRA_FLAGS adds to their flags
-# (a sanitizer, say); REQUIRE_NEON=1 makes a missing
-# cross compiler or emulator an error instead of a remark.
+# (a sanitizer, say); REQUIRE_NEON=1 makes a missing cross compiler or emulator an error instead of a remark.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 CXX="${CXX:-g++}"

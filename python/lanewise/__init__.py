@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _SUBMODULES = frozenset({
-    "activations", "callbacks", "config", "constraints", "initializers", "keras", "layers", "losses", "metrics", "models", "nn", "ops",
-    "optimizers", "random", "regularizers", "saving", "utils",
+    "activations", "callbacks", "config", "constraints", "initializers", "keras", "layers", "losses", "metrics",
+    "models", "nn", "ops", "optimizers", "random", "regularizers", "saving", "utils",
 })  # fmt: skip
 
 _HOME = {
@@ -65,9 +65,9 @@ _HOME = {
 
 __all__ = [
     "Input", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info", "callbacks",
-    "compiled_isas", "config", "constraints", "fingerprint", "get_num_threads", "initializers", "keras", "layers", "load_model",
-    "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers", "saving", "set_num_threads",
-    "use_isa", "utils",
+    "compiled_isas", "config", "constraints", "fingerprint", "get_num_threads", "initializers", "keras", "layers",
+    "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers", "saving",
+    "set_num_threads", "use_isa", "utils",
 ]  # fmt: skip
 
 

@@ -174,7 +174,8 @@ class Program:
                 regularizers=regularizers,
                 constraints=constraints,
             )
-            self._networks[key] = network, (trainable, regularizers, constraints)  # held, so that no id in a key is reused
+            # the variables are held, so that no id in a key is reused
+            self._networks[key] = network, (trainable, regularizers, constraints)
         return self._networks[key][0]
 
 

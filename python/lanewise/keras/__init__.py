@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = frozenset({
-    "activations", "backend", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models", "optimizers",
-    "random", "regularizers", "saving", "utils",
+    "activations", "backend", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models",
+    "optimizers", "random", "regularizers", "saving", "utils",
 })  # fmt: skip
 
 _HOME = {
@@ -37,8 +37,8 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "Input", "InputLayer", "Layer", "Sequential", "__version__", "activations", "backend", "callbacks", "constraints", "initializers",
-    "layers", "losses", "metrics", "models", "optimizers", "random", "regularizers", "saving", "utils",
+    "Input", "InputLayer", "Layer", "Sequential", "__version__", "activations", "backend", "callbacks", "constraints",
+    "initializers", "layers", "losses", "metrics", "models", "optimizers", "random", "regularizers", "saving", "utils",
 ]  # fmt: skip
 
 
