@@ -167,8 +167,9 @@ MatrixView output_matrix(py::handle out, const char* name, int64_t rows, int64_t
     value_error(std::string(name) + ": expected shape " + shape_text(2, wanted) + ". Received: " + describe_array(v) +
                 ".");
   }
+  const bool empty = rows == 0 || cols == 0;
   const bool rows_apart = rows <= 1 || (v.strides[0] >= 4 * cols && v.strides[0] % 4 == 0);
-  if ((cols > 1 && v.strides[1] != 4) || !rows_apart)
+  if (!empty && ((cols > 1 && v.strides[1] != 4) || !rows_apart))
     value_error(std::string(name) +
                 ": expected row-major memory: neighbouring columns 4 bytes apart, rows that do not overlap.");
   check_output(v, name, inputs, false);

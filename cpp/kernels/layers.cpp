@@ -1,19 +1,55 @@
 // Dropout and normalisation.
 #include "kernels/declare.h"
 #include "simd/loops.h"
-#include "simd/philox.h"
 
 namespace lanewise::LW_ISA {
 
+namespace {
+
+// philox_block (simd/philox.h) in vectors: out[0..3] are the words of elements 4 * block on, in order.
+LW_INLINE void philox_group(const PhiloxKey& key, uint32_t block, VecI (&out)[4]) {
+  const auto same = [](uint64_t x) { return VecI::set1(static_cast<int32_t>(static_cast<uint32_t>(x))); };
+  // Lane 4k + j computes block j * kLanes/4 + k: transposing groups of four lanes then puts the words in order.
+  int32_t number[Vec::kLanes];
+  for (int i = 0; i < Vec::kLanes; ++i) number[i] = i % 4 * (Vec::kLanes / 4) + i / 4;
+  const VecI m0 = same(0xD2511F53u), m1 = same(0xCD9E8D57u);
+  VecI c0 = VecI::load(number) + same(block), c1 = same((key.node & 0xFFFFu) | (key.stream << 16));
+  VecI c2 = same(key.step), c3 = same(key.step >> 32), k0 = same(key.seed), k1 = same(key.seed >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const VecI high0 = multiply_high(c0, m0), low0 = c0 * m0, high1 = multiply_high(c2, m1), low1 = c2 * m1;
+    c0 = high1 ^ c1 ^ k0, c1 = low1, c2 = high0 ^ c3 ^ k1, c3 = low0;
+    k0 = k0 + same(0x9E3779B9u), k1 = k1 + same(0xBB67AE85u);
+  }
+  out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+  transpose4(out);
+}
+
+}  // namespace
+
 // y[e] = word(e) >= threshold ? x[e] * scale : 0, for elements first .. first + n of the node's array.
 void dropout_apply(const float* x, float* y, int64_t first, int64_t n, uint32_t threshold, float scale, PhiloxKey key) {
-  int64_t i = 0;
-  while (i < n) {
-    uint32_t words[kPhiloxWords];
-    const int64_t e = first + i, begin = e / kPhiloxWords * kPhiloxWords;
-    philox_words(key, static_cast<uint32_t>(begin / 4), words);
-    const int64_t end = smaller(n, begin + kPhiloxWords - first);
-    for (; i < end; ++i) y[i] = words[first + i - begin] >= threshold ? x[i] * scale : 0.0f;
+  constexpr int64_t kGroup = 4 * Vec::kLanes;
+  const VecI sign = VecI::set1(INT32_MIN), limit = VecI::set1(static_cast<int32_t>(threshold)) ^ sign;
+  const auto group = [&](const float* from, float* to, int64_t e) {  // e: a multiple of kGroup
+    VecI words[4];
+    philox_group(key, static_cast<uint32_t>(e / 4), words);
+    LW_UNROLL for (int j = 0; j < 4; ++j) {
+      const Mask dropped = limit > (words[j] ^ sign);  // unsigned, by moving both ranges
+      const Vec kept = Vec::load(from + j * Vec::kLanes) * Vec::set1(scale);
+      select(dropped, Vec::zero(), kept).store(to + j * Vec::kLanes);
+    }
+  };
+  for (int64_t i = 0; i < n;) {
+    const int64_t e = first + i, begin = e / kGroup * kGroup, end = smaller(n, begin + kGroup - first);
+    if (end - i == kGroup) {
+      group(x + i, y + i, begin);
+    } else {  // part of a group, through a buffer
+      float part[kGroup] = {};
+      for (int64_t j = i; j < end; ++j) part[first + j - begin] = x[j];
+      group(part, part, begin);
+      for (int64_t j = i; j < end; ++j) y[j] = part[first + j - begin];
+    }
+    i = end;
   }
 }
 

@@ -26,7 +26,7 @@ struct Mae {
   static LW_INLINE Vec loss(Vec p, Vec t, Vec) { return abs(p - t); }
   static LW_INLINE Vec gradient(Vec p, Vec t, Vec) {
     const Vec d = p - t;
-    return select(d == Vec::zero(), Vec::zero(), copy_sign(one(), d) + (d - d));  // d - d: NaN stays NaN
+    return select(d > Vec::zero(), one(), select(d < Vec::zero(), -one(), d + Vec::zero()));  // -0 to +0; NaN stays
   }
 };
 // e^2 / 2 for |e| <= delta, else delta * (|e| - delta / 2)

@@ -32,7 +32,7 @@ struct Matmul {
   const void* context;
 };
 
-inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
+static inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
 
 // What matmul_block does with its scratch; a function of the sizes alone (and cheap: it is worked out in every call).
 struct MatmulPlan {

@@ -5,25 +5,17 @@
 
 namespace lanewise::LW_ISA {
 
-// The largest element of a row (cols >= 1); which one of equals does not matter.
+// The largest element of a row (cols >= 1); which one of equals does not matter, nor what a row with a NaN gives (its
+// exponentials are NaN anyway).
 LW_INLINE float row_max(const float* x, int64_t cols) {
   Vec best = Vec::set1(x[0]);
-  for_vectors(cols, [&](int64_t c, int64_t n) {
-    const Vec v = n == Vec::kLanes ? Vec::load(x + c) : Vec::load_partial(x + c, n);
-    if (n == Vec::kLanes) {
-      best = max(v, best);
-    } else {
-      float t[Vec::kLanes];
-      best.store(t);
-      for (int64_t i = 0; i < n; ++i) t[i] = x[c + i] > t[i] ? x[c + i] : t[i];
-      best = Vec::load(t);
-    }
-  });
+  for_vectors(cols, [&](int64_t c, int64_t n) { best = max(first_lanes(load(x + c, n), n, best), best); });
   float t[Vec::kLanes];
   best.store(t);
-  float top = t[0];
-  for (int i = 1; i < Vec::kLanes; ++i) top = t[i] > top ? t[i] : top;
-  return top;
+  LW_UNROLL for (int half = Vec::kLanes / 2; half >= 1; half /= 2) {
+    LW_UNROLL for (int i = 0; i < half; ++i) t[i] = t[i + half] > t[i] ? t[i + half] : t[i];
+  }
+  return t[0];
 }
 
 // y[c] = exp(x[c] - top) (y may be null); returns their sum by the row rule.

@@ -52,9 +52,12 @@ LW_INLINE void store16(const Vec16& v, float* p, int64_t n) {
       v.part[i].store_partial(p + i * Vec::kLanes, left);
   }
 }
-// Lanes from n on become +0.
+// The first n lanes of v, the rest of other (of +0).
+constexpr float kLane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+LW_INLINE Vec first_lanes(Vec v, int64_t n, Vec other) {
+  return n == Vec::kLanes ? v : select(Vec::load(kLane) < Vec::set1(static_cast<float>(n)), v, other);
+}
 LW_INLINE Vec16 first_lanes(const Vec16& v, int64_t n) {
-  static constexpr float kLane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const Vec count = Vec::set1(static_cast<float>(n));
   return map16([&](Vec x, Vec lane) { return select(lane < count, x, Vec::zero()); }, v, Vec16::load(kLane));
 }

@@ -1,7 +1,9 @@
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): random words as a
 // function of a key and a counter, so that element e of a stream has the same word whoever asks, in whatever order.
+// philox_block is plain C++ for any code; kernels/layers.cpp makes the same words in vectors.
 //
 // Key: the seed. Counter: {element / 4, node + 65536 * stream, step low, step high}; the word is number element % 4.
+// So nodes and streams are below 65,536, and a node has at most 2^34 elements.
 #pragma once
 #include <cstdint>
 
@@ -23,35 +25,6 @@ static inline void philox_block(const PhiloxKey& key, uint32_t block, uint32_t o
     k1 += 0xBB67AE85u;
   }
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
-}
-
-// The words of 16 neighbouring blocks (64 elements from element 4 * block on), the rounds side by side so that the
-// compiler can put blocks into lanes.
-constexpr int kPhiloxBlocks = 16;
-constexpr int kPhiloxWords = 4 * kPhiloxBlocks;
-static inline void philox_words(const PhiloxKey& key, uint32_t block, uint32_t out[kPhiloxWords]) {
-  uint32_t k0 = static_cast<uint32_t>(key.seed), k1 = static_cast<uint32_t>(key.seed >> 32);
-  uint32_t c0[kPhiloxBlocks], c1[kPhiloxBlocks], c2[kPhiloxBlocks], c3[kPhiloxBlocks];
-  for (int i = 0; i < kPhiloxBlocks; ++i) {
-    c0[i] = block + static_cast<uint32_t>(i);
-    c1[i] = (key.node & 0xFFFFu) | (key.stream << 16);
-    c2[i] = static_cast<uint32_t>(key.step);
-    c3[i] = static_cast<uint32_t>(key.step >> 32);
-  }
-  for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kPhiloxBlocks; ++i) {
-      const uint64_t p0 = uint64_t{0xD2511F53u} * c0[i], p1 = uint64_t{0xCD9E8D57u} * c2[i];
-      c0[i] = static_cast<uint32_t>(p1 >> 32) ^ c1[i] ^ k0;
-      c1[i] = static_cast<uint32_t>(p1);
-      c2[i] = static_cast<uint32_t>(p0 >> 32) ^ c3[i] ^ k1;
-      c3[i] = static_cast<uint32_t>(p0);
-    }
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  for (int i = 0; i < kPhiloxBlocks; ++i) {
-    out[4 * i] = c0[i], out[4 * i + 1] = c1[i], out[4 * i + 2] = c2[i], out[4 * i + 3] = c3[i];
-  }
 }
 
 }  // namespace lanewise

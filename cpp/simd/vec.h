@@ -17,7 +17,8 @@
 //   m & n, m | n, ~m                                  Mask
 //   select(m, a, b)                                   m ? a : b
 //   VecI: int32 lanes: set1, load, store, + - & | ^ , << >> by a constant (>> arithmetic), shift_right_logical,
-//         ==, >, (signed) -> Mask; select(m, a, b)
+//         ==, >, (signed) -> Mask; select(m, a, b); a * b modulo 2^32, multiply_high(a, b): the upper half of the
+//         unsigned 64-bit product; transpose4(v): the 4x4 matrix that v[0..3] hold in each group of four lanes
 //   to_int(a)      round to nearest even, |a| < 2^31       to_float(i)
 //   bits(a) -> VecI, from_bits(i) -> Vec
 //   max(a, b) = a > b ? a : b by compare and select: the second operand where either is NaN or both are zero

@@ -59,6 +59,18 @@ LW_INLINE VecI shift_right_logical(VecI a, int s) { return {_mm256_srl_epi32(a.v
 LW_INLINE Mask operator==(VecI a, VecI b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a.v, b.v))}; }
 LW_INLINE Mask operator>(VecI a, VecI b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(a.v, b.v))}; }
 LW_INLINE VecI select(Mask m, VecI a, VecI b) { return {_mm256_blendv_epi8(b.v, a.v, _mm256_castps_si256(m.m))}; }
+LW_INLINE VecI operator*(VecI a, VecI b) { return {_mm256_mullo_epi32(a.v, b.v)}; }
+LW_INLINE VecI multiply_high(VecI a, VecI b) {
+  const __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(a.v, b.v), 32);
+  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), _mm256_srli_epi64(b.v, 32));
+  return {_mm256_blend_epi32(even, odd, 0xAA)};
+}
+LW_INLINE void transpose4(VecI (&v)[4]) {
+  const __m256i a = _mm256_unpacklo_epi32(v[0].v, v[1].v), b = _mm256_unpacklo_epi32(v[2].v, v[3].v);
+  const __m256i c = _mm256_unpackhi_epi32(v[0].v, v[1].v), d = _mm256_unpackhi_epi32(v[2].v, v[3].v);
+  v[0] = {_mm256_unpacklo_epi64(a, b)}, v[1] = {_mm256_unpackhi_epi64(a, b)};
+  v[2] = {_mm256_unpacklo_epi64(c, d)}, v[3] = {_mm256_unpackhi_epi64(c, d)};
+}
 LW_INLINE VecI to_int(Vec a) { return {_mm256_cvtps_epi32(a.v)}; }
 LW_INLINE Vec to_float(VecI a) { return {_mm256_cvtepi32_ps(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {_mm256_castps_si256(a.v)}; }

@@ -57,6 +57,18 @@ LW_INLINE VecI shift_right_logical(VecI a, int s) { return {_mm512_srl_epi32(a.v
 LW_INLINE Mask operator==(VecI a, VecI b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
 LW_INLINE Mask operator>(VecI a, VecI b) { return {_mm512_cmpgt_epi32_mask(a.v, b.v)}; }
 LW_INLINE VecI select(Mask m, VecI a, VecI b) { return {_mm512_mask_blend_epi32(m.m, b.v, a.v)}; }
+LW_INLINE VecI operator*(VecI a, VecI b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+LW_INLINE VecI multiply_high(VecI a, VecI b) {
+  const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(a.v, b.v), 32);
+  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), _mm512_srli_epi64(b.v, 32));
+  return {_mm512_mask_blend_epi32(0xAAAA, even, odd)};
+}
+LW_INLINE void transpose4(VecI (&v)[4]) {
+  const __m512i a = _mm512_unpacklo_epi32(v[0].v, v[1].v), b = _mm512_unpacklo_epi32(v[2].v, v[3].v);
+  const __m512i c = _mm512_unpackhi_epi32(v[0].v, v[1].v), d = _mm512_unpackhi_epi32(v[2].v, v[3].v);
+  v[0] = {_mm512_unpacklo_epi64(a, b)}, v[1] = {_mm512_unpackhi_epi64(a, b)};
+  v[2] = {_mm512_unpacklo_epi64(c, d)}, v[3] = {_mm512_unpackhi_epi64(c, d)};
+}
 LW_INLINE VecI to_int(Vec a) { return {_mm512_cvt_roundps_epi32(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 LW_INLINE Vec to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {_mm512_castps_si512(a.v)}; }

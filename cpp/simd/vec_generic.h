@@ -150,6 +150,20 @@ LW_INLINE Mask operator>(VecI a, VecI b) {
 LW_INLINE VecI select(Mask m, VecI a, VecI b) {
   return lanes<VecI>([&](int i) { return m.m[i] ? a.v[i] : b.v[i]; });
 }
+LW_INLINE VecI operator*(VecI a, VecI b) {
+  return lanes<VecI>([&](int i) { return wrap(word(a.v[i]) * word(b.v[i])); });
+}
+LW_INLINE VecI multiply_high(VecI a, VecI b) {
+  return lanes<VecI>([&](int i) { return wrap(static_cast<uint32_t>(uint64_t{word(a.v[i])} * word(b.v[i]) >> 32)); });
+}
+LW_INLINE void transpose4(VecI (&v)[4]) {
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < i; ++j) {
+      const int32_t keep = v[i].v[j];
+      v[i].v[j] = v[j].v[i];
+      v[j].v[i] = keep;
+    }
+}
 // Round to nearest even by the 1.5 * 2^23 trick, exact for |a| < 2^22; larger values are already integers.
 LW_INLINE VecI to_int(Vec a) {
   return lanes<VecI>([&](int i) {

@@ -65,6 +65,17 @@ LW_INLINE VecI shift_right_logical(VecI a, int s) {
 LW_INLINE Mask operator==(VecI a, VecI b) { return {vceqq_s32(a.v, b.v)}; }
 LW_INLINE Mask operator>(VecI a, VecI b) { return {vcgtq_s32(a.v, b.v)}; }
 LW_INLINE VecI select(Mask m, VecI a, VecI b) { return {vbslq_s32(m.m, a.v, b.v)}; }
+LW_INLINE VecI operator*(VecI a, VecI b) { return {vmulq_s32(a.v, b.v)}; }
+LW_INLINE VecI multiply_high(VecI a, VecI b) {
+  const uint32x4_t x = vreinterpretq_u32_s32(a.v), y = vreinterpretq_u32_s32(b.v);
+  const uint64x2_t low = vmull_u32(vget_low_u32(x), vget_low_u32(y)), high = vmull_high_u32(x, y);
+  return {vreinterpretq_s32_u32(vuzp2q_u32(vreinterpretq_u32_u64(low), vreinterpretq_u32_u64(high)))};
+}
+LW_INLINE void transpose4(VecI (&v)[4]) {
+  const int32x4_t a = vzip1q_s32(v[0].v, v[2].v), b = vzip1q_s32(v[1].v, v[3].v);
+  const int32x4_t c = vzip2q_s32(v[0].v, v[2].v), d = vzip2q_s32(v[1].v, v[3].v);
+  v[0] = {vzip1q_s32(a, b)}, v[1] = {vzip2q_s32(a, b)}, v[2] = {vzip1q_s32(c, d)}, v[3] = {vzip2q_s32(c, d)};
+}
 LW_INLINE VecI to_int(Vec a) { return {vcvtnq_s32_f32(a.v)}; }
 LW_INLINE Vec to_float(VecI a) { return {vcvtq_f32_s32(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {vreinterpretq_s32_f32(a.v)}; }
