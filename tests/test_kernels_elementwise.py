@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from bounds import FMA_ISAS, ISAS, SIZES, floats, gamma, running, same_bits, ulps
 
+from bounds import FMA_ISAS, ISAS, SIZES, floats, gamma, running, same_bits, ulps
 from lanewise import ops
 
 SPECIAL = np.array(
@@ -74,7 +74,9 @@ def test_softmax(isa):
         want = e / e.sum(axis=1, keepdims=True)
         y = ops.softmax_forward(x)
         # x - max is rounded before exp: an error of u * |x - max| in the exponent
-        assert np.all(np.abs(y - want) <= want * (gamma(cols / 16 + 12) + 2.0**-24 * (x.max(1, keepdims=True) - x)) + 1e-44)
+        assert np.all(
+            np.abs(y - want) <= want * (gamma(cols / 16 + 12) + 2.0**-24 * (x.max(1, keepdims=True) - x)) + 1e-44
+        )
         y64, dy64 = y.astype(np.float64), dy.astype(np.float64)
         slope = y64 * (dy64 - (dy64 * y64).sum(axis=1, keepdims=True))
         room = y64 * (np.abs(dy64) + (np.abs(dy64) * y64).sum(axis=1, keepdims=True)) * gamma(cols / 16 + 8)
@@ -83,7 +85,7 @@ def test_softmax(isa):
     np.testing.assert_array_equal(np.isnan(ops.softmax_forward(x)), [[True] * 3, [False] * 3])
 
 
-# --- losses: values against float64, gradients against float64 central differences --------------------------------------
+# --- losses: values against float64, gradients against central differences ----
 
 
 def log_softmax(z):
@@ -151,7 +153,7 @@ def test_sparse_equals_one_hot(isa, from_logits):
         np.testing.assert_allclose(sparse, dense, rtol=2e-6, atol=1e-8)
 
 
-# --- optimizers: golden steps ----------------------------------------------------------------------------------------------
+# --- optimizers: golden steps ----
 
 
 def test_three_golden_steps_of_each(isa):
@@ -191,7 +193,7 @@ def test_subnormal_moments_become_zero(isa):
     assert not v.any()
 
 
-# --- sums: bounds and orders -------------------------------------------------------------------------------------------------
+# --- sums: bounds and orders ----
 
 
 def chains(x, chunk):
@@ -220,7 +222,7 @@ def test_sums_follow_their_order(isa, threads):
             assert np.all(np.abs(ops.column_sum(x) - exact) <= gamma(rows / 16 + 6) * mass)
 
 
-# --- dense --------------------------------------------------------------------------------------------------------------------
+# --- dense ----
 
 
 @pytest.mark.parametrize("activation", ["linear", "relu", "sigmoid", "tanh", "softmax"])

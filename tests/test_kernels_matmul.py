@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from bounds import FMA_ISAS, ISAS, floats, gamma, running, same_bits
 
+from bounds import FMA_ISAS, ISAS, floats, gamma, running, same_bits
 from lanewise import ops
 
 EDGES = [1, 2, 3, 5, 6, 7, 8, 13, 14, 15, 16, 17, 28, 29, 31, 32, 33]
@@ -55,7 +55,7 @@ def test_integers_are_exact_for_every_size_up_to_33(isa, threads):
 
 
 def fma(a, b, c):
-    """a*b + c rounded once to float32: exact product in float64, sum by Dekker's error-free addition, rounded to odd."""
+    """a*b + c rounded once to float32: exact product in float64, error-free addition, rounded to odd."""
     p = a.astype(np.float64) * b.astype(np.float64)
     c = c.astype(np.float64)
     s = p + c
@@ -92,7 +92,9 @@ def in_order(a, b):
 
 
 @pytest.mark.parametrize("isa", FMA_ISAS)
-@pytest.mark.parametrize(("m", "k", "n"), [(5, 40, 9), (3, 520, 33), (17, 1030, 2), (6, 40, 1), (20, 1100, 1), (4, 15, 1)])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(5, 40, 9), (3, 520, 33), (17, 1030, 2), (6, 40, 1), (20, 1100, 1), (4, 15, 1)]
+)
 def test_the_order_of_sums(isa, m, k, n):
     rng = np.random.default_rng(k)
     a, b = floats(rng, m, k), floats(rng, k, n)

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "engine/team.h"
+
 namespace lanewise {
 
 Optimizer::Optimizer(const std::string& name, const std::map<std::string, double>& hyper) {
@@ -90,6 +92,7 @@ OptimizerStep Optimizer::step_kernel(const KernelTable& table) const {
 }
 
 OptimizerArgs Optimizer::arguments(int64_t t) {
+  const FloatEnvironment environment;
   OptimizerArgs args{};
   double lr = get("learning_rate");
   args.decay = static_cast<float>(get("weight_decay") * lr);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "engine/team.h"
 #include "simd/philox.h"
 
 namespace lanewise {
@@ -88,6 +89,7 @@ double unit(uint32_t high, uint32_t low) {
 }  // namespace
 
 void random_uniform(const PhiloxKey& key, int64_t n, double* out) {
+  const FloatEnvironment environment;
   uint32_t w[4] = {};
   for (int64_t i = 0; i < n; ++i) {
     if (i % 2 == 0) philox_block(key, static_cast<uint32_t>(i / 2), w);
@@ -98,6 +100,7 @@ void random_uniform(const PhiloxKey& key, int64_t n, double* out) {
 // A value outside the limits is drawn again from the element's own spare stream (the top bit of the stream number,
 // blocks numbered by element, steps by attempt), so that no element depends on another.
 void random_normal(const PhiloxKey& key, int64_t n, double lower, double upper, double* out) {
+  const FloatEnvironment environment;
   random_uniform(key, n, out);
   for (int64_t i = 0; i < n; ++i) {
     double u = out[i], x = 0;
@@ -150,6 +153,7 @@ void column_chains(const Source& s, std::vector<double>& row, F f, double* out) 
 }  // namespace
 
 void column_moments(const Source& s, double* mean, double* variance) {
+  const FloatEnvironment environment;
   std::vector<double> row(static_cast<size_t>(s.cols));
   const auto n = static_cast<double>(s.rows);
   column_chains(

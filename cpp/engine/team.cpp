@@ -124,7 +124,7 @@ TeamShare::~TeamShare() {
 }
 
 void run_team(int threads, const std::function<void(int, int)>& body) {
-  if (threads <= 1) {
+  if (threads <= 1 || g_forked.load(std::memory_order_relaxed)) {
     FloatEnvironment environment;
     body(0, 1);
     return;

@@ -127,8 +127,10 @@ std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t s
   Run run = base_run(kEvaluate);
   std::vector<double> sums = new_sums();
   run.sums = sums.data();
-  return_workspace(
-      run_batches(kEvaluate, run, data, start, stop, batch_size, threads_for(kEvaluate, batch_size), nullptr));
+  // A forward pass is too short to pay for its barriers on a busy machine unless the batch is large.
+  constexpr double kWorthATeam = 200e-6;
+  const int threads = estimated_seconds(kEvaluate, batch_size) < kWorthATeam ? 1 : threads_for(kEvaluate, batch_size);
+  return_workspace(run_batches(kEvaluate, run, data, start, stop, batch_size, threads, nullptr));
   return sums;
 }
 

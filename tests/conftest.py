@@ -1,0 +1,28 @@
+"""Fixtures that all tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bounds import ISAS, running
+
+
+@pytest.fixture(autouse=True)
+def switches_stay_as_they_were() -> Iterator[None]:
+    """No test leaves another ISA or number of threads behind."""
+    with running():
+        yield
+
+
+@pytest.fixture(params=ISAS)
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each ISA that this CPU has, active."""
+    with running(request.param):
+        yield request.param
+
+
+@pytest.fixture(params=[1, 2, 7])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """1, 2 and 7 threads, set."""
+    with running(threads=request.param):
+        yield request.param

@@ -1,0 +1,119 @@
+"""Kernels and bad arrays: the right exception, naming the argument and what was received, before a byte is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bounds import same_bits
+from lanewise import ops
+
+X = np.linspace(-1, 1, 40, dtype=np.float32).reshape(10, 4)
+
+
+def unary() -> dict[str, Callable[..., np.ndarray]]:
+    names = ("relu_forward", "sigmoid_forward", "tanh_forward", "softmax_forward", "column_sum", "row_sum")
+    return {name: getattr(ops, name) for name in names}
+
+
+@pytest.mark.parametrize("name", unary())
+def test_kernels_take_float32_and_nothing_else(name: str) -> None:
+    for array in (
+        X.astype(np.float64),
+        X.astype(np.float16),
+        X.astype(np.int32),
+        X.astype(">f4"),
+        X + 1j,
+        X.astype(object),
+    ):
+        with pytest.raises(TypeError, match=r"x: expected float32\. Received: .*x\.astype\(numpy\.float32\)"):
+            unary()[name](array)
+    with pytest.raises(TypeError, match=r"x: expected a NumPy array\. Received: list"):
+        unary()[name](X.tolist())
+
+
+@pytest.mark.parametrize("name", unary())
+def test_outputs_that_cannot_be_written(name: str) -> None:
+    x = X.copy()
+    shape = unary()[name](x).shape
+    read_only = np.full(shape, 7, np.float32)
+    read_only.setflags(write=False)
+    strided = np.full((*shape[:-1], 2 * shape[-1]), 7, np.float32)
+    wrong: list[tuple[np.ndarray, type[Exception], str]] = [
+        (read_only, ValueError, "writeable"),
+        (np.full((*shape, 1), 7, np.float32), ValueError, "shape"),
+        (np.full(shape, 7, np.float64), TypeError, "float32"),
+        (strided[..., ::2], ValueError, "contiguous"),
+    ]
+    for out, error, text in wrong:
+        with pytest.raises(error, match=rf"out: expected .*{text}"):
+            unary()[name](x, out=out)
+        assert (out == 7).all()
+    shared = np.concatenate([x.ravel(), x.ravel()])
+    before = shared.copy()
+    with pytest.raises(ValueError, match="out: expected memory of its own"):
+        unary()[name](shared[:40].reshape(10, 4), out=shared[3 : 3 + int(np.prod(shape))].reshape(shape))
+    assert same_bits(shared, before)
+
+
+def test_matmul_refuses_before_it_writes() -> None:
+    a, b = X.copy(), X.T.copy()
+    out = np.full((10, 10), 7, np.float32)
+    read_only = out.copy()
+    read_only.setflags(write=False)
+    for call, error, text in [
+        (lambda: ops.matmul(a, a, out=out), ValueError, r"a, b: .*\(10, 4\) and \(10, 4\)"),
+        (lambda: ops.matmul(a[0], b, out=out), ValueError, "a: expected 2 axes"),
+        (lambda: ops.matmul(a, b.astype(np.float64), out=out), TypeError, "b: expected float32"),
+        (lambda: ops.matmul(a, b, out=read_only), ValueError, "writeable"),
+        (lambda: ops.matmul(a, b, out=out[:9]), ValueError, "out: expected shape"),
+        (lambda: ops.matmul(a, b, out=out.T), ValueError, "row-major"),
+        (lambda: ops.matmul(a, b, out=np.lib.stride_tricks.as_strided(out, (10, 10), (0, 4))), ValueError, "overlap"),
+        (lambda: ops.matmul(out, out, out=out), ValueError, "memory of its own"),
+        (
+            lambda: ops.dense_forward(a, b, np.zeros(9, np.float32), out=out),
+            ValueError,
+            r"bias: expected shape \(10,\)",
+        ),
+        (lambda: ops.dense_forward(a, b, None, "rleu", out=out), ValueError, "activation: expected .*rleu"),
+    ]:
+        with pytest.raises(error, match=text):
+            call()
+        assert (out == 7).all()
+
+
+def test_optimizer_steps_refuse_before_they_write() -> None:
+    w, g, m, v = (np.full(10, value, np.float32) for value in (1, 2, 3, 4))
+    twice = np.zeros(20, np.float32)
+    for call, text in [
+        (lambda: ops.adam_step(w, g, m, m, step=1), "overlap"),
+        (lambda: ops.adam_step(w, w, m, v, step=1), "overlap"),
+        (lambda: ops.adam_step(w, g, m, v[:9], step=1), r"v: expected shape \(10,\)"),
+        (lambda: ops.adam_step(w, g, m, v, step=0), "step: expected at least 1"),
+        (lambda: ops.adam_step(twice[::2], g, m, v, step=1), "contiguous"),
+        (lambda: ops.sgd_step(w, g, momentum=0.9), "velocity"),
+        (lambda: ops.rmsprop_step(w, g, g), "overlap"),
+        (lambda: ops.sgd_step(w, g[:9]), "g"),
+        (lambda: ops.sgd_step(w, g, learning_rate=float("nan")), "learning_rate: expected a finite number"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            call()
+        assert [a[0] for a in (w, g, m, v)] == [1, 2, 3, 4]
+    frozen = w.copy()
+    frozen.setflags(write=False)
+    with pytest.raises(ValueError, match="w: expected a writeable array"):
+        ops.sgd_step(frozen, g)
+
+
+def test_losses_check_their_targets() -> None:
+    p = np.zeros((10, 3), np.float32)
+    with pytest.raises(ValueError, match=r"y_true: expected labels from 0 to 2.*Received: 3"):
+        ops.sparse_categorical_crossentropy_forward(np.arange(10), p)
+    with pytest.raises(TypeError, match="y_true: expected integer labels"):
+        ops.sparse_categorical_crossentropy_forward(np.zeros(10, np.float32), p)
+    with pytest.raises(ValueError, match="y_true: expected 3 value"):
+        ops.mse_forward(np.zeros((10, 2), np.float32), p)
+    with pytest.raises(TypeError, match="y_true: expected float32"):
+        ops.mse_forward(np.zeros((10, 3)), p)
