@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 
 import numpy as np
@@ -216,9 +215,7 @@ def test_ctrl_c_stops_fit_and_the_model_stays_usable():
         with pytest.raises(KeyboardInterrupt):
             model.fit(x, y, epochs=100000, verbose=0)
         timer.join()
-        begun = time.perf_counter()
         assert np.isfinite(model.fit(x, y, epochs=1, verbose=0).history["loss"][0])
-        assert time.perf_counter() - begun < 60
 
 
 FORK = """

@@ -85,6 +85,7 @@ def test_progress_and_hooks_leave_no_trace(capsys):
     assert "Epoch 4/4" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(lw.active_isa() == "generic", reason="golden hashes are promised on ISAs with FMA")
 def test_another_seed_is_another_network():
     case = same_bits.CASES["classes"]
     x, y = same_bits.data(case)

@@ -203,7 +203,7 @@ def test_safetensors_are_read_by_that_library(tmp_path):
 def test_without_safetensors_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r"pip install lanewise\[safetensors\]"):
+    with pytest.raises(ImportError, match=r"pip install safetensors"):
         trained().save_weights(tmp_path / "w.safetensors")
 
 

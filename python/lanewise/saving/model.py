@@ -111,7 +111,7 @@ def save_weights(model: "Sequential", filepath: Any, overwrite: bool = True) -> 
 
     Args:
         model: a built Sequential.
-        filepath: '*.lanewise'; '*.safetensors' writes that format (needs `pip install lanewise[safetensors]`).
+        filepath: '*.lanewise'; '*.safetensors' writes that format (needs `pip install safetensors`).
         overwrite: False refuses to replace a file.
 
     Raises:

@@ -12,7 +12,7 @@ def _library() -> Any:
     try:
         import safetensors.numpy
     except ImportError:
-        raise ImportError("safetensors is not installed: pip install lanewise[safetensors]") from None
+        raise ImportError("safetensors is not installed: pip install safetensors") from None
     return safetensors.numpy
 
 
