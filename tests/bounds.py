@@ -55,6 +55,6 @@ def ulps(got: ArrayLike, exact: ArrayLike) -> float:
 
 
 def same_bits(a: ArrayLike, b: ArrayLike) -> bool:
-    """Equal to the bit (NaN equal to NaN)."""
+    """Equal byte for byte: a NaN only to the same NaN (reference.same_bits takes all NaN as one)."""
     x, y = np.ascontiguousarray(a, np.float32), np.ascontiguousarray(b, np.float32)
     return x.shape == y.shape and x.tobytes() == y.tobytes()

@@ -42,8 +42,7 @@ def test_floors_point_down():
             continue
         own = floors.index(path.parent.name)
         for used in re.findall(r'#include "(\w+)/', path.read_text()):
-            table = path.name in {"philox.h", "vec.h"} and used == "kernels"  # plain types of the table
-            assert floors.index(used) <= own or table, f"{path.name} includes {used}"
+            assert floors.index(used) <= own, f"{path.name} includes {used}"
 
 
 def test_linter():

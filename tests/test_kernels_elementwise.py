@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bounds import FMA_ISAS, ISAS, SIZES, floats, gamma, running, same_bits, ulps
+from bounds import FMA_ISAS, SIZES, floats, gamma, running, same_bits, ulps
 from lanewise import ops
 
 SPECIAL = np.array(
@@ -20,12 +20,6 @@ def sigmoid(x):
 
 FUNCTIONS = {"relu": lambda x: np.where(x > 0, x, np.where(np.isnan(x), x, 0.0)), "sigmoid": sigmoid, "tanh": np.tanh}
 SLOPES = {"relu": lambda y: (y > 0) * 1.0, "sigmoid": lambda y: y * (1 - y), "tanh": lambda y: 1 - y * y}
-
-
-@pytest.fixture(params=ISAS)
-def isa(request):
-    with running(request.param):
-        yield request.param
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

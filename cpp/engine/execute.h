@@ -17,7 +17,8 @@ struct Run {
   const PlanInput* input;
   const KernelTable* table;
   const std::vector<Instruction>* list;  // that is being run
-  std::vector<const LossKernel*> losses, metrics;
+  const LossKernel* const* losses;       // by index, as in input
+  const LossKernel* const* metrics;
   float* const* tensors;       // by storage
   const float* sample_weight;  // of this batch, or null
   int64_t batch;

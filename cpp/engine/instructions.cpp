@@ -105,7 +105,7 @@ void report(const Run& run) {
   double* out = run.sums;
   out[0] += batch;
   float sum;
-  for (size_t l = 0; l < run.losses.size(); ++l) {
+  for (size_t l = 0; l < run.input->losses.size(); ++l) {
     const int t = run.plan->row_loss_tensor[l];
     const int64_t rows = run.shape(t).rows;
     run.table->weighted_sum(run.data(t), run.sample_weight, &sum, run.batch * rows);
@@ -117,11 +117,11 @@ void report(const Run& run) {
   for (size_t i = 0; i < run.plan->activities.size(); ++i)  // a sum over the rows as it is
     total += static_cast<double>(run.penalties[run.input->regularizers.size() + i]);
   out[1] += total;
-  for (size_t m = 0; m < run.metrics.size(); ++m) {
+  for (size_t m = 0; m < run.input->metrics.size(); ++m) {
     const int t = run.plan->metric_tensor[m];
     const int64_t rows = run.shape(t).rows;
     run.table->weighted_sum(run.data(t), nullptr, &sum, run.batch * rows);
-    out[2 + run.losses.size() + m] += static_cast<double>(sum) / static_cast<double>(rows);
+    out[2 + run.input->losses.size() + m] += static_cast<double>(sum) / static_cast<double>(rows);
   }
 }
 
@@ -170,19 +170,18 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
       return k.add_inplace(at(i.out), at(i.in), rows * cols);
     case Kind::kLoss: {
       const float param = run.input->losses[static_cast<size_t>(i.index)].param;
-      return run.losses[static_cast<size_t>(i.index)]->rows(k, at(i.in), at(i.in2), param, at(i.out), rows, cols);
+      return run.losses[i.index]->rows(k, at(i.in), at(i.in2), param, at(i.out), rows, cols);
     }
     case Kind::kMetric: {
       const float param = run.input->metrics[static_cast<size_t>(i.index)].param;
-      return run.metrics[static_cast<size_t>(i.index)]->rows(k, at(i.in), at(i.in2), param, at(i.out), rows, cols);
+      return run.metrics[i.index]->rows(k, at(i.in), at(i.in2), param, at(i.out), rows, cols);
     }
     case Kind::kLossBackward: {
       const LossSpec& spec = run.input->losses[static_cast<size_t>(i.index)];
       const double count = static_cast<double>(run.batch * shape.rows);
       const float scale = static_cast<float>(static_cast<double>(spec.weight) / count);
       const float* weight = run.sample_weight ? run.sample_weight + r.begin : nullptr;
-      return run.losses[static_cast<size_t>(i.index)]->gradient(k, at(i.in), at(i.in2), spec.param, weight, scale,
-                                                                at(i.out), rows, cols);
+      return run.losses[i.index]->gradient(k, at(i.in), at(i.in2), spec.param, weight, scale, at(i.out), rows, cols);
     }
     case Kind::kActivityBackward: {
       const Activity& a = run.plan->activities[static_cast<size_t>(i.index)];

@@ -142,8 +142,8 @@ Run Network::base_run(Which which) const {
   run.input = &input_;
   run.table = &kernels();
   run.list = &lists_[which];
-  run.losses = losses_;
-  run.metrics = metrics_;
+  run.losses = losses_.data();
+  run.metrics = metrics_.data();
   return run;
 }
 

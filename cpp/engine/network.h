@@ -25,16 +25,18 @@ struct Pace {
   double since = 0;            // seconds of work since the other one was tried
 
   bool known() const { return seconds[0] > 0 && seconds[1] > 0; }
+  bool better() const { return seconds[1] < seconds[0]; }
+  // The one that runs when nothing is being tried.
+  bool usual(bool team) const { return known() && team == better(); }
   bool team(int64_t probe_steps) const {
     if (!known()) return seconds[1] == 0;
-    const bool better = seconds[1] < seconds[0];
-    const bool retry = since > 50 * seconds[!better] * static_cast<double>(probe_steps);
-    return retry ? !better : better;
+    const bool retry = since > 50 * seconds[!better()] * static_cast<double>(probe_steps);
+    return better() != retry;
   }
   void record(bool team, double per_step, double total) {
-    const bool usual = known() && team == (seconds[1] < seconds[0]);
-    since = usual ? since + total : 0;
-    seconds[team] = usual ? 0.5 * (seconds[team] + per_step) : per_step;
+    const bool averaged = usual(team);
+    since = averaged ? since + total : 0;
+    seconds[team] = averaged ? 0.5 * (seconds[team] + per_step) : per_step;
   }
 };
 
@@ -76,6 +78,10 @@ class Network {
 
   const Tensor& tensor_of(int value) const {
     return plan_.tensors[static_cast<size_t>(plan_.value_tensor[static_cast<size_t>(value)])];
+  }
+  // Of the gradient of a trainable variable.
+  static int gradient_storage(const Plan& plan, int v) {
+    return plan.tensors[static_cast<size_t>(plan.gradient_tensor[static_cast<size_t>(v)])].storage;
   }
   int input_storage(size_t i) const { return tensor_of(graph_->inputs()[i]).storage; }
   const Tensor& output_tensor(size_t o) const { return tensor_of(input_.outputs[o]); }

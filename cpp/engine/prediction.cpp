@@ -23,6 +23,15 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   const int64_t chunk = std::min(kPredictRows, (rows + team.count() - 1) / team.count());
   const int64_t chunks = chunk ? (rows + chunk - 1) / chunk : 0;
   const List& instructions = list(which, 1);
+  // An output can be written straight to its place unless its memory is an input's or an earlier output's.
+  std::vector<bool> direct(out.size(), true);
+  for (size_t o = 0; o < out.size(); ++o) {
+    const int storage = output_tensor(o).storage;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (storage == input_storage(i)) direct[o] = false;
+    for (size_t other = 0; other < o; ++other)
+      if (storage == output_tensor(other).storage) direct[o] = false;
+  }
   std::vector<std::unique_ptr<Workspace>> workspaces;
   for (int t = 0; t < team.count(); ++t) workspaces.push_back(take_workspace(which, chunk, 1));
 
@@ -46,16 +55,9 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
           gather(source, nullptr, first, 0, run.batch, tensors[storage]);
         }
       }
-      std::vector<bool> direct(out.size(), false);
       auto target = [&](size_t o) { return out[o] + (first - start) * output_tensor(o).rows * output_tensor(o).cols; };
-      for (size_t o = 0; o < out.size(); ++o) {
-        const int storage = output_tensor(o).storage;
-        bool own = workspace.own(storage) != nullptr;
-        for (size_t i = 0; i < inputs.size(); ++i) own &= storage != input_storage(i);
-        for (size_t other = 0; other < o; ++other) own &= output_tensor(other).storage != storage;
-        direct[o] = own;
-        if (own) tensors[storage] = target(o);
-      }
+      for (size_t o = 0; o < out.size(); ++o)
+        if (direct[o]) tensors[output_tensor(o).storage] = target(o);
       for (const auto& instruction : instructions) execute(run, instruction, 0, workspace.scratch(0));
       for (size_t o = 0; o < out.size(); ++o)
         if (!direct[o])

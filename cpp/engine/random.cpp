@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/team.h"
-#include "simd/philox.h"
+#include "engine/philox.h"
 
 namespace lanewise {
 namespace {

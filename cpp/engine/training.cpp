@@ -106,8 +106,7 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
     const bool team = most > 1 && pace.team(probe);
     int64_t steps = stop;
     if (most > 1) {
-      const bool usual = pace.known() && team == (pace.seconds[1] < pace.seconds[0]);
-      steps = usual ? std::max<int64_t>(1, static_cast<int64_t>(kStretch / pace.seconds[team])) : probe;
+      steps = pace.usual(team) ? std::max<int64_t>(1, static_cast<int64_t>(kStretch / pace.seconds[team])) : probe;
       if (team && pace.seconds[1] == 0) run_team(most, [](int, int) {});  // the runtime starts its threads once
     }
     const int64_t end = steps < (stop - at + batch_size - 1) / batch_size ? at + steps * batch_size : stop;
@@ -147,8 +146,7 @@ std::vector<double> Network::value_and_grad(const Data& data, bool training, uin
   auto workspace = run_batches(kGradient, run, data, 0, rows, rows, threads_for(kGradient, rows), nullptr);
   for (int v = 0; v < input_.trainable; ++v) {
     const Variable& variable = *input_.variables[static_cast<size_t>(v)];
-    const int storage = plan_.tensors[static_cast<size_t>(plan_.gradient_tensor[static_cast<size_t>(v)])].storage;
-    const float* stored = workspace->own(storage);
+    const float* stored = workspace->own(gradient_storage(plan_, v));
     if (stored)
       variable.to_row_major(stored, gradients[static_cast<size_t>(v)]);
     else
@@ -170,9 +168,7 @@ void Network::apply_gradients(Optimizer& optimizer, const std::vector<const floa
   run.arguments = optimizer.arguments(optimizer.iterations() + 1);
   const bool by_norm = optimizer.needs_whole_gradients();
   for (int v = 0; v < input_.trainable; ++v) {
-    const int storage =
-        whole_plan_.tensors[static_cast<size_t>(whole_plan_.gradient_tensor[static_cast<size_t>(v)])].storage;
-    if (float* stored = workspace->own(storage))
+    if (float* stored = workspace->own(gradient_storage(whole_plan_, v)))
       input_.variables[static_cast<size_t>(v)]->from_row_major(gradients[static_cast<size_t>(v)], stored);
   }
   const FloatEnvironment environment;

@@ -7,7 +7,7 @@
 
 namespace lanewise {
 
-// What keys a stream of random words: see simd/philox.h. Element e of a node at a step in a stream of a seed
+// What keys a stream of random words: see engine/philox.h. Element e of a node at a step in a stream of a seed
 // always gets the same word, whoever asks and in whatever order.
 struct PhiloxKey {
   uint64_t seed;

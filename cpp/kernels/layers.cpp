@@ -6,7 +6,7 @@ namespace lanewise::LW_ISA {
 
 namespace {
 
-// philox_block (simd/philox.h) in vectors: out[0..3] are the words of elements 4 * block on, in order.
+// philox_block (engine/philox.h) in vectors: out[0..3] are the words of elements 4 * block on, in order.
 LW_INLINE void philox_group(const PhiloxKey& key, uint32_t block, VecI (&out)[4]) {
   const auto same = [](uint64_t x) { return VecI::set1(static_cast<int32_t>(static_cast<uint32_t>(x))); };
   // Lane 4k + j computes block j * kLanes/4 + k: transposing groups of four lanes then puts the words in order.

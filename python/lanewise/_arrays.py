@@ -53,8 +53,8 @@ def as_array(argument: str, value: Any) -> AnyArray:
         raise ValueError(f"{argument}: expected an array of rows, received the single number {array}")
     if len(array) == 0:
         raise ValueError(f"{argument}: expected at least one row, received an empty array of shape {array.shape}")
-    if array.dtype.itemsize > 8 or array.dtype.char == "e":  # the engine reads neither long double nor half precision
-        array = array.astype(np.float64 if array.dtype.itemsize > 8 else np.float32)
+    if array.dtype.itemsize > 8:  # the engine does not read long double
+        array = array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

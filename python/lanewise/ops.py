@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ._core import (
     active_isa,
+    adam_step as _adam_step,
     available_isas,
     build_info,
     column_sum,
@@ -22,14 +23,19 @@ from ._core import (
     dense_backward,
     dense_forward,
     get_num_threads,
+    loss_backward as _loss_backward,
+    loss_forward as _loss_forward,
     matmul,
     permutation,
     random_normal,
     random_uniform,
     relu_backward,
     relu_forward,
+    rmsprop_step as _rmsprop_step,
     row_sum,
+    set_forked as _set_forked,
     set_num_threads,
+    sgd_step as _sgd_step,
     sigmoid_backward,
     sigmoid_forward,
     softmax_backward,
@@ -37,24 +43,6 @@ from ._core import (
     tanh_backward,
     tanh_forward,
     use_isa,
-)
-from ._core import (
-    adam_step as _adam_step,
-)
-from ._core import (
-    loss_backward as _loss_backward,
-)
-from ._core import (
-    loss_forward as _loss_forward,
-)
-from ._core import (
-    rmsprop_step as _rmsprop_step,
-)
-from ._core import (
-    set_forked as _set_forked,
-)
-from ._core import (
-    sgd_step as _sgd_step,
 )
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _missing
-from . import random as _random
+from . import _missing, random as _random
 from ._names import check_integer
 
 

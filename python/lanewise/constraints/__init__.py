@@ -10,8 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _missing
-from .._names import Configurable, check_below_one, check_not_negative, lookup, resolve, serialize, table_of
-from .._names import deserialize as _deserialize
+from .._names import (
+    Configurable,
+    check_below_one,
+    check_not_negative,
+    deserialize as _deserialize,
+    lookup,
+    resolve,
+    serialize,
+    table_of,
+)
 
 
 class Constraint(Configurable):

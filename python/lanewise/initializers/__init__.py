@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import _missing
-from .._names import deserialize as _deserialize
-from .._names import lookup, resolve, serialize, table_of
+from .._names import deserialize as _deserialize, lookup, resolve, serialize, table_of
 from .base import Initializer
 from .constant import Constant, Identity, Ones, Zeros
 from .orthogonal import Orthogonal

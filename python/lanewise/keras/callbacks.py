@@ -1,7 +1,6 @@
 """`keras.callbacks`: the objects of `lanewise.callbacks`."""
 
-from .. import _missing
-from .. import callbacks as _source
+from .. import _missing, callbacks as _source
 from ..callbacks import *  # noqa: F403
 
 __all__: list[str] = []

@@ -1,7 +1,6 @@
 """`keras.constraints`: the objects of `lanewise.constraints`."""
 
-from .. import _missing
-from .. import constraints as _source
+from .. import _missing, constraints as _source
 from ..constraints import *  # noqa: F403
 
 __all__: list[str] = []

@@ -1,7 +1,6 @@
 """`keras.initializers`: the objects of `lanewise.initializers`."""
 
-from .. import _missing
-from .. import initializers as _source
+from .. import _missing, initializers as _source
 from ..initializers import *  # noqa: F403
 
 __all__: list[str] = []

@@ -1,7 +1,6 @@
 """`keras.layers`: the objects of `lanewise.layers`."""
 
-from .. import _missing
-from .. import layers as _source
+from .. import _missing, layers as _source
 from ..layers import *  # noqa: F403
 
 __all__: list[str] = []

@@ -1,7 +1,6 @@
 """`keras.losses`: the objects of `lanewise.losses`."""
 
-from .. import _missing
-from .. import losses as _source
+from .. import _missing, losses as _source
 from ..losses import *  # noqa: F403
 
 __all__: list[str] = []

@@ -1,7 +1,6 @@
 """`keras.metrics`: the objects of `lanewise.metrics`."""
 
-from .. import _missing
-from .. import metrics as _source
+from .. import _missing, metrics as _source
 from ..metrics import *  # noqa: F403
 
 __all__: list[str] = []

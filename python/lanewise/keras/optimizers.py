@@ -1,7 +1,6 @@
 """`keras.optimizers`: the objects of `lanewise.optimizers`."""
 
-from .. import _missing
-from .. import optimizers as _source
+from .. import _missing, optimizers as _source
 from ..optimizers import *  # noqa: F403
 
 __all__: list[str] = []

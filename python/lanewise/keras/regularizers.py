@@ -1,7 +1,6 @@
 """`keras.regularizers`: the objects of `lanewise.regularizers`."""
 
-from .. import _missing
-from .. import regularizers as _source
+from .. import _missing, regularizers as _source
 from ..regularizers import *  # noqa: F403
 
 __all__: list[str] = []

@@ -1,7 +1,6 @@
 """`keras.saving`: the objects of `lanewise.saving`."""
 
-from .. import _missing
-from .. import saving as _source
+from .. import _missing, saving as _source
 from ..saving import *  # noqa: F403
 
 __all__: list[str] = []

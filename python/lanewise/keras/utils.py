@@ -1,7 +1,6 @@
 """`keras.utils`: the objects of `lanewise.utils`."""
 
-from .. import _missing
-from .. import utils as _source
+from .. import _missing, utils as _source
 from ..utils import *  # noqa: F403
 
 __all__: list[str] = []

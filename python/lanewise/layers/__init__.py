@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _missing
-from .._names import deserialize as _deserialize
-from .._names import lookup, serialize
+from .._names import deserialize as _deserialize, lookup, serialize
 from .base import Layer
 from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, ReLU, Softmax
 from .normalization import Normalization

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _missing, losses
-from .._names import deserialize as _deserialize
-from .._names import lookup, resolve, serialize, table_of
+from .._names import deserialize as _deserialize, lookup, resolve, serialize, table_of
 from .classes import (
     Accuracy,
     BinaryAccuracy,

@@ -8,8 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import layers as layer_classes
-from .. import optimizers, random
+from .. import layers as layer_classes, optimizers, random
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Float32, Program, Weight
 from .._names import automatic_name, near_match, serialize, snake_case

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _missing
-from .._names import Configurable, check_not_negative, lookup, resolve, serialize, table_of
-from .._names import deserialize as _deserialize
+from .._names import Configurable, check_not_negative, deserialize as _deserialize, lookup, resolve, serialize, table_of
 
 
 class Regularizer(Configurable):
