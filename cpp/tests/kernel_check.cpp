@@ -4,62 +4,26 @@
 //
 // Output: one line "isa kernel hash" each; exit code 1 where a bound is broken or hashes differ.
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "dispatch/dispatch.h"
-#include "engine/network.h"
+#include "engine/execute.h"
 #include "engine/team.h"
+#include "tests/check.h"
 
 using namespace lanewise;
 
 namespace {
 
-using Floats = std::vector<float>;
 constexpr double kU = 1.0 / 16777216.0;  // 2^-24
 const std::vector<int64_t> kSizes = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97, 513, 1025};
 
-int g_failures = 0;
-uint64_t g_state = 1;
-
-// Values in [-scale, scale), the same everywhere: a linear congruential generator's upper bits.
-float draw(float scale) {
-  g_state = g_state * 6364136223846793005ull + 1442695040888963407ull;
-  const auto word = static_cast<int32_t>(g_state >> 40) - (1 << 23);
-  return static_cast<float>(word) * (1.0f / 8388608.0f) * scale;
-}
-Floats random_floats(int64_t n, float scale = 2.0f) {
-  Floats v(static_cast<size_t>(n));
-  for (float& x : v) x = draw(scale);
-  return v;
-}
 Floats random_probabilities(int64_t n) {
   Floats v = random_floats(n, 0.49f);
   for (float& x : v) x += 0.5f;
   return v;
-}
-
-struct Hash {
-  uint64_t value = 14695981039346656037ull;
-  void add(const float* p, size_t n) {
-    for (size_t i = 0; i < n; ++i) {
-      uint32_t bits;
-      std::memcpy(&bits, p + i, 4);
-      for (int b = 0; b < 4; ++b) value = (value ^ ((bits >> (8 * b)) & 0xFF)) * 1099511628211ull;
-    }
-  }
-  void add(const Floats& v) { add(v.data(), v.size()); }
-};
-
-void expect(bool good, const char* isa, const char* what, int64_t size, double got, double wanted) {
-  if (good) return;
-  if (++g_failures <= 20)
-    std::printf("FAIL %s %s size %lld: got %.9g, expected %.9g\n", isa, what, static_cast<long long>(size), got,
-                wanted);
 }
 
 double ulp(double x) {
@@ -424,72 +388,11 @@ struct Checker {
     matmul(70, 300, 70, 0, false), matmul(70, 300, 70, 3, true);
   }
 
-  // --- the engine: a small network trained with everything on --------------------------------------------------------
-  void training() {
-    auto graph = std::make_shared<Graph>();
-    std::vector<VariablePtr> variables;
-    int v = graph->input({37});
-    auto dense = [&](int64_t in, int64_t out) {
-      auto w = std::make_shared<Variable>(std::vector<int64_t>{in, out});
-      Floats values = random_floats(in * out, 0.3f);
-      w->from_row_major(values.data(), w->data());
-      auto b = std::make_shared<Variable>(std::vector<int64_t>{out});
-      v = graph->add("matmul", {v}, {w}, {});
-      v = graph->add("bias_add", {v}, {b}, {});
-      variables.push_back(w);
-      variables.push_back(b);
-    };
-    dense(37, 70);
-    v = graph->add("relu", {v}, {}, {});
-    v = graph->add("dropout", {v}, {}, {{"rate", 0.25}});
-    dense(70, 33);
-    v = graph->add("tanh", {v}, {}, {});
-    v = graph->add("activity_penalty", {v}, {}, {{"l1", 1e-4}, {"l2", 1e-3}});
-    dense(33, 5);
-    const int logits = v;
-    v = graph->add("softmax", {v}, {}, {});
-    const int64_t n = 200;
-    const Floats x = random_floats(n * 37);
-    std::vector<int32_t> y;
-    for (int64_t i = 0; i < n; ++i) y.push_back(static_cast<int32_t>((i * 3) % 5));
-    Data data;
-    data.inputs.push_back({reinterpret_cast<const char*>(x.data()), DType::kFloat32, n, 37, 37 * 4, 4});
-    data.targets.push_back({reinterpret_cast<const char*>(y.data()), DType::kInt32, n, 1, 4, 4});
-    Floats start;
-    for (const auto& w : variables) start.insert(start.end(), w->data(), w->data() + w->size());
-    uint64_t first = 0;
-    for (int threads : {1, 2, 3, 7}) {
-      for (bool fused : {true, false}) {
-        size_t at = 0;
-        for (const auto& w : variables)
-          std::copy_n(&start[at], w->size(), w->data()), at += static_cast<size_t>(w->size());
-        Network network(graph, {v}, {{"sparse_categorical_crossentropy", logits, 0.0f, 1.0f}},
-                        {{"sparse_categorical_accuracy", v, 0.0f, 0}}, variables, {{variables[0], {0, 1e-4f, 1e-3f}}},
-                        {{variables[2], {0, 0.5f, 1.5f, 0.75f, false}}}, fused);
-        Optimizer optimizer("adam", {{"learning_rate", 0.01}});
-        set_num_threads(threads);
-        std::vector<double> sums;
-        for (int epoch = 0; epoch < 5; ++epoch) sums = network.train(data, 0, n, 32, optimizer, 7);
-        Floats predictions(static_cast<size_t>(n * 5));
-        network.predict(data.inputs, 0, n, {predictions.data()});
-        Hash hash;
-        for (const auto& w : variables) hash.add(w->data(), static_cast<size_t>(w->size()));
-        hash.add(predictions);
-        const Floats losses = {static_cast<float>(sums[1]), static_cast<float>(sums[3])};
-        hash.add(losses);
-        if (first == 0) first = hash.value;
-        expect(hash.value == first, k.isa, fused ? "training, fused" : "training, unfused", threads, 0, 0);
-        expect(sums[1] / sums[0] < 1.6 && std::isfinite(sums[1]), k.isa, "training loss", threads, sums[1] / sums[0],
-               1.6);
-      }
-    }
-    hashes["training"].value = first;
-  }
-
   void all() {
     const FloatEnvironment environment;
     g_state = 1;
-    activations(), softmax(), layers(), losses(), metrics(), optimizers(), sums(), products(), training();
+    activations(), softmax(), layers(), losses(), metrics(), optimizers(), sums(), products();
+    hashes["training"].value = check_training(k);
   }
 };
 

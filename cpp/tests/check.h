@@ -1,0 +1,51 @@
+// What the checks without Python share: random input, hashes, failures.
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace lanewise {
+
+using Floats = std::vector<float>;
+
+inline int g_failures = 0;
+inline uint64_t g_state = 1;
+
+// Values in [-scale, scale), the same everywhere: a linear congruential generator's upper bits.
+inline float draw(float scale) {
+  g_state = g_state * 6364136223846793005ull + 1442695040888963407ull;
+  const auto word = static_cast<int32_t>(g_state >> 40) - (1 << 23);
+  return static_cast<float>(word) * (1.0f / 8388608.0f) * scale;
+}
+inline Floats random_floats(int64_t n, float scale = 2.0f) {
+  Floats v(static_cast<size_t>(n));
+  for (float& x : v) x = draw(scale);
+  return v;
+}
+struct Hash {
+  uint64_t value = 14695981039346656037ull;
+  void add(const float* p, size_t n) {
+    for (size_t i = 0; i < n; ++i) {
+      uint32_t bits;
+      std::memcpy(&bits, p + i, 4);
+      for (int b = 0; b < 4; ++b) value = (value ^ ((bits >> (8 * b)) & 0xFF)) * 1099511628211ull;
+    }
+  }
+  void add(const Floats& v) { add(v.data(), v.size()); }
+};
+
+inline void expect(bool good, const char* isa, const char* what, int64_t size, double got, double wanted) {
+  if (good) return;
+  if (++g_failures <= 20)
+    std::printf("FAIL %s %s size %lld: got %.9g, expected %.9g\n", isa, what, static_cast<long long>(size), got,
+                wanted);
+}
+
+// A small training with everything on, fused and unfused at 1, 2, 3 and 7 threads, on the active ISA
+// (training_check.cpp). Returns the hash of weights, predictions and sums that all of them must give.
+uint64_t check_training(const KernelTable& table);
+
+}  // namespace lanewise
