@@ -97,6 +97,39 @@ def test_the_lists_show_what_was_fused():
     assert len(first_layer) == 1  # the gradient of the input is never computed
 
 
+def test_rows_within_samples_wait_for_the_gathered_batch():
+    """5 samples of 3 rows, 2 threads: the batch is gathered as 3 + 2 samples, the first operation takes 8 + 7 rows."""
+    graph, mean, std = core.Graph(), core.Variable((4,)), core.Variable((4,))
+    value = graph.add("normalize", [graph.input([3, 4])], [mean, std])
+    network = core.Network(graph, [value], [("mse", value, 0.0, 1.0)])
+    before = ops.get_num_threads()
+    ops.set_num_threads(2)
+    try:
+        lines = network.instructions("evaluate")
+    finally:
+        ops.set_num_threads(before)
+    assert lines[0].startswith("| normalize")
+    graph = core.Graph()
+    value = graph.add("normalize", [graph.input([4])], [mean, std])
+    assert not core.Network(graph, [value]).instructions("evaluate")[0].startswith("|")  # one row each: the same shares
+
+
+def test_branches_that_meet_before_a_reshape():
+    """The gradient of a value that goes on as it is and reshaped: both parts are added in the value's own shape."""
+    rng = np.random.default_rng(5)
+    w0, x, y = floats(rng, 3, 3), floats(rng, 7, 2, 3), floats(rng, 7, 6)
+    graph, w = core.Graph(), core.Variable((3, 3))
+    w.set(w0)
+    value = graph.add("matmul", [graph.input([2, 3])], [w])
+    flat = graph.add("reshape", [value])
+    losses = [("mse", flat, 0.0, 1.0), ("mse", value, 0.0, 1.0)]
+    network = core.Network(graph, [flat, value], losses, trainable=[w])
+    _, (gradient,) = network.value_and_grad([x], [y, y.reshape(7, 2, 3)], None, True, 0, 0)
+    a = x.reshape(14, 3).astype(np.float64)
+    residual = a @ w0 - y.reshape(14, 3)
+    assert gradient == pytest.approx(2 * 2 * a.T @ residual / residual.size, rel=1e-5)
+
+
 def test_a_variable_used_twice_collects_both_gradients():
     rng = np.random.default_rng(2)
     w0, x, y = floats(rng, 6, 6) / 3, floats(rng, 20, 6), floats(rng, 20, 6)

@@ -96,7 +96,7 @@ void fuse_updates(List& list) {
 // --- barriers ----------------------------------------------------------------------------------------------------
 
 // How the threads of a team share a resource: equal partitions give each thread the same part of it.
-enum : int64_t { kAll = 0, kRowsOf = 1, kColumnsOf = 2, kFlat = 3, kVariableRowsOf = 4, kOwn = 5 };
+enum : int64_t { kAll = 0, kRowsOf = 1, kColumnsOf = 2, kFlat = 3, kVariableRowsOf = 4, kOwn = 5, kSamples = 6 };
 int64_t partition(int64_t how, int64_t size) { return how + 8 * size; }
 
 struct Access {
@@ -216,10 +216,12 @@ void fuse(std::vector<Instruction>& list, const std::vector<int>& kept) {
 }
 
 void place_barriers(const Plan& plan, const PlanInput& input, std::vector<Instruction>& list, int threads) {
-  std::vector<Access> pending;  // since the last barrier; at first the gathered batch, which each thread wrote by rows
+  std::vector<Access>
+      pending;  // since the last barrier; at first the gathered batch, which each thread wrote by samples
   auto gathered = [&](int t) {
     const Tensor& tensor = plan.tensors[static_cast<size_t>(t)];
-    pending.push_back({tensor.storage, partition(kRowsOf, tensor.rows), true});
+    const bool one_row = tensor.rows == 1;  // else a share of the rows need not be one of whole samples
+    pending.push_back({tensor.storage, one_row ? partition(kRowsOf, 1) : int64_t{kSamples}, true});
   };
   for (int v : input.graph->inputs()) gathered(plan.value_tensor[static_cast<size_t>(v)]);
   for (int t : plan.target_tensor) gathered(t);

@@ -101,7 +101,7 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
       break;
     case Op::kDropout: {
       const auto rate = attributes.find("rate");
-      need(rate != attributes.end() && rate->second >= 0 && rate->second < 1, "a rate in [0, 1)");
+      need(rate != attributes.end() && rate->second >= 0 && static_cast<float>(rate->second) < 1, "a rate in [0, 1)");
       node.rate = static_cast<float>(rate->second);
       break;
     }

@@ -25,6 +25,7 @@ Optimizer::Optimizer(const std::string& name, const std::map<std::string, double
 }
 
 void Optimizer::set(const std::string& key, double value) {
+  const std::lock_guard<std::mutex> lock(mutex_);
   const auto at = hyper_.find(key);
   if (at == hyper_.end()) throw std::invalid_argument("This optimizer has no hyper-parameter '" + key + "'.");
   if (!std::isfinite(value))
@@ -35,6 +36,11 @@ void Optimizer::set(const std::string& key, double value) {
 }
 
 double Optimizer::get(const std::string& key) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return value(key);
+}
+
+double Optimizer::value(const std::string& key) const {
   const auto at = hyper_.find(key);
   if (at == hyper_.end()) throw std::invalid_argument("This optimizer has no hyper-parameter '" + key + "'.");
   return at->second;
@@ -46,26 +52,32 @@ void Optimizer::set_iterations(int64_t n) {
 }
 
 std::vector<std::string> Optimizer::slot_names() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return names();
+}
+
+std::vector<std::string> Optimizer::names() const {
   std::vector<std::string> names;
   switch (kind_) {
     case Kind::kSgd:
-      if (get("momentum") != 0) names = {"velocity"};
+      if (value("momentum") != 0) names = {"velocity"};
       break;
     case Kind::kAdam:
       names = {"m", "v"};
       break;
     case Kind::kRmsprop:
       names = {"v"};
-      if (get("centered") != 0) names.push_back("mean_gradient");
-      if (get("momentum") != 0) names.push_back("momentum");
+      if (value("centered") != 0) names.push_back("mean_gradient");
+      if (value("momentum") != 0) names.push_back("momentum");
       break;
   }
   return names;
 }
 
 std::vector<Buffer<float>>& Optimizer::slots(const VariablePtr& variable) {
+  const std::lock_guard<std::mutex> lock(mutex_);
   State& state = state_[variable.get()];
-  const size_t wanted = slot_names().size();
+  const size_t wanted = names().size();
   if (!state.keep || state.slots.size() != wanted) {
     std::vector<Buffer<float>> fresh;
     for (size_t i = 0; i < wanted; ++i) fresh.push_back(Buffer<float>::zeros(variable->size()));
@@ -93,16 +105,17 @@ OptimizerStep Optimizer::step_kernel(const KernelTable& table) const {
 
 OptimizerArgs Optimizer::arguments(int64_t t) {
   const FloatEnvironment environment;
+  const std::lock_guard<std::mutex> lock(mutex_);
   OptimizerArgs args{};
-  double lr = get("learning_rate");
-  args.decay = static_cast<float>(get("weight_decay") * lr);
+  double lr = value("learning_rate");
+  args.decay = static_cast<float>(value("weight_decay") * lr);
   switch (kind_) {
     case Kind::kSgd:
-      args.beta1 = static_cast<float>(get("momentum"));
-      args.nesterov = get("nesterov") != 0;
+      args.beta1 = static_cast<float>(value("momentum"));
+      args.nesterov = value("nesterov") != 0;
       break;
     case Kind::kAdam: {
-      const double beta1 = get("beta_1"), beta2 = get("beta_2");
+      const double beta1 = value("beta_1"), beta2 = value("beta_2");
       if (t < power_of_) power_of_ = 0, power1_ = power2_ = 1;
       for (; power_of_ < t; ++power_of_) power1_ *= beta1, power2_ *= beta2;
       lr = lr * std::sqrt(1.0 - power2_) / (1.0 - power1_);
@@ -110,15 +123,15 @@ OptimizerArgs Optimizer::arguments(int64_t t) {
       args.beta2 = static_cast<float>(beta2);
       args.rate1 = static_cast<float>(1.0 - beta1);
       args.rate2 = static_cast<float>(1.0 - beta2);
-      args.epsilon = static_cast<float>(get("epsilon"));
+      args.epsilon = static_cast<float>(value("epsilon"));
       break;
     }
     case Kind::kRmsprop:
-      args.beta1 = static_cast<float>(get("momentum"));
-      args.beta2 = static_cast<float>(get("rho"));
-      args.rate2 = static_cast<float>(1.0 - get("rho"));
-      args.epsilon = static_cast<float>(get("epsilon"));
-      args.centered = get("centered") != 0;
+      args.beta1 = static_cast<float>(value("momentum"));
+      args.beta2 = static_cast<float>(value("rho"));
+      args.rate2 = static_cast<float>(1.0 - value("rho"));
+      args.epsilon = static_cast<float>(value("epsilon"));
+      args.centered = value("centered") != 0;
       break;
   }
   args.lr = static_cast<float>(lr);

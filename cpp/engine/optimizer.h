@@ -1,7 +1,9 @@
 // Hyper-parameters, slots and step count of an optimizer; the equations are kernels/optimizers.cpp.
 #pragma once
+#include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -13,6 +15,8 @@ namespace lanewise {
 
 using OptimizerStep = void (*)(float*, const float*, float* const*, int64_t, const OptimizerArgs&);
 
+// Any thread may read and set hyper-parameters while another one trains. Slots belong to the training that runs: a
+// variable is trained by one network at a time.
 class Optimizer {
  public:
   static constexpr int kMaxSlots = 3;
@@ -41,9 +45,13 @@ class Optimizer {
     std::vector<Buffer<float>> slots;
   };
   enum class Kind { kSgd, kAdam, kRmsprop } kind_;
+  double value(const std::string& key) const;  // these two under mutex_
+  std::vector<std::string> names() const;
+
+  mutable std::mutex mutex_;
   std::map<std::string, double> hyper_;
   std::unordered_map<const Variable*, State> state_;
-  int64_t iterations_ = 0;
+  std::atomic<int64_t> iterations_{0};
   int64_t power_of_ = 0;  // beta_1^power_of_ and beta_2^power_of_ are at hand
   double power1_ = 1, power2_ = 1;
 };

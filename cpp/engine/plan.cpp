@@ -158,13 +158,16 @@ class Planner {
   }
   // The gradient passes through unchanged (bias, reshape, linear): the same memory.
   void pass_gradient(int value, int from) {
-    const Tensor& shape = plan_.tensors[static_cast<size_t>(tensor_of(value))];
+    const Tensor shape = plan_.tensors[static_cast<size_t>(tensor_of(value))];
+    const Tensor source = plan_.tensors[static_cast<size_t>(from)];
+    const int view = source.rows == shape.rows && source.cols == shape.cols
+                         ? from
+                         : add_tensor({.rows = shape.rows, .cols = shape.cols, .storage = source.storage});
     int& gradient = gradient_[static_cast<size_t>(value)];
-    if (gradient >= 0) return emit({.kind = Kind::kAdd, .in = from, .out = gradient});
-    const Tensor& source = plan_.tensors[static_cast<size_t>(from)];
-    gradient = source.rows == shape.rows && source.cols == shape.cols
-                   ? from
-                   : add_tensor({.rows = shape.rows, .cols = shape.cols, .storage = source.storage});
+    if (gradient < 0)
+      gradient = view;
+    else
+      emit({.kind = Kind::kAdd, .in = view, .out = gradient});
   }
 
   void loss_backward(int i) {

@@ -107,7 +107,10 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
     int64_t steps = stop;
     if (most > 1) {
       steps = pace.usual(team) ? std::max<int64_t>(1, static_cast<int64_t>(kStretch / pace.seconds[team])) : probe;
-      if (team && pace.seconds[1] == 0) run_team(most, [](int, int) {});  // the runtime starts its threads once
+      if (team && pace.seconds[1] == 0) {  // the runtime starts its threads once
+        const TeamShare share(most);
+        run_team(share.count(), [](int, int) {});
+      }
     }
     const int64_t end = steps < (stop - at + batch_size - 1) / batch_size ? at + steps * batch_size : stop;
     run.step = optimizer.iterations();

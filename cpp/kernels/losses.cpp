@@ -200,11 +200,18 @@ void categorical_crossentropy_backward(const float* x, const float* t, float par
   }
 }
 
+// Labels are checked before a call. One that another thread of the caller's changes meanwhile must not become an
+// address: its loss is NaN.
+bool is_class(int32_t label, int64_t cols) { return label >= 0 && label < cols; }
+float at_label(const float* row, int32_t label, int64_t cols) {
+  return is_class(label, cols) ? row[label] : __builtin_nanf("");
+}
+
 void sparse_categorical_crossentropy_forward(const float* x, const int32_t* label, float, float* row_loss, int64_t rows,
                                              int64_t cols) {
   for (int64_t r = 0; r < rows; ++r, x += cols) {
     const LogSoftmax s = log_softmax(x, cols, nullptr);
-    row_loss[r] = s.log_sum - (x[label[r]] - s.top);
+    row_loss[r] = s.log_sum - (at_label(x, label[r], cols) - s.top);
   }
 }
 
@@ -214,9 +221,9 @@ void sparse_categorical_crossentropy_backward(const float* x, const int32_t* lab
   for (int64_t r = 0; r < rows; ++r, x += cols, dx += cols) {
     const float sum = log_softmax(x, cols, dx).sum, k = weight_of(row_weight, r, scale);
     const Vec total = Vec::set1(sum), factor = Vec::set1(k);
-    const float hit = (dx[label[r]] / sum - 1.0f) * k;
+    const float hit = (at_label(dx, label[r], cols) / sum - 1.0f) * k;
     for_vectors(cols, [&](int64_t c, int64_t n) { store(load(dx + c, n) / total * factor, dx + c, n); });
-    dx[label[r]] = hit;
+    if (is_class(label[r], cols)) dx[label[r]] = hit;
   }
 }
 
@@ -253,7 +260,7 @@ void sparse_categorical_crossentropy_probs_forward(const float* p, const int32_t
                                                    int64_t rows, int64_t cols) {
   for (int64_t r = 0; r < rows; ++r, p += cols) {
     float q[Vec::kLanes];
-    clip_probability(Vec::set1(p[label[r]] / row_total(p, cols))).store(q);
+    clip_probability(Vec::set1(at_label(p, label[r], cols) / row_total(p, cols))).store(q);
     row_loss[r] = -log_of(q[0]);
   }
 }
@@ -263,12 +270,13 @@ void sparse_categorical_crossentropy_probs_backward(const float* p, const int32_
                                                     const float* row_weight, float scale, float* dp, int64_t rows,
                                                     int64_t cols) {
   for (int64_t r = 0; r < rows; ++r, p += cols, dp += cols) {
-    const float total = row_total(p, cols), q = p[label[r]] / total, k = weight_of(row_weight, r, scale);
+    const float total = row_total(p, cols), q = at_label(p, label[r], cols) / total,
+                k = weight_of(row_weight, r, scale);
     const bool clipped = q < kProbsEpsilon || q > 1.0f - kProbsEpsilon;
     const Vec other = Vec::set1(clipped ? 0.0f : k / total);
     const float hit = clipped ? 0.0f : (1.0f - 1.0f / q) / total * k;
     for_vectors(cols, [&](int64_t c, int64_t n) { store(other, dp + c, n); });
-    dp[label[r]] = hit;
+    if (is_class(label[r], cols)) dp[label[r]] = hit;
   }
 }
 
