@@ -13,7 +13,7 @@ import pytest
 
 import lanewise as lw
 from bounds import floats
-from lanewise import keras
+from lanewise import keras, ops
 from reference import same_bits
 
 pytestmark = pytest.mark.timeout(60)  # an interrupt that is lost would let a fit run for hours
@@ -114,6 +114,14 @@ def test_the_model_stands_after_its_last_finished_batch() -> None:
     slots = [[value for key, value in s.items() if "/" in key] for s in (state, again)]
     assert len(slots[0]) == 8
     assert all(same_bits(a, b) for a, b in zip(*slots, strict=True))
+
+
+@pytest.mark.long
+def test_the_shuffle_of_a_long_epoch_can_be_interrupted() -> None:
+    interrupt = Interrupt(0.1)
+    with pytest.raises(KeyboardInterrupt):
+        ops.permutation(1, 2, 200_000_000)
+    assert interrupt.latency() < 0.2
 
 
 def test_an_interrupt_in_a_callback_comes_through() -> None:

@@ -3,6 +3,7 @@
 
 #include "bindings/arrays.h"
 #include "dispatch/dispatch.h"
+#include "engine/fma_peak.h"
 #include "engine/loss_kernels.h"
 #include "engine/random.h"
 #include "engine/team.h"
@@ -31,6 +32,15 @@ void register_system(py::module_& m) {
   m.def("get_num_threads", &get_num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
   m.def("set_forked", &set_forked);
+  m.def(
+      "fma_peak",
+      [](int threads) {
+        if (threads < 1)
+          throw py::value_error("threads: expected at least 1. Received: " + std::to_string(threads) + ".");
+        const py::gil_scoped_release release;
+        return fma_peak(threads);
+      },
+      py::arg("threads"));
   m.def("kernel_names", &kernel_names);
   m.def("loss_names", &loss_names);
   m.def("build_info", [] {
@@ -73,7 +83,10 @@ void register_system(py::module_& m) {
         uint32_t* data = out.mutable_data();
         {
           py::gil_scoped_release release;
-          permutation(seed, step, n, data);
+          permutation(seed, step, n, data, [] {
+            const py::gil_scoped_acquire gil;
+            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+          });
         }
         return out;
       },

@@ -119,16 +119,21 @@ void random_normal(const PhiloxKey& key, int64_t n, double lower, double upper, 
 }
 
 // Fisher and Yates: element i changes places with one of 0..i, drawn from 64 bits by multiplication (bias below 2^-32).
-void permutation(uint64_t seed, uint64_t step, int64_t n, uint32_t* out) {
+void permutation(uint64_t seed, uint64_t step, int64_t n, uint32_t* out, const std::function<void()>& between) {
+  constexpr int64_t kStretch = int64_t{1} << 18;  // draws: 10 ms where every one misses the caches
   const PhiloxKey key{seed, step, 1, 0};
   uint32_t w[4] = {};
-  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<uint32_t>(i);
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = static_cast<uint32_t>(i);
+    if ((i + 1) % (8 * kStretch) == 0) between();  // memory fresh from the system comes a page at a time
+  }
   for (int64_t i = n - 1; i > 0; --i) {
     const int64_t draw = n - 1 - i;
     if (draw % 2 == 0) philox_block(key, static_cast<uint32_t>(draw / 2), w);
     const uint64_t word = draw % 2 == 0 ? (uint64_t{w[0]} << 32) | w[1] : (uint64_t{w[2]} << 32) | w[3];
     const auto j = static_cast<int64_t>((static_cast<unsigned __int128>(word) * static_cast<uint64_t>(i + 1)) >> 64);
     std::swap(out[i], out[j]);
+    if (draw % kStretch == kStretch - 1) between();
   }
 }
 

@@ -14,7 +14,7 @@ common="-std=c++20 -O2 -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror -
 if "$CXX" --version | grep -qi clang; then common="${common/-Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized/}"; fi
 common="$common ${EXTRA_FLAGS:-}"
 kernel_flags="-fno-trapping-math -fno-exceptions -fno-rtti"
-kernels="activations layers losses matmul metrics optimizers reductions softmax table"
+kernels="activations fma_chains layers losses matmul metrics optimizers reductions softmax table"
 
 compile() { # compiler, folder, then "isa:flags" ...
   local cxx="$1" out="$2"; shift 2

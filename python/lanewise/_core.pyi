@@ -73,6 +73,9 @@ def sgd_step(w: Float32, g: Float32, velocity: Float32 | None, learning_rate: fl
 def adam_step(w: Float32, g: Float32, m: Float32, v: Float32, step: int, learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None: ...
 def rmsprop_step(w: Float32, g: Float32, v: Float32, learning_rate: float, rho: float, epsilon: float) -> None: ...
 def loss_names() -> list[str]: ...
+def fma_peak(threads: int) -> float:
+    """FLOP/s of multiply-adds in registers alone, `threads` threads together: the best of some milliseconds."""
+
 def kernel_names() -> list[str]:
     """Every row of the kernel table."""
 

@@ -26,6 +26,7 @@ Network = _core.Network
 random_uniform = _core.random_uniform
 random_normal = _core.random_normal
 permutation = _core.permutation
+fma_peak = _core.fma_peak
 column_moments = _core.column_moments
 loss_rows = _core.loss_forward
 

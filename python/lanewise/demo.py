@@ -73,6 +73,7 @@ def train(model: Any, x: Any, y: Any) -> float:
 def run() -> bool:
     """Train, print about ten lines; returns whether the fingerprint is the expected one."""
     from . import fingerprint, ops
+    from ._engine import fma_peak
 
     info = ops.build_info()
     inputs, targets = make_data()
@@ -83,7 +84,7 @@ def run() -> bool:
     errors = predictions - targets[_TRAIN:]
     rmse = float(np.sqrt(np.mean(errors * errors)))
     spread = float(np.std(targets[_TRAIN:]))
-    peak = matmul_peak()
+    peak = fma_peak(info["threads"])
     used = step_flops(model) / seconds
     simulator = _best_of(3, lambda: simulate(inputs[_TRAIN:]))
     network = _best_of(20, lambda: model.predict(x[_TRAIN:], verbose=0))
@@ -94,8 +95,8 @@ def run() -> bool:
     print(f"threads      {info['threads']} ({info['thread_runtime']})")
     print(f"task         Van der Pol's oscillator one unit of time ahead; {_TRAIN} runs to learn, {_TEST} held out")
     print(f"network      3-64-64-2, tanh, {model.count_params()} parameters, Adam, batches of {_BATCH}")
-    print(f"training     {seconds * 1e6:.1f} us a step: {used / 1e9:.1f} GFLOP/s, {used / peak:.0%} of this machine's "
-          f"{peak / 1e9:.0f} in a 512x512x512 matmul")  # fmt: skip
+    print(f"training     {seconds * 1e6:.1f} us a step: {used / 1e9:.1f} GFLOP/s, {used / peak:.0%} of the FMA peak "
+          f"({peak / 1e9:.0f} on {info['threads']} {'thread' if info['threads'] == 1 else 'threads'})")  # fmt: skip
     print(f"error        {rmse:.2e} (root mean square, held out; spread of the targets {spread:.2f})")
     print(f"speed        {_TEST} predictions in {network * 1e3:.2f} ms; the simulator (NumPy) takes "
           f"{simulator * 1e3:.2f} ms, {simulator / network:.1f} times as long")  # fmt: skip
@@ -112,17 +113,6 @@ def step_flops(model: Any) -> int:
     """Floating-point operations of the matrix products of one training step: forward, dW, and dX but the first."""
     kernels: list[int] = [weight.size for weight in model.weights if weight.name == "kernel"]
     return 2 * _BATCH * (3 * sum(kernels) - kernels[0])
-
-
-def matmul_peak() -> float:
-    """FLOP/s of `ops.matmul` on 512x512 matrices: what this machine reaches in practice."""
-    from . import ops
-
-    n = 512
-    a = ops.random_uniform(_SEED, 1, 0, 0, n * n).astype(np.float32).reshape(n, n)
-    b = ops.random_uniform(_SEED, 2, 0, 0, n * n).astype(np.float32).reshape(n, n)
-    out = np.empty((n, n), np.float32)
-    return 2.0 * n**3 / _best_of(50, lambda: ops.matmul(a, b, out=out))
 
 
 def _best_of(times: int, function: Any) -> float:
