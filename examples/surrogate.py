@@ -10,6 +10,7 @@ options it never saw, and the time for 4,096 of them beside the same tree writte
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 
@@ -58,12 +59,12 @@ def inputs(options: np.ndarray) -> np.ndarray:
     return np.column_stack([np.log(spot), spread, rate * years, np.log(spot) / spread]).astype(np.float32)
 
 
-def train(x: np.ndarray, prices: np.ndarray) -> keras.Sequential:
+def train(x: np.ndarray, prices: np.ndarray, epochs: int) -> keras.Sequential:
     """A 4-64-64-64-1 network for prices / PRICE_SCALE; a Normalization layer scales its inputs."""
 
     class StraightLine(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            self.model.optimizer.learning_rate = LEARNING_RATE * (1 - epoch / EPOCHS)
+            self.model.optimizer.learning_rate = LEARNING_RATE * (1 - epoch / epochs)
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             if (epoch + 1) % 50 == 0 and logs is not None:
@@ -79,7 +80,7 @@ def train(x: np.ndarray, prices: np.ndarray) -> keras.Sequential:
     model.add(keras.layers.Dense(1))
     model.compile(optimizer="adam", loss="mse")
     y = (prices / PRICE_SCALE).astype(np.float32)
-    model.fit(x, y, epochs=EPOCHS, batch_size=128, verbose=0, callbacks=[StraightLine()])
+    model.fit(x, y, epochs=epochs, batch_size=128, verbose=0, callbacks=[StraightLine()])
     return model
 
 
@@ -121,12 +122,15 @@ def draw(model: keras.Sequential, error: np.ndarray) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of training; {EPOCHS}")
+    epochs = parser.parse_args().epochs
     options = np.random.default_rng(0).uniform(LOW, HIGH, size=(TRAIN + TEST, 4))
     start = time.perf_counter()
     prices = simulate(options)
     print(f"simulated {len(options):,} options in {time.perf_counter() - start:.1f} s")
     start = time.perf_counter()
-    model = train(inputs(options[:TRAIN]), prices[:TRAIN])
+    model = train(inputs(options[:TRAIN]), prices[:TRAIN], epochs)
     print(f"trained in {time.perf_counter() - start:.1f} s")
 
     test, truth = options[TRAIN:], prices[TRAIN:]

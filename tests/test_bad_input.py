@@ -211,6 +211,48 @@ def test_unknown_names_suggest_the_near_one() -> None:
     refused(model(), lambda m: m.get_layer("dens"), ValueError, "dens", "Did you mean")
 
 
+def test_names_that_keras_has_say_what_there_is_instead() -> None:
+    for call, text in [
+        (lambda: layers.Dense(1, "elu"), "activation: no 'elu' here: activations are linear, relu, sigmoid"),
+        (lambda: model().compile("adamw", "mse"), "optimizer: no 'adamw' here: optimizers are SGD, Adam and RMSprop"),
+        (lambda: model().compile("adam", "kl_divergence"), "loss: no 'kl_divergence' here"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("call", "owner", "given", "near"),
+    [
+        (lambda: layers.Dense(1, activaton="relu"), "Dense", "activaton", "activation"),  # type: ignore[call-arg]
+        (lambda: layers.Dense(1, nmae="a"), "Dense", "nmae", "name"),  # of the base class
+        (lambda: layers.Dense(1, output_dim=3), "Dense", "output_dim", "units"),
+        (lambda: lw.optimizers.Adam(lr=0.1), "Adam", "lr", "learning_rate"),
+        (lambda: lw.optimizers.SGD(momentun=0.1), "SGD", "momentun", "momentum"),
+        (lambda: keras.callbacks.EarlyStopping(patince=3), "EarlyStopping", "patince", "patience"),
+        (lambda: keras.losses.Huber(dleta=3.0), "Huber", "dleta", "delta"),
+        (lambda: model().fit(X, Y, epoch=3), "fit", "epoch", "epochs"),
+        (lambda: model().fit(X, Y, batchsize=3), "fit", "batchsize", "batch_size"),
+        (lambda: model().compile(metric=["mae"]), "compile", "metric", "metrics"),
+        (lambda: model().evaluate(X, Y, verbos=0), "evaluate", "verbos", "verbose"),
+        (lambda: model().predict(X, batch=3), "predict", "batch", "batch_size"),
+    ],
+)  # fmt: skip
+def test_misspelt_arguments_suggest_the_near_one(call: Any, owner: str, given: str, near: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        call()
+    assert str(caught.value).startswith(f"{owner}: unknown argument {given!r}. Did you mean {near!r}? Accepted: ")
+    assert "self" not in str(caught.value).split()
+
+
+def test_a_subclass_may_take_arguments_of_its_own() -> None:
+    class Quiet(keras.callbacks.Callback):
+        def __init__(self, **kwargs: Any) -> None:
+            self.level = kwargs.pop("level")
+
+    assert Quiet(level=3).level == 3
+
+
 def test_layers_that_do_not_go_together() -> None:
     with pytest.raises(TypeError, match="layer: expected a layer, received 3"):
         Model([3])  # type: ignore[list-item]
@@ -278,8 +320,18 @@ def test_nan_in_x_is_allowed_and_said_once() -> None:
 def test_a_diverging_training_is_told_from_bad_data() -> None:
     network = model()
     network.compile(keras.optimizers.SGD(1e30), "mse")
-    with pytest.warns(RuntimeWarning, match=r"loss: NaN .* x has none; try a smaller learning_rate"):
+    with pytest.warns(RuntimeWarning, match=r"loss: (NaN|inf) in epoch .* \|x\| is at most 1 .* smaller learning_rate"):
         network.fit(X, Y, epochs=20, verbose=0)
+
+
+def test_infinite_and_too_large_numbers_are_named() -> None:
+    for x, y, text in [
+        (X, np.where(np.arange(10) == 4, np.inf, Y), "loss: (inf|NaN) in epoch 1; y has inf in row 4"),
+        (np.where(X[7, 1] == X, -np.inf, X), Y, "x has -inf in row 7"),
+        (X * np.float64(1e39), Y, r"x has -1e\+39 \(beyond the range of float32\) in row 0"),
+    ]:
+        with pytest.warns(RuntimeWarning, match=text):
+            model().fit(x, y, verbose=0)
 
 
 # --- use before compile, before build --------------------------------------------------------------------------------

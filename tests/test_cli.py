@@ -37,6 +37,14 @@ def run_module(*arguments, **environment):
     )  # fmt: skip
 
 
+def test_an_isa_that_is_not_there_is_one_line():
+    run = run_module("info", LANEWISE_ISA="avx1024")
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.startswith("lanewise: The environment variable LANEWISE_ISA: Unknown ISA.")
+    assert run.stderr.count("\n") == 1
+
+
 def test_module_runs_and_needs_a_command():
     assert run_module("info").returncode == 0
     nothing = run_module()

@@ -169,7 +169,9 @@ def test_saving_refuses_what_could_not_be_loaded(tmp_path):
 def test_file_system_errors_stay_what_they_are(tmp_path):
     with pytest.raises(FileNotFoundError):
         lw.load_model(tmp_path / "none.lanewise")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        FileNotFoundError, match=r"directory '.*none' does not exist; make it first, for '.*m.lanewise'"
+    ):
         trained().save(tmp_path / "none" / "m.lanewise")
     with pytest.raises(IsADirectoryError):
         trained().save(tmp_path)

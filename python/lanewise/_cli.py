@@ -1,5 +1,6 @@
 """The command line."""
 
+import sys
 from collections.abc import Sequence
 
 
@@ -17,6 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="train a small network and compare its fingerprint")
     demo.add_argument("--check", action="store_true", help="exit with 1 if the fingerprint is another one")
     given = parser.parse_args(arguments)
+    try:
+        from . import ops  # noqa: F401  loads the compiled core
+    except ImportError as error:
+        print(f"lanewise: {error}", file=sys.stderr)
+        return 2
     if given.command == "info":
         print_info()
         return 0

@@ -60,6 +60,7 @@ _INSTEAD: dict[str, str] = {
     **_each("AUC Precision Recall F1Score R2Score TopKCategoricalAccuracy Mean ConfusionMatrix", _LOSS),
     **_each("KLDivergence Poisson Hinge SquaredHinge CosineSimilarity LogCosh MeanAbsolutePercentageError", _LOSS),
     **_each("MeanSquaredLogarithmicError CategoricalFocalCrossentropy kl_divergence poisson hinge log_cosh", _LOSS),
+    **_each("mape msle kld SensitivityAtSpecificity SpecificityAtSensitivity MeanIoU BinaryFocalCrossentropy", _LOSS),
     "datasets": "lanewise downloads nothing; load arrays with NumPy, scikit-learn or mlxtend",
     "preprocessing": "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.Normalization in the model",
     "applications": "lanewise has no pretrained models",
@@ -77,6 +78,14 @@ _INSTEAD: dict[str, str] = {
 def instead(name: str) -> str | None:
     """What exists instead of a name of TensorFlow's or Keras's; None for a name that they do not have either."""
     return _INSTEAD.get(name)
+
+
+def instead_of_identifier(name: str) -> str | None:
+    """The same for a text that stands for a class: `kl_divergence` or `kldivergence` for `KLDivergence`."""
+    if name in _INSTEAD:
+        return _INSTEAD[name]
+    plain = name.replace("_", "").lower() if name[:1] != "_" else ""
+    return next((text for key, text in _INSTEAD.items() if key.replace("_", "").lower() == plain), None)
 
 
 def absent(module: str, name: str, known: Iterable[str], frame: FrameType) -> Exception:

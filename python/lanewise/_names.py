@@ -6,13 +6,85 @@ A class is only ever found in a table written in the source: no name from a file
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from functools import wraps
+from types import CodeType
+from typing import Any, ParamSpec, Self, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+# --- misspelt keyword arguments -------------------------------------------------------------------------------
+
+_RENAMED = {
+    "lr": "learning_rate",
+    "nb_epoch": "epochs",
+    "output_dim": "units",
+    "init": "kernel_initializer",
+    "p": "rate",
+    "callback": "callbacks",
+    "metric": "metrics",
+    "val_data": "validation_data",
+    "val_split": "validation_split",
+}
+"""Keywords that Keras once had, or that are often taken for those it has: too far from them for `near_match`."""
 
 
-class Configurable:
+def keywords(code: CodeType) -> tuple[str, ...]:
+    """The names that a function takes as keyword arguments."""
+    return code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
+
+
+def check_keywords(function: str, given: Collection[str], known: Collection[str]) -> None:
+    """Raises TypeError for an argument that a function does not know; the message suggests the nearest one."""
+    for name in given:
+        if name not in known:
+            accepted = [k for k in known if k != "self"]
+            renamed = _RENAMED.get(name)
+            hint = f" Did you mean {renamed!r}?" if renamed in accepted else near_match(name, accepted)
+            raise TypeError(f"{function}: unknown argument {name!r}.{hint} Accepted: {', '.join(accepted)}.")
+
+
+def _constructor_keywords(cls: type) -> tuple[str, ...] | None:
+    """Keyword arguments of a constructor, and of those it hands **kwargs up to; None where the last takes any."""
+    names: dict[str, None] = {}
+    for base in cls.__mro__:
+        init = base.__dict__.get("__init__")
+        if init is not None and hasattr(init, "__code__"):
+            names.update(dict.fromkeys(keywords(init.__code__)))
+            if not init.__code__.co_flags & 0x08:  # no **kwargs
+                return tuple(names)
+    return None
+
+
+class KeywordChecked:
+    """Base of what people construct: a misspelt keyword argument names the class and the nearest argument it has."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if kwargs and cls.__module__.startswith("lanewise."):  # a user's subclass may take any others
+            known = _constructor_keywords(cls)
+            if known is not None:
+                check_keywords(cls.__name__, kwargs, known)
+        return super().__new__(cls)
+
+
+def keyword_checked(method: Callable[P, T]) -> Callable[P, T]:
+    """A method whose misspelt keyword arguments raise as those of a constructor do."""
+    name, known = method.__name__, frozenset(keywords(method.__code__))
+
+    @wraps(method)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not known.issuperset(kwargs):
+            check_keywords(name, kwargs, keywords(method.__code__))
+        return method(*args, **kwargs)
+
+    return checked
+
+
+# --- names, configs ---------------------------------------------------------------------------------------------
+
+
+class Configurable(KeywordChecked):
     """Something that is rebuilt from its class name and the keyword arguments of its constructor."""
 
     def get_config(self) -> dict[str, Any]:
@@ -63,13 +135,18 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     """table[name].
 
     Raises:
-        ValueError: unknown name; the message suggests the nearest one and lists all.
+        ValueError: unknown name; the message says what to use instead of a name that Keras has, or suggests the
+            nearest one, and lists all.
     """
     if name in table:
         return table[name]
+    from ._missing import instead_of_identifier
+
     known = sorted(table, key=str.lower)
     shown = [key for key in known if key == key.lower()] or known  # one spelling of each is enough
-    raise ValueError(f"{kind}: unknown name {name!r}.{near_match(name, known)} Available: {', '.join(shown)}.")
+    advice = instead_of_identifier(name)
+    what = f"unknown name {name!r}.{near_match(name, known)}" if advice is None else f"no {name!r} here: {advice}."
+    raise ValueError(f"{kind}: {what} Available: {', '.join(shown)}.")
 
 
 def serialize(obj: Configurable) -> dict[str, Any]:
@@ -176,8 +253,8 @@ def check_not_negative(argument: str, value: Any) -> float:
 
 
 def check_below_one(argument: str, value: Any) -> float:
-    """value as a float in [0, 1)."""
-    return check_number(argument, value, "a number in [0, 1)", lambda v: 0.0 <= v < 1.0)
+    """value as a float in [0, 1), and not so near to 1 that float32 rounds it up."""
+    return check_number(argument, value, "a number in [0, 1)", lambda v: 0.0 <= v <= 1.0 - 2.0**-24)
 
 
 def check_default(argument: str, value: Any, default: Any, why: str) -> None:

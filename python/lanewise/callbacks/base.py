@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from .._names import KeywordChecked
+
 Logs = dict[str, Any] | None
 """What a hook is told: loss and metrics by name."""
 
 
-class Callback:
+class Callback(KeywordChecked):
     """Base of all callbacks: a subclass overrides the hooks that it needs.
 
     Hooks for batches cost a run batch by batch, so they are only called where a callback overrides them. `logs` may be

@@ -10,13 +10,14 @@ import numpy as np
 from .. import random
 from .._arrays import as_array
 from .._engine import AnyArray, Float64, Network, Pace, Program, SharedLock, Weight
+from .._names import KeywordChecked, keyword_checked
 from ..layers import Layer
 from ..optimizers import Optimizer
 from .compiled import Compiled
 from .data import Rows, check_rows, class_weights, row_weights
 
 
-class BaseModel:
+class BaseModel(KeywordChecked):
     """Layers that were compiled. A subclass says what its layers are and how data fits them."""
 
     def __init__(self) -> None:
@@ -56,6 +57,7 @@ class BaseModel:
 
     # --- compile ------------------------------------------------------------------------------------------------
 
+    @keyword_checked
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
         weighted_metrics: Any = None, run_eagerly: bool = False, steps_per_execution: Any = 1,

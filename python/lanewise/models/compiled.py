@@ -22,7 +22,10 @@ class Compiled:
 
     def __init__(self, optimizer: Any, loss: Any, given_metrics: Any, weighted_metrics: Any, loss_weights: Any) -> None:
         if loss_weights is not None:
-            raise NotImplementedError(f"loss_weights: a model has one output and one loss, received {loss_weights!r}")
+            hint = "; metrics come as metrics=[...]" if any(isinstance(w, str) for w in np.ravel(loss_weights)) else ""
+            raise NotImplementedError(
+                f"loss_weights: a model has one output and one loss, received {loss_weights!r}{hint}"
+            )
         if isinstance(loss, list | tuple) and len(loss) == 1:
             loss = loss[0]
         self.optimizer = optimizers.get(optimizer)

@@ -107,11 +107,24 @@ def unpack_validation(data: Any) -> tuple[Any, Any, Any]:
     return data[0], data[1], data[2] if len(data) == 3 else None
 
 
-def first_nan_row(x: AnyArray) -> int | None:
-    """The first row with a NaN, looked for a few thousand rows at a time."""
-    if x.dtype.kind == "f":
-        for start in range(0, len(x), 4096):
-            bad = np.isnan(x[start : start + 4096]).reshape(min(4096, len(x) - start), -1).any(axis=1)
-            if bad.any():
-                return start + int(np.argmax(bad))
+_CHUNK = 4096  # rows looked at together
+
+
+def not_finite(argument: str, values: AnyArray) -> str | None:
+    """The first number that is not finite in float32, in words; None where all are."""
+    for start in range(0, len(values), _CHUNK):
+        chunk = values[start : start + _CHUNK].reshape(min(_CHUNK, len(values) - start), -1)
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(chunk.astype(np.float32))
+        if not finite.all():
+            row, column = divmod(int(np.argmin(finite)), chunk.shape[1])
+            value = chunk[row, column]
+            shown = "NaN" if np.isnan(value) else f"{value}"
+            why = " (beyond the range of float32)" if np.isfinite(value) else ""
+            return f"{argument} has {shown}{why} in row {start + row}"
     return None
+
+
+def largest(values: AnyArray) -> float:
+    """max |values|."""
+    return max(abs(float(values.max())), abs(float(values.min())))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _engine
 from .._engine import Array, Float32, Network, Pace
-from .._names import check_integer
+from .._names import check_integer, keyword_checked
 from ..layers import Layer
 from .base import BaseModel, callback_list, check_verbose, returned, sorted_logs
 from .compiled import Compiled
@@ -27,6 +27,7 @@ class Predictor(BaseModel):
 
     # --- evaluate -----------------------------------------------------------------------------------------------
 
+    @keyword_checked
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto",
         sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
@@ -89,6 +90,7 @@ class Predictor(BaseModel):
 
     # --- predict ------------------------------------------------------------------------------------------------
 
+    @keyword_checked
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None,
         callbacks: Any = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,10 @@ import numpy as np
 
 from .. import _engine
 from .._engine import Float32, Network, Pace
-from .._names import check_integer
+from .._names import check_integer, keyword_checked
 from .base import callback_list, check_verbose, sorted_logs
 from .compiled import Compiled
-from .data import Rows, first_nan_row, split_point, unpack_validation
+from .data import Rows, largest, not_finite, split_point, unpack_validation
 from .predictor import Predictor
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Trainer(Predictor):
 
     # --- fit ----------------------------------------------------------------------------------------------------
 
+    @keyword_checked
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = "auto",
         callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True,
@@ -113,9 +115,9 @@ class Trainer(Predictor):
                     if validation is not None and (epoch + 1) % validation_freq == 0:
                         results = self._evaluate(compiled, network, validation, validation_batch_size, hooks, None)
                         logs.update({f"val_{key}": value for key, value in sorted_logs(results).items()})
-                    if not warned and logs["loss"] != logs["loss"]:
+                    if not warned and not math.isfinite(logs["loss"]):
                         warned = True
-                        _warn_nan(epoch, rows)
+                        _warn_not_finite(logs["loss"], epoch, rows)
                     hooks.on_epoch_end(epoch, logs)
                     progress.on_epoch_end(logs)
                     if self.stop_training:
@@ -223,7 +225,10 @@ class Trainer(Predictor):
                 self._training_lock.release()
 
 
-def _warn_nan(epoch: int, rows: Rows) -> None:
-    row = first_nan_row(rows.x)
-    cause = f"x has NaN in row {row}" if row is not None else "x has none; try a smaller learning_rate or clipnorm="
-    warnings.warn(f"loss: NaN in epoch {epoch + 1}; {cause}", RuntimeWarning, stacklevel=3)
+def _warn_not_finite(loss: float, epoch: int, rows: Rows) -> None:
+    cause = not_finite("x", rows.x) or not_finite("y", rows.y)
+    if cause is None:
+        reach = " and ".join(f"|{name}| is at most {largest(v):.3g}" for name, v in (("x", rows.x), ("y", rows.y)))
+        cause = f"{reach}: try a smaller learning_rate, clipnorm=, or data scaled to a spread of about 1"
+    shown = "NaN" if math.isnan(loss) else f"{loss}"
+    warnings.warn(f"loss: {shown} in epoch {epoch + 1}; {cause}", RuntimeWarning, stacklevel=4)

@@ -48,6 +48,7 @@ class Optimizer(Configurable):
         self,
         engine_name: str,
         hyper: dict[str, Any],
+        /,
         learning_rate: Any,
         weight_decay: float | None = None,
         clipnorm: float | None = None,

@@ -20,6 +20,8 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     if os.path.isdir(target):
         raise IsADirectoryError(f"filepath: expected a file, received the directory {path!r}")
     directory, name = os.path.split(target)
+    if not os.path.isdir(directory):
+        raise FileNotFoundError(f"filepath: the directory {directory!r} does not exist; make it first, for {path!r}")
     temporary = os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:

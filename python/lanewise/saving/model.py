@@ -26,7 +26,8 @@ def check_suffix(argument: str, path: str, weights: bool = False) -> None:
     if suffix in (".keras", ".h5", ".hdf5"):
         raise ValueError(
             f"{argument}: Keras's files ({suffix}) are neither written nor read yet; use the suffix '.lanewise', or "
-            "'.safetensors' for weights that other libraries read"
+            "'.safetensors' for weights that other libraries read. To bring weights over from Keras: build the "
+            "same layers here and call model.set_weights(keras_model.get_weights())"
         )
     if suffix == ".safetensors" and not weights:
         raise ValueError(
