@@ -1,10 +1,16 @@
 """Fixtures that all tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from bounds import ISAS, running
+
+
+def pytest_configure() -> None:
+    """Ctrl-C works in every test: a shell starts what runs in its background with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
