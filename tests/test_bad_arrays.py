@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import lanewise as lw
 from bounds import same_bits
 from lanewise import ops
 
@@ -117,3 +118,56 @@ def test_losses_check_their_targets() -> None:
         ops.mse_forward(np.zeros((10, 2), np.float32), p)
     with pytest.raises(TypeError, match="y_true: expected float32"):
         ops.mse_forward(np.zeros((10, 3)), p)
+
+
+def test_labels_are_not_cut_down_to_ones_that_exist() -> None:
+    p = np.zeros((1, 3), np.float32)
+    for label in (np.int64(2**32 + 1), np.int64(-(2**32)), np.uint64(2**32), np.uint64(2**63 + 2), np.uint32(2**32 - 1)):
+        with pytest.raises(ValueError, match=rf"y_true: expected labels from 0 to 2 .*Received: -?\d{{10,}}"):
+            ops.sparse_categorical_crossentropy_forward(np.array([label]), p)
+
+
+def test_parameters_out_of_range() -> None:
+    p, ones = np.zeros((2, 3), np.float32), np.ones(3, np.float32)
+    calls: list[tuple[Callable[[], object], str]] = [
+        (lambda: ops.huber_forward(p, p, delta=-1), "delta: expected a finite number > 0"),
+        (lambda: ops.huber_backward(p, p, delta=np.nan), "delta: expected a finite number > 0"),
+        (lambda: ops.binary_crossentropy_forward(p, p, label_smoothing=7), r"label_smoothing: .* \[0, 1\)"),
+        (lambda: ops.adam_step(ones, ones.copy(), ones.copy(), ones.copy(), step=1, beta_1=1.0), "beta_1: .* < 1"),
+        (lambda: ops.adam_step(ones, ones.copy(), ones.copy(), ones.copy(), step=1, beta_2=1.5), "beta_2: .* < 1"),
+        (lambda: ops.random_uniform(1, 1 << 16, 0, 0, 3), "stream: expected less than 32768"),
+        (lambda: ops.random_uniform(1, 0, 0, 1 << 16, 3), "node: expected less than 65536"),
+        (lambda: ops.random_normal(1, 0, 0, 0, 3, lower=0, upper=1e-7), "lower, upper"),
+        (lambda: ops.random_normal(1, 0, 0, 0, 3, lower=5), "lower, upper"),
+    ]
+    for call, text in calls:
+        with pytest.raises(ValueError, match=text):
+            call()
+    assert (ones == 1).all()
+
+
+def test_adam_at_any_step() -> None:
+    """The powers of beta are multiplied out until they stand still: in no time at a step that nobody reaches."""
+    weights = []
+    for step in (10**7, 10**12, 2**62):
+        w, g = np.ones(3, np.float32), np.full(3, 0.5, np.float32)
+        ops.adam_step(w, g, np.zeros(3, np.float32), np.zeros(3, np.float32), step=step)
+        weights.append(w)
+    assert (weights[0] < 1).all()
+    assert all(same_bits(w, weights[0]) for w in weights)
+
+
+def test_masked_arrays_are_refused() -> None:
+    masked = np.ma.masked_array(X, mask=X > 0)
+    with pytest.raises(TypeError, match=r"x: expected an array without a mask.*x\.filled"):
+        ops.row_sum(masked)
+    model = lw.Sequential([lw.layers.Dense(1, input_shape=(4,))])
+    with pytest.raises(TypeError, match="x: expected an array without a mask"):
+        model.predict(masked, verbose=0)
+
+
+def test_sizes_beyond_memory_are_an_error() -> None:
+    """Arrays of zero strides can be as long as they like; the scratch for them cannot."""
+    long = np.broadcast_to(np.float32(0), (1, 2**60))
+    with pytest.raises((MemoryError, ValueError)):
+        ops.matmul(long, long.T)

@@ -234,3 +234,21 @@ def test_validation_data_from_any_source() -> None:
         (WHOLE[:20], Y[:20].astype(np.float64)),
     ]:
         assert values(x, y) == want
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_axes_of_one_element_have_strides_that_mean_nothing(dtype: str) -> None:
+    """NumPy gives x[..., None] a stride of 0, and slices of such an axis any stride at all."""
+    x = np.arange(60).reshape(5, 3, 4).astype(dtype)
+    keras.utils.set_random_seed(1)
+    model = lw.Sequential([keras.layers.Input((3, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    expected = model.predict(x.reshape(5, 3, 4, 1).copy(), verbose=0)
+    last = x.reshape(5, 3, 4, 1)
+    for same in (x[..., None], np.expand_dims(x, -1), last[..., ::-1], last[..., :: 10**9]):
+        assert same_bits(model.predict(same, verbose=0), expected)
+    column, flat = x[:, :1, :1], lw.Sequential([keras.layers.Input((1, 1)), keras.layers.Flatten()])
+    assert same_bits(flat.predict(column[:, ::-1, :: 10**9], verbose=0), column.reshape(5, 1).astype(np.float32))
+    model.compile("adam", "mse")
+    y = np.ones((5, 2))
+    scores = [model.evaluate(v, y, verbose=0) for v in (last.copy(), x[..., None])]
+    assert scores[0] == scores[1]

@@ -130,6 +130,54 @@ def test_branches_that_meet_before_a_reshape():
     assert gradient == pytest.approx(2 * 2 * a.T @ residual / residual.size, rel=1e-5)
 
 
+def test_fusion_sees_through_a_reshape():
+    """matmul's result is also an output, reshaped: bias and matmul must not become one."""
+    results = []
+    for fuse in (False, True):
+        graph, w, b = core.Graph(), core.Variable((3, 4)), core.Variable((4,))
+        w.set(np.ones((3, 4), np.float32))
+        b.set(np.full(4, 10, np.float32))
+        value = graph.add("matmul", [graph.input([2, 3])], [w])
+        outputs = [graph.add("reshape", [value]), graph.add("bias_add", [value], [b])]
+        results.append(core.Network(graph, outputs, fuse=fuse).call([np.ones((5, 2, 3), np.float32)], False, 0, 0))
+    assert (results[1][0] == 3).all()
+    assert all(same_bits(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_two_regularizers_of_one_variable():
+    weights = []
+    for fuse in (False, True):
+        graph, w = core.Graph(), core.Variable((3, 4))
+        w.set(np.arange(12, dtype=np.float32).reshape(3, 4))
+        value = graph.add("matmul", [graph.input([3])], [w])
+        rules = [(w, 0.0, 0.5), (w, 0.25, 0.0)]
+        network = core.Network(graph, [value], [("mse", value, 0.0, 1.0)], [], [w], rules, fuse=fuse)
+        x, y = np.ones((8, 3), np.float32), np.ones((8, 4), np.float32)
+        network.train([x], [y], None, None, 0, 8, 8, core.Optimizer("sgd", learning_rate=0.1), 1)
+        weights.append(w.get())
+    assert same_bits(*weights)
+
+
+def test_what_a_network_cannot_be_asked():
+    graph, w, v = core.Graph(), core.Variable((4, 1)), core.Variable((4, 64))
+    x, y = np.ones((8, 4), np.float32), np.ones((8, 1), np.float32)
+    value = graph.input([4])
+    one, many = graph.add("matmul", [value], [w]), graph.add("matmul", [value], [v])
+    with pytest.raises(ValueError, match="metrics: 'mse' is given a value of another shape than the loss"):
+        core.Network(graph, [one], [("mse", one, 0.0, 1.0)], [("mse", many, 0.0, 0)])
+    with pytest.raises(ValueError, match="sample_weight: expected a network with a loss"):
+        core.Network(graph, [one]).evaluate([x], [], np.ones(8, np.float32), 0, 8, 8)
+    network = core.Network(graph, [one], [("mse", one, 0.0, 1.0)], trainable=[w])
+    with pytest.raises(ValueError, match="x: expected at least one row"):
+        network.value_and_grad([x[:0]], [y[:0]], None, True, 0, 0)
+    optimizer = core.Optimizer("sgd")
+    network.train([x], [y], None, None, 0, 8, 8, optimizer, 1)
+    with pytest.raises(ValueError, match="momentum: expected a value with the same slots"):
+        optimizer.set("momentum", 0.9)  # a slot that training would not have
+    assert optimizer.get("momentum") == 0
+    optimizer.set("learning_rate", 0.5)
+
+
 def test_a_variable_used_twice_collects_both_gradients():
     rng = np.random.default_rng(2)
     w0, x, y = floats(rng, 6, 6) / 3, floats(rng, 20, 6), floats(rng, 20, 6)
@@ -295,7 +343,7 @@ def test_isas_and_threads_by_environment_and_by_call():
     with pytest.raises(ValueError, match=r"Unknown ISA.*generic.*sse9"):
         ops.use_isa("sse9")
     for n in (0, -3):
-        with pytest.raises(ValueError, match="at least 1"):
+        with pytest.raises(ValueError, match="expected 1 to 1024 threads"):
             ops.set_num_threads(n)
     info = ops.build_info()
     assert {"version", "compiler", "thread_runtime", "isas_compiled", "isa", "threads", "cpu"} <= set(info)

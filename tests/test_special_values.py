@@ -326,6 +326,26 @@ def test_the_rounding_mode_of_the_caller_changes_no_bit_of_a_call(optimizer: str
 
 
 @needs_mxcsr
+def test_the_rounding_mode_of_the_caller_changes_no_parameter() -> None:
+    """1/rows, delta and label_smoothing are rounded to float32 in every call."""
+    p, t = np.linspace(0.1, 0.9, 11, dtype=np.float32), np.zeros(11, np.float32)
+
+    def results() -> dict[str, bytes]:
+        return {
+            "mse": b"".join(ops.mse_backward(t[:n], p[:n]).tobytes() for n in (3, 7, 11)),
+            "huber": b"".join(ops.huber_forward(t, p, delta=d).tobytes() for d in (0.3, 0.6, 0.7)),
+            "smoothing": b"".join(
+                ops.binary_crossentropy_forward(t, p, label_smoothing=s).tobytes() for s in (0.1, 0.3, 0.7)
+            ),
+        }
+
+    want = results()
+    with control(UPWARD):
+        got = results()
+    assert different(got, want) == []
+
+
+@needs_mxcsr
 def test_import_and_calls_leave_the_control_word_as_it_is() -> None:
     code = """
 import sys

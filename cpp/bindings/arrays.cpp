@@ -1,6 +1,7 @@
 #include "bindings/arrays.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace lanewise {
 namespace {
@@ -105,9 +106,20 @@ ArrayView array_view(py::handle object, const char* name) {
   if (!object || !api.PyArray_Check_(object.ptr()))
     throw py::type_error(std::string(name) + ": expected a NumPy array. Received: " +
                          (object ? type_name(object) : std::string("nothing")) + ".");
+  // A subclass is taken as the memory it stands on, but for masked arrays: what they hide is no data.
+  if (py::type::handle_of(object).ptr() != reinterpret_cast<PyObject*>(api.PyArray_Type_) &&
+      PyObject_HasAttrString(object.ptr(), "_mask") == 1)
+    throw py::type_error(std::string(name) +
+                         ": expected an array without a mask. Received: MaskedArray. Fill it first: " + name +
+                         ".filled(0).");
   const auto* a = py::detail::array_proxy(object.ptr());
   const auto* descr = py::detail::array_descriptor_proxy(a->descr);
   return {a->data, a->nd, a->dimensions, a->strides, a->flags, descr->type_num, descr->byteorder != '>'};
+}
+
+std::string label_text(double label) {
+  const bool whole = label == std::floor(label) && std::fabs(label) < 0x1p63;
+  return whole ? std::to_string(static_cast<int64_t>(label)) : std::to_string(label);
 }
 
 std::string describe_array(const ArrayView& v) {
@@ -246,14 +258,21 @@ Source source_view(py::handle object, const std::string& name, int64_t cols, py:
   if (v.ndim < 1) value_error(name + ": expected rows along the first axis. Received: " + describe_array(v) + ".");
   int64_t inner = 1;
   for (int i = 1; i < v.ndim; ++i) inner *= v.shape[i];
+  // The bytes between neighbours in a row. An axis of one element has no neighbours: its stride means nothing, and
+  // NumPy puts anything there (0 for x[..., None]).
+  auto neighbours = [](const ArrayView& a) -> int64_t {
+    for (int i = a.ndim - 1; i >= 1; --i)
+      if (a.shape[i] != 1) return a.strides[i];
+    return 0;
+  };
   if (cols >= 0 && inner != cols)
     value_error(name + ": expected " + std::to_string(cols) + " values a row. Received: " + describe_array(v) + ".");
   if (v.ndim > 2) {  // the inner axes must be one run of memory
-    const int64_t item = v.strides[v.ndim - 1];
-    int64_t run = item;
+    int64_t run = neighbours(v);
     bool flat = true;
     for (int i = v.ndim - 1; i >= 1; --i) {
-      flat &= v.shape[i] == 1 || v.strides[i] == run;
+      if (v.shape[i] == 1) continue;
+      flat &= v.strides[i] == run;
       run *= v.shape[i];
     }
     if (!flat) {
@@ -265,8 +284,7 @@ Source source_view(py::handle object, const std::string& name, int64_t cols, py:
   s.rows = v.shape[0];
   s.cols = inner;
   s.row_stride = v.strides[0];
-  s.col_stride = v.ndim >= 2 ? v.strides[v.ndim - 1] : 0;
-  if (inner == 1 && s.dtype == DType::kFloat32) s.col_stride = 4;
+  s.col_stride = inner == 1 && s.dtype == DType::kFloat32 ? 4 : neighbours(v);
   return s;
 }
 

@@ -61,6 +61,8 @@ void check_disjoint(py::handle a, const char* a_name, py::handle b, const char* 
 Source source_view(py::handle object, const std::string& name, int64_t cols, py::object& keep);
 
 py::array_t<float> new_array(const std::vector<py::ssize_t>& shape);
+// A label as the user wrote it: a whole number without a point.
+std::string label_text(double label);
 std::string describe_array(const ArrayView& view);  // "float64 array of shape (3, 4)"
 
 // Registration, one function a topic.

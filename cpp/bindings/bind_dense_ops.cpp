@@ -39,7 +39,7 @@ void run_product(const Matmul& mm) {
     return block(mm, 0, mm.m, 0, panel_count(mm.n), scratch);
   }
   const TeamShare team(get_num_threads());
-  float* scratch = call_scratch(each * team.count(), large);
+  float* scratch = call_scratch(checked_product(each, team.count()), large);
   py::gil_scoped_release release;
   run_team(team.count(), [&](int thread, int threads) {
     float* mine = scratch + thread * each;

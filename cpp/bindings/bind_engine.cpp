@@ -77,6 +77,7 @@ struct CallData {
       check_rows("y", data.targets.back().rows);
     }
     if (sample_weight.is_none()) return;
+    if (losses.empty()) throw py::value_error("sample_weight: expected a network with a loss.");
     py::object copy;
     const ArrayView w = contiguous_input(sample_weight, "sample_weight", copy);
     if (w.ndim != 1 || w.shape[0] != rows)
@@ -122,13 +123,10 @@ struct CallData {
         column.cols = 1;
         column.data += c * s.col_stride;
         for (int64_t at = start; at < stop; at += kChunk) {
-          const int64_t n = std::min(kChunk, stop - at);
-          gather(column, data.order, at, 0, n, labels);
-          for (int64_t r = 0; r < n; ++r)
-            if (labels[r] < 0 || labels[r] >= classes)
-              throw py::value_error("y: expected labels from 0 to " + std::to_string(classes - 1) +
-                                    " (the output has " + std::to_string(classes) +
-                                    " units). Received: " + std::to_string(labels[r]) + ".");
+          double bad = 0;
+          if (!gather_labels(column, data.order, at, 0, std::min(kChunk, stop - at), classes, labels, &bad))
+            throw py::value_error("y: expected labels from 0 to " + std::to_string(classes - 1) + " (the output has " +
+                                  std::to_string(classes) + " units). Received: " + label_text(bad) + ".");
         }
       }
     }
@@ -220,6 +218,7 @@ py::list call_network(Network& network, const py::sequence& x, bool training, ui
 py::tuple value_and_grad(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
                          bool training, uint64_t seed, int64_t step) {
   CallData call(network, x);
+  if (call.rows < 1) throw py::value_error("x: expected at least one row. Received none.");
   call.targets(network, y, weight);
   call.check_labels(network, 0, call.rows);
   py::list gradients;
@@ -276,7 +275,10 @@ void register_engine(py::module_& m) {
       .def(
           "add",
           [](Graph& g, const std::string& op, const std::vector<int>& inputs, const std::vector<VariablePtr>& variables,
-             const py::kwargs& attributes) { return g.add(op, inputs, variables, numbers(attributes)); },
+             const py::kwargs& attributes) {
+            const FloatEnvironment environment;
+            return g.add(op, inputs, variables, numbers(attributes));
+          },
           py::arg("op"), py::arg("inputs"), py::arg("variables") = std::vector<VariablePtr>{})
       .def(
           "shape", [](const Graph& g, int value) { return py::tuple(py::cast(g.value(value).shape)); },
@@ -317,28 +319,30 @@ void register_engine(py::module_& m) {
           },
           py::arg("variable"), py::arg("values"));
 
-  using LossTuple = std::tuple<std::string, int, float, float>;
-  using MetricTuple = std::tuple<std::string, int, float, int>;
-  using RegularizerTuple = std::tuple<VariablePtr, float, float>;
-  using ConstraintTuple = std::tuple<VariablePtr, std::string, float, float, float>;
+  using LossTuple = std::tuple<std::string, int, double, double>;  // rounded to float32 in the constructor
+  using MetricTuple = std::tuple<std::string, int, double, int>;
+  using RegularizerTuple = std::tuple<VariablePtr, double, double>;
+  using ConstraintTuple = std::tuple<VariablePtr, std::string, double, double, double>;
   py::class_<Network>(m, "Network")
       .def(py::init([](const std::shared_ptr<Graph>& graph, const std::vector<int>& outputs,
                        const std::vector<LossTuple>& losses, const std::vector<MetricTuple>& metrics,
                        const std::vector<VariablePtr>& trainable, const std::vector<RegularizerTuple>& regularizers,
                        const std::vector<ConstraintTuple>& constraints, bool fuse) {
+             const FloatEnvironment environment;
+             const auto f = [](double x) { return static_cast<float>(x); };
              std::vector<LossSpec> loss_specs;
              for (const auto& [kernel, value, param, weight] : losses)
-               loss_specs.push_back({kernel, value, param, weight});
+               loss_specs.push_back({kernel, value, f(param), f(weight)});
              std::vector<MetricSpec> metric_specs;
              for (const auto& [kernel, value, param, target] : metrics)
-               metric_specs.push_back({kernel, value, param, target});
+               metric_specs.push_back({kernel, value, f(param), target});
              std::vector<std::pair<VariablePtr, Regularizer>> rules;
-             for (const auto& [variable, l1, l2] : regularizers) rules.push_back({variable, {0, l1, l2}});
+             for (const auto& [variable, l1, l2] : regularizers) rules.push_back({variable, {0, f(l1), f(l2)}});
              std::vector<std::pair<VariablePtr, Constraint>> limits;
              for (const auto& [variable, kind, low, high, rate] : constraints) {
                if (kind != "norm" && kind != "non_neg")
                  throw py::value_error("constraints: expected 'norm' or 'non_neg'. Received: '" + kind + "'.");
-               limits.push_back({variable, {0, low, high, rate, kind == "non_neg"}});
+               limits.push_back({variable, {0, f(low), f(high), f(rate), kind == "non_neg"}});
              }
              // The network keeps a graph of its own, so that nobody adds to it afterwards.
              return std::make_unique<Network>(std::make_shared<const Graph>(*graph), outputs, loss_specs, metric_specs,

@@ -1,6 +1,8 @@
 // Elementwise kernels, sums, losses and optimizer steps on NumPy arrays.
 #include <pybind11/stl.h>
 
+#include <cmath>
+
 #include "bindings/arrays.h"
 #include "dispatch/dispatch.h"
 #include "engine/execute.h"
@@ -166,11 +168,10 @@ struct LossArguments {
       throw py::type_error("y_true: expected integer labels. Received: " + describe_array(truth) + ".");
     const Source source = source_view(y_true, "y_true", 1, keep_true);
     labels.resize(static_cast<size_t>(rows));
-    gather(source, nullptr, 0, 0, rows, labels.data());
-    for (int32_t label : labels)
-      if (label < 0 || label >= cols)
-        throw py::value_error("y_true: expected labels from 0 to " + std::to_string(cols - 1) + " (y_pred has " +
-                              std::to_string(cols) + " outputs). Received: " + std::to_string(label) + ".");
+    double bad = 0;
+    if (!gather_labels(source, nullptr, 0, 0, rows, cols, labels.data(), &bad))
+      throw py::value_error("y_true: expected labels from 0 to " + std::to_string(cols - 1) + " (y_pred has " +
+                            std::to_string(cols) + " outputs). Received: " + label_text(bad) + ".");
     target = labels.data();
   }
   const void* row_target(const LossKernel& kernel, int64_t r) const {
@@ -179,14 +180,20 @@ struct LossArguments {
   }
 };
 
-const LossKernel& loss_only(const std::string& name) {
+const LossKernel& loss_only(const std::string& name, double param) {
   const LossKernel& kernel = loss_kernel(name);
   if (kernel.metric()) throw py::value_error("name: expected a loss. Received the metric '" + name + "'.");
+  if (name == "huber" && !(param > 0 && std::isfinite(param)))
+    throw py::value_error("delta: expected a finite number > 0. Received: " + std::to_string(param) + ".");
+  if (name.find("crossentropy") != std::string::npos && !(param >= 0 && param < 1))
+    throw py::value_error("label_smoothing: expected a number in [0, 1). Received: " + std::to_string(param) + ".");
   return kernel;
 }
 
-py::object loss_forward(const std::string& name, py::handle y_true, py::handle y_pred, float param, py::handle out) {
-  const LossKernel& kernel = loss_only(name);
+py::object loss_forward(const std::string& name, py::handle y_true, py::handle y_pred, double given, py::handle out) {
+  const FloatEnvironment environment;
+  const LossKernel& kernel = loss_only(name, given);
+  const auto param = static_cast<float>(given);
   const LossArguments a(kernel, y_true, y_pred);
   py::object result = output_array(out, "out", {a.rows}, {y_true, y_pred});
   float* rows = float32_view(result, "out").floats();
@@ -197,8 +204,10 @@ py::object loss_forward(const std::string& name, py::handle y_true, py::handle y
   return result;
 }
 
-py::object loss_backward(const std::string& name, py::handle y_true, py::handle y_pred, float param, py::handle out) {
-  const LossKernel& kernel = loss_only(name);
+py::object loss_backward(const std::string& name, py::handle y_true, py::handle y_pred, double given, py::handle out) {
+  const FloatEnvironment environment;
+  const LossKernel& kernel = loss_only(name, given);
+  const auto param = static_cast<float>(given);
   const LossArguments a(kernel, y_true, y_pred);
   py::object result = output_array(out, "out", shape_of(a.pred), {y_true, y_pred});
   float* gradient = float32_view(result, "out").floats();
@@ -250,9 +259,9 @@ void register_ops(py::module_& m) {
   m.def("softmax_backward", &softmax_backward, py::arg("dy"), py::arg("y"), py::arg("out") = py::none());
   m.def("column_sum", &column_sum, py::arg("x"), py::arg("out") = py::none());
   m.def("row_sum", &row_sum, py::arg("x"), py::arg("out") = py::none());
-  m.def("loss_forward", &loss_forward, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0f,
+  m.def("loss_forward", &loss_forward, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0,
         py::arg("out") = py::none());
-  m.def("loss_backward", &loss_backward, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0f,
+  m.def("loss_backward", &loss_backward, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0,
         py::arg("out") = py::none());
   m.def(
       "sgd_step",

@@ -22,6 +22,13 @@ int64_t checked_count(int64_t n) {
   return n;
 }
 
+PhiloxKey checked_key(uint64_t seed, uint64_t step, uint32_t stream, uint32_t node) {
+  if (stream >= 0x8000u)
+    throw py::value_error("stream: expected less than 32768. Received: " + std::to_string(stream) + ".");
+  if (node > 0xFFFFu) throw py::value_error("node: expected less than 65536. Received: " + std::to_string(node) + ".");
+  return {seed, step, stream, node};
+}
+
 }  // namespace
 
 void register_system(py::module_& m) {
@@ -59,17 +66,21 @@ void register_system(py::module_& m) {
       "random_uniform",
       [](uint64_t seed, uint32_t stream, uint64_t step, uint32_t node, int64_t n) {
         py::array_t<double> out(checked_count(n));
-        random_uniform({seed, step, stream, node}, n, out.mutable_data());
+        double* data = out.mutable_data();
+        random_uniform(checked_key(seed, step, stream, node), n, data);
         return out;
       },
       py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("node"), py::arg("n"));
   m.def(
       "random_normal",
       [](uint64_t seed, uint32_t stream, uint64_t step, uint32_t node, int64_t n, double lower, double upper) {
-        if (!(lower < upper) || upper < -4 || lower > 4)
-          throw py::value_error("lower, upper: expected lower < upper, and some of (-4, 4) between them.");
+        if (!(upper - lower >= 0.1) || upper < -3 || lower > 3)  // values are drawn until one lies between
+          throw py::value_error("lower, upper: expected lower + 0.1 <= upper, and some of (-3, 3) between them.");
         py::array_t<double> out(checked_count(n));
-        random_normal({seed, step, stream, node}, n, lower, upper, out.mutable_data());
+        double* data = out.mutable_data();
+        const PhiloxKey key = checked_key(seed, step, stream, node);
+        const py::gil_scoped_release release;
+        random_normal(key, n, lower, upper, data);
         return out;
       },
       py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("node"), py::arg("n"),

@@ -112,7 +112,8 @@ std::string cpu_name() {
   std::ifstream info("/proc/cpuinfo");
   std::string line;
   while (std::getline(info, line))
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+    if (const size_t colon = line.find(": "); line.rfind("model name", 0) == 0 && colon != std::string::npos)
+      return line.substr(colon + 2);
   return "unknown";
 }
 

@@ -9,17 +9,20 @@ namespace {
 
 using List = std::vector<Instruction>;
 
-int readers(const List& list, int tensor, const std::vector<int>& kept) {
-  int n = static_cast<int>(std::count(kept.begin(), kept.end(), tensor));
+// Who reads the memory of a tensor, under its own name or reshaped.
+int readers(const Plan& plan, const List& list, int tensor, const std::vector<int>& kept) {
+  auto same = [&](int t) {
+    return t >= 0 && plan.tensors[static_cast<size_t>(t)].storage == plan.tensors[static_cast<size_t>(tensor)].storage;
+  };
+  int n = static_cast<int>(std::count_if(kept.begin(), kept.end(), same));
   for (const auto& i : list)
-    n += (i.in == tensor) + (i.in2 == tensor) +
-         (i.out == tensor && (i.kind == Kind::kAdd || i.kind == Kind::kActivityBackward));
+    n += same(i.in) + same(i.in2) + (same(i.out) && (i.kind == Kind::kAdd || i.kind == Kind::kActivityBackward));
   return n;
 }
 
 // The one instruction that reads a tensor as its main input, or -1 where it has other readers.
-int only_reader(const List& list, int tensor, const std::vector<int>& kept) {
-  if (readers(list, tensor, kept) != 1) return -1;
+int only_reader(const Plan& plan, const List& list, int tensor, const std::vector<int>& kept) {
+  if (readers(plan, list, tensor, kept) != 1) return -1;
   for (size_t i = 0; i < list.size(); ++i)
     if (list[i].in == tensor) return static_cast<int>(i);
   return -1;
@@ -28,12 +31,12 @@ int only_reader(const List& list, int tensor, const std::vector<int>& kept) {
 void erase(List& list, int index) { list.erase(list.begin() + index); }
 
 // matmul -> bias_add -> activation becomes dense.
-void fuse_dense(List& list, const std::vector<int>& kept) {
+void fuse_dense(const Plan& plan, List& list, const std::vector<int>& kept) {
   for (size_t i = 0; i < list.size(); ++i) {
     if (list[i].kind != Kind::kMatmul) continue;
     list[i].kind = Kind::kDense;
     for (;;) {
-      const int next = only_reader(list, list[i].out, kept);
+      const int next = only_reader(plan, list, list[i].out, kept);
       if (next < 0) break;
       const Instruction& reader = list[static_cast<size_t>(next)];
       const bool bias = reader.kind == Kind::kBiasAdd && list[i].bias < 0 && list[i].activation == Op::kLinear;
@@ -50,10 +53,10 @@ void fuse_dense(List& list, const std::vector<int>& kept) {
 }
 
 // matmul_dx -> activation_backward becomes one matmul whose epilogue multiplies by the derivative.
-void fuse_activation_gradient(List& list, const std::vector<int>& kept) {
+void fuse_activation_gradient(const Plan& plan, List& list, const std::vector<int>& kept) {
   for (size_t i = 0; i < list.size(); ++i) {
     if (list[i].kind != Kind::kMatmulDx) continue;
-    const int next = only_reader(list, list[i].out, kept);
+    const int next = only_reader(plan, list, list[i].out, kept);
     if (next < 0 || list[static_cast<size_t>(next)].kind != Kind::kActivationBackward) continue;
     const Instruction& reader = list[static_cast<size_t>(next)];
     list[i].activation = reader.activation;
@@ -76,7 +79,7 @@ void fuse_updates(List& list) {
       if (j == i) continue;
       if (other.kind == Kind::kUpdate && other.in == gradient.out) {
         update = static_cast<int>(j);
-      } else if (other.kind == Kind::kRegularize && other.out == gradient.out) {
+      } else if (other.kind == Kind::kRegularize && other.out == gradient.out && regularize < 0) {
         regularize = static_cast<int>(j);
       } else if (other.in == gradient.out || other.in2 == gradient.out || other.out == gradient.out) {
         free = false;  // accumulated into, or clipped by norm
@@ -209,9 +212,9 @@ bool splits_columns(int64_t n, int threads) {
   return each * threads * 4 <= panels * 5;  // at most a quarter more than an even share
 }
 
-void fuse(std::vector<Instruction>& list, const std::vector<int>& kept) {
-  fuse_dense(list, kept);
-  fuse_activation_gradient(list, kept);
+void fuse(const Plan& plan, std::vector<Instruction>& list, const std::vector<int>& kept) {
+  fuse_dense(plan, list, kept);
+  fuse_activation_gradient(plan, list, kept);
   fuse_updates(list);
 }
 

@@ -57,6 +57,10 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
     if (metric.target < 0 || metric.target >= static_cast<int>(input_.losses.size()))
       throw std::invalid_argument("metrics: no target has the index " + std::to_string(metric.target) + ".");
     const auto& loss = input_.losses[static_cast<size_t>(metric.target)];
+    const Value &seen = graph_->value(metric.value), &fitted = graph_->value(loss.value);
+    if (seen.rows() != fitted.rows() || seen.cols() != fitted.cols())
+      throw std::invalid_argument("metrics: '" + metric.kernel + "' is given a value of another shape than the loss '" +
+                                  loss.kernel + "', whose target it shares.");
     if (metrics_.back()->sparse() != loss.sparse())
       throw std::invalid_argument("metrics: '" + metric.kernel + "' takes " +
                                   (loss.sparse() ? "float targets" : "integer labels") + ", but the loss '" +
@@ -74,7 +78,7 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
     std::vector<int> kept;
     for (int v : input_.outputs) kept.push_back(plan_.value_tensor[static_cast<size_t>(v)]);
     for (Which which : {kPredict, kEvaluate, kTrain, kTrainWhole})
-      fuse(lists_[which], which == kPredict ? kept : std::vector<int>{});
+      fuse(plan(which), lists_[which], which == kPredict ? kept : std::vector<int>{});
   }
 }
 

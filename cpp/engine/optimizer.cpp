@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "engine/team.h"
 
@@ -28,10 +29,20 @@ void Optimizer::set(const std::string& key, double value) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto at = hyper_.find(key);
   if (at == hyper_.end()) throw std::invalid_argument("This optimizer has no hyper-parameter '" + key + "'.");
-  if (!std::isfinite(value))
-    throw std::invalid_argument(key + ": expected a finite number. Received: " + std::to_string(value) + ".");
+  const bool share = key == "beta_1" || key == "beta_2" || key == "rho" || key == "momentum";
+  if (!std::isfinite(value) || value < 0 || (share && (key == "momentum" ? value > 1 : value >= 1)))
+    throw std::invalid_argument(key + ": expected a finite number >= 0" +
+                                (!share              ? ""
+                                 : key == "momentum" ? " and <= 1"
+                                                     : " and < 1") +
+                                ". Received: " + std::to_string(value) + ".");
   if (at->second == value) return;
-  at->second = value;
+  const double before = std::exchange(at->second, value);
+  if (!state_.empty() && names().size() != state_.begin()->second.slots.size()) {
+    at->second = before;
+    throw std::invalid_argument(key + ": expected a value with the same slots, now that there are some. Received: " +
+                                std::to_string(value) + ".");
+  }
   power_of_ = 0, power1_ = power2_ = 1;
 }
 
@@ -117,7 +128,14 @@ OptimizerArgs Optimizer::arguments(int64_t t) {
     case Kind::kAdam: {
       const double beta1 = value("beta_1"), beta2 = value("beta_2");
       if (t < power_of_) power_of_ = 0, power1_ = power2_ = 1;
-      for (; power_of_ < t; ++power_of_) power1_ *= beta1, power2_ *= beta2;
+      for (; power_of_ < t; ++power_of_) {
+        const double next1 = power1_ * beta1, next2 = power2_ * beta2;
+        if (next1 == power1_ && next2 == power2_) {  // both as small as they get: so for ever
+          power_of_ = t;
+          break;
+        }
+        power1_ = next1, power2_ = next2;
+      }
       lr = lr * std::sqrt(1.0 - power2_) / (1.0 - power1_);
       args.beta1 = static_cast<float>(beta1);
       args.beta2 = static_cast<float>(beta2);

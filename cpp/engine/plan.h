@@ -126,7 +126,7 @@ Plan make_plan(const PlanInput& input, bool whole_gradients);
 // The fusion pass: merges instructions where it can prove that nobody else needs what lay between (one reader of the
 // tensor, one use of the variable, no rule that needs whole gradients). Values do not change, to the bit. `kept` are
 // tensors that somebody outside the list reads.
-void fuse(std::vector<Instruction>& list, const std::vector<int>& kept);
+void fuse(const Plan& plan, std::vector<Instruction>& list, const std::vector<int>& kept);
 
 // Marks the instructions that must wait, for a team of this size.
 void place_barriers(const Plan& plan, const PlanInput& input, std::vector<Instruction>& list, int threads);

@@ -1,5 +1,7 @@
 #include "engine/source.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <type_traits>
 
@@ -82,6 +84,27 @@ void gather(const Source& s, const uint32_t* order, int64_t first, int64_t begin
 
 void gather(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, double* out) {
   gather_any(s, order, first, begin, end, out);
+}
+
+bool gather_labels(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, int64_t classes,
+                   int32_t* out, double* bad) {
+  constexpr int64_t kChunk = 256;
+  double values[kChunk];
+  Source column = s;
+  column.cols = 1;
+  for (int64_t r = begin; r < end; r += kChunk) {
+    const int64_t n = std::min(kChunk, end - r);
+    gather(column, order, first, r, r + n, values);
+    for (int64_t i = 0; i < n; ++i) {
+      const double v = values[i];
+      if (!(v >= 0 && v < static_cast<double>(classes) && v == std::floor(v))) {
+        *bad = v;
+        return false;
+      }
+      *out++ = static_cast<int32_t>(v);
+    }
+  }
+  return true;
 }
 
 }  // namespace lanewise

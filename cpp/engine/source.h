@@ -36,4 +36,9 @@ void gather(const Source& source, const uint32_t* order, int64_t first, int64_t 
 void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, int32_t* out);
 void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, double* out);
 
+// Labels of the first column as they are gathered, into out; stops at the first that is no whole number in
+// [0, classes) and puts it into `bad`. Checked as float64, so that none is cut down to one that exists.
+bool gather_labels(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end,
+                   int64_t classes, int32_t* out, double* bad);
+
 }  // namespace lanewise

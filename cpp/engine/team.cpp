@@ -19,8 +19,9 @@
 namespace lanewise {
 namespace {
 
-std::atomic<int> g_threads{0};  // 0: not asked yet
-std::atomic<int> g_busy{0};     // threads beyond the callers themselves that are at work
+constexpr int kMostThreads = 1024;  // a runtime asked for many more ends the process
+std::atomic<int> g_threads{0};      // 0: not asked yet
+std::atomic<int> g_busy{0};         // threads beyond the callers themselves that are at work
 std::atomic<bool> g_forked{false};
 
 inline void pause_cpu() {
@@ -79,11 +80,11 @@ std::string thread_runtime() {
 
 int default_num_threads() {
   if (const char* text = std::getenv("OMP_NUM_THREADS")) {
-    const int n = std::atoi(text);
-    if (n >= 1) return n;
+    const long n = std::strtol(text, nullptr, 10);
+    if (n >= 1) return static_cast<int>(std::min<long>(n, kMostThreads));
   }
   const int cpus = affinity_count(), quota = cgroup_quota();
-  return quota > 0 ? std::min(cpus, quota) : cpus;
+  return std::min(kMostThreads, quota > 0 ? std::min(cpus, quota) : cpus);
 }
 
 int get_num_threads() {
@@ -96,7 +97,9 @@ int get_num_threads() {
 }
 
 void set_num_threads(int n) {
-  if (n < 1) throw std::invalid_argument("n: expected at least 1 thread. Received: " + std::to_string(n) + ".");
+  if (n < 1 || n > kMostThreads)
+    throw std::invalid_argument("n: expected 1 to " + std::to_string(kMostThreads) +
+                                " threads. Received: " + std::to_string(n) + ".");
   g_threads.store(n, std::memory_order_relaxed);
 }
 

@@ -67,6 +67,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
 }
 
 void Network::prepare_updates(Run& run, Optimizer& optimizer, std::vector<float*>& slots, Buffer<float>& square_sums) {
+  const FloatEnvironment environment;
   slots.assign(input_.variables.size() * Optimizer::kMaxSlots, nullptr);
   int64_t chunks = 0;
   for (int v = 0; v < input_.trainable; ++v) {

@@ -30,6 +30,10 @@ def as_array(argument: str, value: Any) -> AnyArray:
     if isinstance(value, list | tuple) and len(value) == 1 and getattr(value[0], "ndim", 0) >= 2:
         value = value[0]  # Keras's list of inputs, of one input
     if isinstance(value, np.ndarray):
+        if hasattr(value, "_mask"):
+            raise TypeError(
+                f"{argument}: expected an array without a mask, received MaskedArray; fill it first: .filled(0)"
+            )
         array: AnyArray = value
     elif value is None or isinstance(value, str | bytes | dict) or hasattr(value, "tocsr"):
         hint = "; a sparse matrix goes in as .toarray()" if hasattr(value, "tocsr") else ""
