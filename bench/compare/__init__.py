@@ -1,0 +1,1 @@
+"""lanewise beside its peers: `python -m bench.compare`."""

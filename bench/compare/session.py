@@ -1,0 +1,130 @@
+"""The libraries' processes, and the rounds in which they take turns."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .peers import PEERS, environment
+from .tasks import Task
+
+AGAIN = "lanewise (again)"
+"""A second process of lanewise: the ratio of the two says how far the machine can be trusted."""
+
+
+class Worker:
+    """One library in its own process.
+
+    Raises:
+        RuntimeError: the process ended.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        library = "lanewise" if name == AGAIN else name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.compare.worker", library, str(threads)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(library, threads),
+            cwd=Path(__file__).resolve().parents[2],
+        )  # fmt: skip
+        self.version: str = self.ask({"version": None}).get("version", name)
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request, one answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name}: its process ended with code {self.process.wait()}")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(20)
+
+
+@dataclass
+class Result:
+    """Seconds of one unit (a call, a training step) by library, and the seconds until the first call was done."""
+
+    task: Task
+    seconds: dict[str, float] = field(default_factory=dict)
+    first: dict[str, float] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def best_peer(self) -> str | None:
+        """The fastest library that is not lanewise."""
+        peers = {name: s for name, s in self.seconds.items() if name not in ("lanewise", AGAIN)}
+        return min(peers, key=peers.__getitem__) if peers else None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times lanewise's time the fastest peer takes."""
+        best = self.best_peer
+        return None if best is None or "lanewise" not in self.seconds else self.seconds[best] / self.seconds["lanewise"]
+
+    @property
+    def again(self) -> float | None:
+        """The A/A ratio."""
+        if AGAIN not in self.seconds or "lanewise" not in self.seconds:
+            return None
+        return self.seconds[AGAIN] / self.seconds["lanewise"]
+
+
+def present(wanted: Iterable[str]) -> tuple[list[str], list[str]]:
+    """(libraries that are installed, those that are not)."""
+    found = {name: find_spec(PEERS[name][1]) is not None for name in wanted}
+    return [name for name in found if found[name]], [name for name in found if not found[name]]
+
+
+def compare(task: Task, workers: list[Worker], rounds: int, budget: float) -> Result:
+    """Every library prepares the task, then they take turns; the median over the rounds counts."""
+    result = Result(task)
+    ready: list[Worker] = []
+    for worker in workers:
+        reply = worker.ask({"prepare": task.as_json()})
+        if reply["ok"]:
+            result.first[worker.name] = reply["first"]
+            ready.append(worker)
+        else:
+            result.missing[worker.name] = reply["why"]
+    times: dict[str, list[float]] = {worker.name: [] for worker in ready}
+    for _ in range(rounds):
+        for worker in ready:
+            reply = worker.ask({"measure": budget})
+            if "seconds" in reply:
+                times[worker.name].append(reply["seconds"] / task.units)
+            else:
+                result.missing[worker.name] = reply["why"]
+    result.seconds = {name: statistics.median(t) for name, t in times.items() if t}
+    return result
+
+
+def run(
+    tasks: list[Task], names: list[str], threads: int, rounds: int, budget: float, show: Callable[[Result], None]
+) -> tuple[list[Result], dict[str, str]]:
+    """All tasks; `show` is told of each as it is done. Returns (results, versions by library)."""
+    workers = [Worker(name, threads) for name in names]
+    try:
+        versions = {worker.name: worker.version for worker in workers}
+        results = []
+        for task in tasks:
+            results.append(compare(task, workers, rounds, budget))
+            show(results[-1])
+        return results, versions
+    finally:
+        for worker in workers:
+            worker.close()

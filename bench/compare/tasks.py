@@ -1,0 +1,115 @@
+"""What is compared: tasks that every library is asked to do, and the data they do it on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..networks import Case
+from .shapes import QUICK as QUICK_SHAPES, SHAPES, Shape
+
+Float32 = NDArray[np.float32]
+
+NETWORKS = [
+    Case((1000, 128, 1), 32, 4096),
+    Case((20, 64, 64, 1), 32, 4096),
+    Case((784, 512, 512, 10), 128, 2048),
+    Case((256, 4096, 4096, 1), 256, 1024),
+]
+PREDICT_ROWS = (1, 32, 4096)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to time: a product, an epoch of training, or a prediction.
+
+    Attributes:
+        kind: "matmul", "train" or "predict".
+        shape: of a product.
+        network: of the others.
+        rows: that are predicted at once.
+    """
+
+    kind: str
+    shape: Shape | None = None
+    network: Case | None = None
+    rows: int = 0
+
+    @property
+    def name(self) -> str:
+        """As the table shows it."""
+        if self.shape is not None:
+            return self.shape.name
+        assert self.network is not None
+        return f"{'-'.join(map(str, self.network.units))}, batch {self.rows or self.network.batch}"
+
+    @property
+    def group(self) -> str:
+        """Tasks that are summed up together."""
+        return f"matmul, {self.shape.kind}" if self.shape is not None else self.kind
+
+    @property
+    def units(self) -> int:
+        """How many of what is reported (calls; steps of training) one timed call makes."""
+        return self.network.rows // self.network.batch if self.kind == "train" and self.network is not None else 1
+
+    @property
+    def flops(self) -> float:
+        """Of the matrix products of one unit."""
+        if self.shape is not None:
+            return self.shape.flops
+        assert self.network is not None
+        if self.kind == "train":
+            return self.network.step_flops()
+        units = self.network.units
+        return 2.0 * self.rows * sum(a * b for a, b in pairwise(units))
+
+    def as_json(self) -> dict[str, Any]:
+        """For another process."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(text: dict[str, Any]) -> Task:
+        """What `as_json` wrote."""
+        shape, network = text["shape"], text["network"]
+        return Task(
+            text["kind"],
+            None if shape is None else Shape(**shape),
+            None if network is None else Case(**{**network, "units": tuple(network["units"])}),
+            text["rows"],
+        )
+
+    def operands(self) -> tuple[Float32, Float32]:
+        """A and B of a product, normal numbers; transposed ones as views."""
+        assert self.shape is not None
+        s, rng = self.shape, np.random.default_rng(0)
+        a = rng.standard_normal((s.k, s.m) if s.transpose_a else (s.m, s.k), dtype=np.float32)
+        b = rng.standard_normal((s.n, s.k) if s.transpose_b else (s.k, s.n), dtype=np.float32)
+        return (a.T if s.transpose_a else a), (b.T if s.transpose_b else b)
+
+    def weights(self) -> list[Float32]:
+        """Kernel and bias of each layer, as He et al. (2015) scale them."""
+        assert self.network is not None
+        rng, units = np.random.default_rng(3), self.network.units
+        weights: list[Float32] = []
+        for k, n in pairwise(units):
+            kernel = rng.standard_normal((k, n), dtype=np.float32) * np.float32((2 / k) ** 0.5)
+            weights += [kernel, np.zeros(n, np.float32)]
+        return weights
+
+
+def all_tasks(kinds: list[str], quick: bool) -> list[Task]:
+    """The tasks of these kinds; quick: those that say most."""
+    tasks: list[Task] = []
+    networks = NETWORKS[:3] if quick else NETWORKS
+    if "train" in kinds:
+        tasks += [Task("train", network=n) for n in networks]
+    if "predict" in kinds:
+        tasks += [Task("predict", network=NETWORKS[0], rows=rows) for rows in PREDICT_ROWS]
+    if "matmul" in kinds:
+        tasks += [Task("matmul", shape=s) for s in (QUICK_SHAPES if quick else SHAPES)]
+    return tasks
