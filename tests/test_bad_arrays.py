@@ -122,7 +122,8 @@ def test_losses_check_their_targets() -> None:
 
 def test_labels_are_not_cut_down_to_ones_that_exist() -> None:
     p = np.zeros((1, 3), np.float32)
-    for label in (np.int64(2**32 + 1), np.int64(-(2**32)), np.uint64(2**32), np.uint64(2**63 + 2), np.uint32(2**32 - 1)):
+    signed, unsigned = (2**32 + 1, -(2**32)), (2**32, 2**63 + 2)
+    for label in (*map(np.int64, signed), *map(np.uint64, unsigned), np.uint32(2**32 - 1)):
         with pytest.raises(ValueError, match=rf"y_true: expected labels from 0 to 2 .*Received: -?\d{{10,}}"):
             ops.sparse_categorical_crossentropy_forward(np.array([label]), p)
 

@@ -79,6 +79,7 @@ void multiply(const MatrixView& a, const MatrixView& b, ActivationForward activa
   const StoreContext context{activation, bias, out};
   mm.epilogue = store;
   mm.context = &context;
+  if (bias == nullptr && activation == kernels().linear_forward && mm.n > 1) mm.c = out.data, mm.ldc = out.row_stride;
   run_product(mm);
 }
 

@@ -6,11 +6,17 @@
 // n == 1 has its own rule (16 virtual lanes along k, see gemv below). Nothing here depends on m, on how rows and
 // panels are shared out, or on the tile's shape: every element of C is the same chain in every case.
 #include "kernels/declare.h"
+#include "kernels/matmul_thin.h"
 #include "kernels/matmul_tile.h"
-#include "simd/vec.h"
+#include "simd/loops.h"
 
 namespace lanewise::LW_ISA {
 namespace {
+
+// Rows of A that lie a multiple of this apart (floats) fall into one or two sets of L1, which keeps no more of them
+// than it has ways: 8 at least. Eight chains are what two FMA units of four cycles need.
+constexpr int64_t kAliased = 512;
+constexpr int kAliasedRows = 8;
 
 int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -148,6 +154,7 @@ void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t 
   if (i0 >= i1 || p0 >= p1) return;
   if (mm.n == 1) return gemv(mm, i0, i1, scratch);
   const MatmulPlan plan = matmul_plan(mm);
+  if (plan.thin) return matmul_thin(mm, plan, i0, i1, p0, p1, scratch);
   float* const tiles = scratch;
   float* const packed_b = tiles + plan.tile_floats;
   float* const packed_a = packed_b + plan.b_floats;
@@ -189,14 +196,18 @@ void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t 
             } else {
               b = mm.b + k0 * mm.b_row + p * kPanel, ldb = mm.b_row;
             }
-            const int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(width);
+            int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(width);
+            if (!plan.pack_a && mm.a_row % kAliased == 0 && width <= Vec::kLanes) max_rows = kAliasedRows;
             for_tiles(s0, s1, max_rows, [&](int64_t i, int64_t rows) {
-              float* t = blocks == 1 ? tiles : tiles + ((p - g0) * plan.rows * kPanel) + (i - r0) * width;
+              float* t = mm.c != nullptr ? mm.c + i * mm.ldc + p * kPanel
+                         : blocks == 1   ? tiles
+                                         : tiles + ((p - g0) * plan.rows * kPanel) + (i - r0) * width;
+              const int64_t ldt = mm.c != nullptr ? mm.ldc : width;
               const float* a = plan.pack_a ? packed_a + (i - s0) * kBlockK : mm.a + i * mm.a_row + k0 * mm.a_col;
               const int64_t a_row = plan.pack_a ? 1 : mm.a_row;
               const int64_t a_col = plan.pack_a ? rows : mm.a_col;
-              tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, q > 0);
-              if (last) mm.epilogue(mm.context, t, i, p * kPanel, rows, width);
+              tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0);
+              if (last && mm.c == nullptr) mm.epilogue(mm.context, t, i, p * kPanel, rows, width);
             });
           }
         }

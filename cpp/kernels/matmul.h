@@ -19,6 +19,8 @@ constexpr int64_t kTileRows = 32;
 // panel's width (for n == 1: cols == 1 and ldt == 1, rows up to kGemvRows), so T is contiguous.
 using Epilogue = void (*)(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols);
 constexpr int64_t kGemvRows = 256;
+// Rows of A up to which a wide row-major B is read row by row, and floats of C that wait in L1 meanwhile.
+constexpr int64_t kThinRows = 8, kThinFloats = 4096;
 
 struct Matmul {
   int64_t m, n, k;
@@ -30,12 +32,16 @@ struct Matmul {
   bool b_transposed;  // with b_panels: the panels are those of B^T, of shape (n, k)
   Epilogue epilogue;
   const void* context;
+  // Where C goes as it is, C[i, j] at c[i*ldc + j]: tiles write there and the epilogue is not called. Else null.
+  float* c;
+  int64_t ldc;
 };
 
 static inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
 
 // What matmul_block does with its scratch; a function of the sizes alone (and cheap: it is worked out in every call).
 struct MatmulPlan {
+  bool thin;  // see matmul_thin.h
   bool pack_a, pack_b;
   int64_t group;  // panels in a column group
   int64_t rows;   // rows in a row block
@@ -56,8 +62,17 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   plan.pack_b =
       mm.b_transposed ||
       (!mm.b_panels && (mm.b_col != 1 || (mm.m >= 64 && mm.k >= 64 && (mm.b_row % 256 == 0 || mm.b_row > 1024))));
+  plan.thin = mm.m <= kThinRows && mm.k > 0 && panels > 1 && !mm.b_panels && !plan.pack_b;
+  if (plan.thin) {
+    const int64_t strip = kThinFloats / (mm.m > 0 ? mm.m : 1) / kPanel;
+    plan.group = panels < strip ? panels : strip;
+    plan.pack_a = false;
+    plan.strip = plan.b_floats = plan.a_floats = 0;
+    plan.tile_floats = 2 * mm.m * plan.group * kPanel + kThinRows * kPanel;
+    return plan;
+  }
   plan.strip = plan.pack_a ? kStrip : plan.rows;
-  plan.tile_floats = mm.k <= kBlockK ? kTileRows * kPanel : plan.group * plan.rows * kPanel;
+  plan.tile_floats = mm.c != nullptr ? 0 : mm.k <= kBlockK ? kTileRows * kPanel : plan.group * plan.rows * kPanel;
   plan.b_floats = plan.pack_b ? plan.group * kPanel * kBlockK : 0;
   plan.a_floats = plan.pack_a ? kStrip * kBlockK : 0;
   return plan;

@@ -88,9 +88,9 @@ inline int max_rows_for(int64_t width) {
   return max_rows_of(static_cast<int>((chunk + Vec::kLanes - 1) / Vec::kLanes));
 }
 
-// One row of tiles across a panel: t (rows, width) contiguous.
+// One row of tiles across a panel: t (rows, width; ldt).
 inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a, int64_t a_row, int64_t a_col,
-                         const float* b, int64_t ldb, float* t, bool add) {
+                         const float* b, int64_t ldb, float* t, int64_t ldt, bool add) {
   for (int64_t c = 0; c < width; c += kTileColumns) {
     const int64_t chunk = width - c < kTileColumns ? width - c : kTileColumns;
     const int64_t vecs = (chunk + Vec::kLanes - 1) / Vec::kLanes;
@@ -115,7 +115,7 @@ inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a
       default:
         break;
     }
-    f(kb, a, a_row, a_col, b + c, ldb, t + c, width, tail, add);
+    f(kb, a, a_row, a_col, b + c, ldb, t + c, ldt, tail, add);
   }
 }
 
