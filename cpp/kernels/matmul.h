@@ -56,7 +56,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   plan.group = panels < kGroup ? panels : kGroup;
   plan.rows = mm.m < kRows ? mm.m : kRows;
   // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it.
-  plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) || (mm.m >= 32 && panels >= 8 && mm.k >= 64);
+  plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) ||
+                (mm.m >= 32 && panels >= 8 && mm.k >= 64 && (panels >= 24 || mm.a_row % 512 == 0));
   // B is copied where its columns have a stride, and where a power-of-two row stride (those rows fall into the same
   // L1 sets) or sheer size would cost more over the rows of A.
   plan.pack_b =
