@@ -185,7 +185,18 @@ void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t 
               pack_a(mm.a + i * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col, rows, kb, packed_a + (i - s0) * kBlockK);
             });
           }
-          for (int64_t p = g0; p < g1; ++p) {
+          int64_t p = g0;
+          if (s1 - s0 == 1 && mm.b_panels && !plan.pack_b && !plan.pack_a && mm.c == nullptr) {
+            const int64_t full = min64(g1, mm.n / kPanel), step = blocks == 1 ? kPanel : plan.rows * kPanel;
+            for (; p + kTogether <= full; p += kTogether) {
+              float* t = blocks == 1 ? tiles : tiles + (p - g0) * step + (s0 - r0) * kPanel;
+              panels_together(kb, mm.a + s0 * mm.a_row + k0 * mm.a_col, mm.a_col, mm.b + (p * mm.k + k0) * kPanel,
+                              mm.k * kPanel, t, step, q > 0);
+              for (int64_t e = 0; last && e < kTogether; ++e)
+                mm.epilogue(mm.context, t + e * step, s0, (p + e) * kPanel, 1, kPanel);
+            }
+          }
+          for (; p < g1; ++p) {
             const int64_t width = width_of(p);
             const float* b;
             int64_t ldb;

@@ -79,11 +79,14 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   return plan;
 }
 
-// Floats of scratch that one thread needs for matmul_block.
+// Floats of scratch that one thread needs for matmul_block, for this product and for any with fewer rows of A or of B
+// (the last batch of an epoch): a thin product takes more than a thicker one.
 static inline int64_t matmul_scratch(const Matmul& mm) {
   if (mm.n == 1) return kGemvRows + 2 * mm.k;
   const MatmulPlan plan = matmul_plan(mm);
-  return plan.tile_floats + plan.b_floats + plan.a_floats;
+  const int64_t own = plan.tile_floats + plan.b_floats + plan.a_floats;
+  const int64_t thin = mm.b_panels ? 0 : 2 * kThinFloats + kThinRows * kPanel;
+  return own > thin ? own : thin;
 }
 
 }  // namespace lanewise

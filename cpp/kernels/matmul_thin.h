@@ -63,6 +63,29 @@ constexpr auto thin_blocks(std::integer_sequence<int, R...>) {
 }
 constexpr auto kThinBlocks = thin_blocks(std::make_integer_sequence<int, int{kThinRows}>());
 
+// One row of A against kTogether panels of B at once: a single panel gives too few chains to keep the FMA units busy.
+// Panel q is at b + q * b_step, its result of kPanel floats at t + q * t_step (= or +=).
+constexpr int kTogether = Vec::kLanes >= 4 ? Vec::kLanes / 4 : 1;  // 8 chains
+inline void panels_together(int64_t kb, const float* a, int64_t a_col, const float* b, int64_t b_step, float* t,
+                            int64_t t_step, bool add) {
+  constexpr int W = kPanel / Vec::kLanes;
+  Vec acc[kTogether][W];
+  LW_UNROLL for (int q = 0; q < kTogether; ++q) { LW_UNROLL for (int w = 0; w < W; ++w) acc[q][w] = Vec::zero(); }
+  for (int64_t p = 0; p < kb; ++p) {
+    const Vec av = Vec::set1(a[p * a_col]);
+    LW_UNROLL for (int q = 0; q < kTogether; ++q) {
+      LW_UNROLL for (int w = 0; w < W; ++w) acc[q][w] =
+          fma(av, Vec::load(b + q * b_step + p * kPanel + w * Vec::kLanes), acc[q][w]);
+    }
+  }
+  LW_UNROLL for (int q = 0; q < kTogether; ++q) {
+    LW_UNROLL for (int w = 0; w < W; ++w) {
+      float* out = t + q * t_step + w * Vec::kLanes;
+      (add ? Vec::load(out) + acc[q][w] : acc[q][w]).store(out);
+    }
+  }
+}
+
 // Rows [i0, i1), at most kThinRows of them, and panels [p0, p1) of C.
 inline void matmul_thin(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t i1, int64_t p0, int64_t p1,
                         float* scratch) {
