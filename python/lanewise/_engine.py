@@ -150,9 +150,11 @@ class Program:
         value = self.builder.input(input_shape)
         for write in lower:
             value = write(self.builder, value)
+        self.input_shape = tuple(input_shape)
         self.output = value
         self.output_shape = self.builder.shape(value)
         self._networks: dict[Any, tuple[Network, Any]] = {}
+        self._predictor: Network | None = None
 
     def network(
         self,
@@ -179,6 +181,12 @@ class Program:
             self._networks[key] = network, (trainable, regularizers, constraints)
         return self._networks[key][0]
 
+    def predictor(self) -> Network:
+        """`network()` without terms, found without making a key for it."""
+        if self._predictor is None:
+            self._predictor = self.network()
+        return self._predictor
+
 
 def make_optimizer(name: str, **hyper: float) -> Optimizer:
     """The engine's optimizer `name` with these hyper-parameters."""
@@ -189,7 +197,8 @@ class SharedLock:
     """Many readers (predict) or one writer (a slice of training); a waiting writer goes first."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._readers = 0
         self._writers_waiting = 0
         self._writing = False
@@ -199,16 +208,18 @@ class SharedLock:
         """Held while weights are read."""
         held = False  # so that Ctrl-C at any moment leaves the lock free
         try:
-            with self._changed:
-                self._changed.wait_for(lambda: not self._writing and self._writers_waiting == 0)
+            with self._mutex:
+                if self._writing or self._writers_waiting:
+                    self._changed.wait_for(lambda: not self._writing and self._writers_waiting == 0)
                 held = True
                 self._readers += 1
             yield
         finally:
             if held:
-                with self._changed:
+                with self._mutex:
                     self._readers -= 1
-                    self._changed.notify_all()
+                    if self._writers_waiting:
+                        self._changed.notify_all()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

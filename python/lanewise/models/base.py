@@ -51,6 +51,10 @@ class BaseModel(KeywordChecked):
         """The weights that training changes, in the order of the layers."""
         return [weight for layer in self.layers for weight in layer.trainable_weights]
 
+    def _made_program(self) -> Program | None:
+        """The program, if there is one already."""
+        raise NotImplementedError
+
     def _built_program(self, method: str) -> Program:
         """The program of a built model. Raises ValueError before that."""
         raise NotImplementedError

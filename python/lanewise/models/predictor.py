@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..callbacks import CallbackList
 
 _PREDICT_UNIT = 256  # rows; slices of a prediction are multiples of this
+_FLOAT32 = np.dtype(np.float32)
 _QUIET_SECONDS = 0.5  # how long predict(verbose='auto') stays silent
 
 
@@ -111,7 +112,7 @@ class Predictor(BaseModel):
         array, _ = self._fit_input("x", x)
 
         program = self._ready(array.shape[1:])
-        network = program.network()
+        network = program.predictor()
         out = np.empty((len(array), *program.output_shape), np.float32)
         count = -(-len(array) // batch_size)
         hooks = None
@@ -151,6 +152,18 @@ class Predictor(BaseModel):
 
     def predict_on_batch(self, x: Any) -> Float32:
         """`predict` without progress."""
+        program = self._made_program()
+        if (
+            program is not None
+            and type(x) is np.ndarray
+            and x.dtype == _FLOAT32
+            and x.shape[1:] == program.input_shape
+            and 0 < len(x) <= _PREDICT_UNIT
+        ):  # nothing to check or convert, and too short to be interrupted
+            out = np.empty((len(x), *program.output_shape), np.float32)
+            with self._weights_lock.shared():
+                program.predictor().predict([x], 0, len(x), [out])
+            return out
         return self.predict(x, verbose=0)
 
     def __call__(self, x: Any, training: bool = False) -> Array:
@@ -158,7 +171,7 @@ class Predictor(BaseModel):
         if isinstance(x, Layer):
             raise NotImplementedError("the functional API is not supported; chain layers with Sequential([...])")
         if not training:
-            return self.predict(x, verbose=0).view(Array)
+            return self.predict_on_batch(x).view(Array)
         array, _ = self._fit_input("x", x)
         network = self._ready(array.shape[1:]).network()
         self._calls += 1

@@ -175,6 +175,9 @@ class Sequential(Trainer):
                 program = self._program
         return program
 
+    def _made_program(self) -> Program | None:
+        return self._program
+
     def _built_program(self, method: str) -> Program:
         if self._sample_shape is None or not self.built:
             raise ValueError(f"{method}: the model is not built; call build((None, ...)) or show it data first")
