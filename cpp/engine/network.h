@@ -19,24 +19,36 @@ struct Data {
 };
 
 // What training steps cost alone and in a team, as measured: more threads must never be slower than one, whatever else
-// runs on the machine. The slower of the two is tried again now and then, at a fiftieth of the time at most.
+// runs on the machine. At first each is tried twice, in turns, and the better time counts; later the slower of the two
+// is tried again now and then, at a fiftieth of the time at most. What runs before a trial fills the caches and is not
+// counted.
 struct Pace {
-  double seconds[2] = {0, 0};  // per step: one thread, the team; 0: not measured yet
+  static constexpr int kTrials = 4;
+  double seconds[2] = {0, 0};  // per step: one thread, the team
   double since = 0;            // seconds of work since the other one was tried
+  int trials = 0;              // at first
+  bool warm = false;           // the one that is being tried has run
 
-  bool known() const { return seconds[0] > 0 && seconds[1] > 0; }
+  bool known() const { return trials >= kTrials; }
   bool better() const { return seconds[1] < seconds[0]; }
   // The one that runs when nothing is being tried.
   bool usual(bool team) const { return known() && team == better(); }
   bool team(int64_t probe_steps) const {
-    if (!known()) return seconds[1] == 0;
-    const bool retry = since > 50 * seconds[!better()] * static_cast<double>(probe_steps);
+    if (!known()) return trials % 2 == 1;
+    const bool retry = since > 100 * seconds[!better()] * static_cast<double>(probe_steps);
     return better() != retry;
   }
   void record(bool team, double per_step, double total) {
-    const bool averaged = usual(team);
-    since = averaged ? since + total : 0;
-    seconds[team] = averaged ? 0.5 * (seconds[team] + per_step) : per_step;
+    if (usual(team)) {
+      seconds[team] = 0.5 * (seconds[team] + per_step);
+      since += total;
+      return;
+    }
+    warm = !warm;
+    if (warm) return;
+    seconds[team] = trials > 1 && !known() && seconds[team] < per_step ? seconds[team] : per_step;
+    trials += !known();
+    since = 0;
   }
 };
 

@@ -108,7 +108,7 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
     int64_t steps = stop;
     if (most > 1) {
       steps = pace.usual(team) ? std::max<int64_t>(1, static_cast<int64_t>(kStretch / pace.seconds[team])) : probe;
-      if (team && pace.seconds[1] == 0) {  // the runtime starts its threads once
+      if (team && !pace.usual(team)) {  // to wake sleeping threads is not what a step costs
         const TeamShare share(most);
         run_team(share.count(), [](int, int) {});
       }
