@@ -20,13 +20,15 @@ struct Data {
 
 // What training steps cost alone and in a team, as measured: more threads must never be slower than one, whatever else
 // runs on the machine. At first each is tried twice, in turns, and the better time counts; later the slower of the two
-// is tried again now and then, at a fiftieth of the time at most. What runs before a trial fills the caches and is not
-// counted.
+// is tried again, soon at first (something else may have run meanwhile) and half as often after each time that changed
+// nothing. What runs before a trial fills the caches and is not counted.
 struct Pace {
   static constexpr int kTrials = 4;
+  static constexpr double kLongest = 64;
   double seconds[2] = {0, 0};  // per step: one thread, the team
   double since = 0;            // seconds of work since the other one was tried
   int trials = 0;              // at first
+  double patience = 1;         // how long until the next one: 20 times as long as a trial, times this
   bool warm = false;           // the one that is being tried has run
 
   bool known() const { return trials >= kTrials; }
@@ -35,7 +37,7 @@ struct Pace {
   bool usual(bool team) const { return known() && team == better(); }
   bool team(int64_t probe_steps) const {
     if (!known()) return trials % 2 == 1;
-    const bool retry = since > 100 * seconds[!better()] * static_cast<double>(probe_steps);
+    const bool retry = since > 20 * patience * seconds[better()] * static_cast<double>(probe_steps);
     return better() != retry;
   }
   void record(bool team, double per_step, double total) {
@@ -46,9 +48,15 @@ struct Pace {
     }
     warm = !warm;
     if (warm) return;
-    seconds[team] = trials > 1 && !known() && seconds[team] < per_step ? seconds[team] : per_step;
-    trials += !known();
     since = 0;
+    if (!known()) {
+      seconds[team] = trials > 1 && seconds[team] < per_step ? seconds[team] : per_step;
+      ++trials;
+      return;
+    }
+    seconds[team] = per_step;
+    const bool changed = team == better();
+    patience = changed ? 1 : patience < kLongest ? 2 * patience : kLongest;
   }
 };
 
