@@ -150,3 +150,22 @@ def test_many_interrupts_in_a_row() -> None:
                 network.evaluate(X[:640], Y[:640], verbose=0)
         interrupt.latency()
     assert np.isfinite(network.fit(X, Y, verbose=0).history["loss"][0])
+
+
+def test_interrupts_at_random_moments_leave_no_lock_behind() -> None:
+    """Steps of microseconds: most of the time is spent around the locks."""
+    network, x, y = model(), X[:8], Y[:8]
+    network.train_on_batch(x, y)
+    rng = np.random.default_rng(0)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for _ in range(500):
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, 8e-4))
+                while True:
+                    network.train_on_batch(x, y)
+            network.train_on_batch(x, y)
+            assert network.predict(x, verbose=0).shape == (8, 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -194,7 +194,11 @@ def make_optimizer(name: str, **hyper: float) -> Optimizer:
 
 
 class SharedLock:
-    """Many readers (predict) or one writer (a slice of training); a waiting writer goes first."""
+    """Many readers (predict) or one writer (a slice of training); a waiting writer goes first.
+
+    Ctrl-C may come between any two calls of Python functions, so the mutex is entered as what it is, a lock written in
+    C, and not through its Condition, whose methods are Python.
+    """
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -226,17 +230,18 @@ class SharedLock:
         """Held while weights change."""
         held = False
         try:
-            with self._changed:
-                self._writers_waiting += 1
-                try:
-                    self._changed.wait_for(lambda: not self._writing and self._readers == 0)
-                    held = self._writing = True
-                finally:
-                    self._writers_waiting -= 1
+            with self._mutex:
+                if self._writing or self._readers:
+                    self._writers_waiting += 1
+                    try:
+                        self._changed.wait_for(lambda: not self._writing and self._readers == 0)
+                    finally:
+                        self._writers_waiting -= 1
+                held = self._writing = True
             yield
         finally:
             if held:
-                with self._changed:
+                with self._mutex:
                     self._writing = False
                     self._changed.notify_all()
 

@@ -22,7 +22,8 @@ class BaseModel(KeywordChecked):
 
     def __init__(self) -> None:
         self._compiled: Compiled | None = None
-        self._training_lock = threading.Lock()  # held for the whole of a fit
+        self._training_lock = threading.Lock()  # of the next line
+        self._trained_by: object | None = None  # the fit that runs
         self._weights_lock = SharedLock()  # held for a slice
         self._paces: dict[tuple[str, int], Pace] = {}
         self._seed: int | None = None

@@ -214,15 +214,17 @@ class Trainer(Predictor):
 
     @contextmanager
     def _training(self) -> Iterator[None]:
-        held = False
+        mine = object()  # whose turn it is, in one assignment: Ctrl-C finds nothing half done
         try:
-            held = self._training_lock.acquire(blocking=False)
-            if not held:
+            with self._training_lock:
+                if self._trained_by is None:
+                    self._trained_by = mine
+            if self._trained_by is not mine:
                 raise RuntimeError("fit: this model is being trained already; wait for it, or train a second model")
             yield
         finally:
-            if held:
-                self._training_lock.release()
+            if self._trained_by is mine:
+                self._trained_by = None
 
 
 def _warn_not_finite(loss: float, epoch: int, rows: Rows) -> None:
