@@ -6,6 +6,7 @@
 // n == 1 has its own rule (16 virtual lanes along k, see gemv below). Nothing here depends on m, on how rows and
 // panels are shared out, or on the tile's shape: every element of C is the same chain in every case.
 #include "kernels/declare.h"
+#include "kernels/matmul_pack.h"
 #include "kernels/matmul_thin.h"
 #include "kernels/matmul_tile.h"
 #include "simd/loops.h"
@@ -18,44 +19,6 @@ namespace {
 constexpr int64_t kAliased = 512;
 constexpr int kAliasedRows = 8;
 
-int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// Rows of A copied to [p][rows]: unit stride between the rows of a tile, one cache line after another along k.
-void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t rows, int64_t kb, float* out) {
-  if (a_row == 1) {
-    for (int64_t p = 0; p < kb; ++p)
-      for (int64_t r = 0; r < rows; ++r) out[p * rows + r] = a[p * a_col + r];
-  } else {
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t p = 0; p < kb; ++p) out[p * rows + r] = a[r * a_row + p * a_col];
-  }
-}
-
-// Columns [0, width) of B, rows [0, kb), copied to a row-major (kb, width) panel.
-void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int64_t width, float* out) {
-  if (b_col == 1) {
-    for (int64_t p = 0; p < kb; ++p)
-      for (int64_t j = 0; j < width; ++j) out[p * width + j] = b[p * b_row + j];
-  } else {
-    constexpr int64_t kStrip = 64;  // rows of the panel that stay in L1 while its columns arrive one by one
-    for (int64_t p0 = 0; p0 < kb; p0 += kStrip) {
-      const int64_t p1 = min64(p0 + kStrip, kb);
-      for (int64_t j = 0; j < width; ++j)
-        for (int64_t p = p0; p < p1; ++p) out[p * width + j] = b[p * b_row + j * b_col];
-    }
-  }
-}
-
-// The same from the panels of B^T (n, k): rows [k0, k0 + kb) and columns [j, j + width) of B, one source panel (32
-// neighbouring rows of B) after another. k0 is a multiple of kPanel.
-void pack_b_transposed(const Matmul& mm, int64_t k0, int64_t kb, int64_t j, int64_t width, float* out) {
-  for (int64_t p = k0; p < k0 + kb; p += kPanel) {
-    const int64_t source_width = min64(kPanel, mm.k - p);
-    pack_b(mm.b + p * mm.n + j * source_width, 1, source_width, min64(source_width, k0 + kb - p), width,
-           out + (p - k0) * width);
-  }
-}
-
 // y = A·x where B is one column. In each block of 512, element p joins lane p mod 16 by fused multiply-add; the fixed
 // tree joins the lanes; blocks are added in order. A's rows contiguous: lanes lie along k.
 void gemv_rows(const float* a, int64_t a_row, const float* x, int64_t k, int64_t rows, float* y) {
@@ -63,7 +26,7 @@ void gemv_rows(const float* a, int64_t a_row, const float* x, int64_t k, int64_t
     const float* ar = a + r * a_row;
     float total = 0.0f;
     for (int64_t k0 = 0; k0 < k; k0 += kBlockK) {
-      const int64_t kb = min64(kBlockK, k - k0);
+      const int64_t kb = smaller(kBlockK, k - k0);
       Vec16 acc = Vec16::zero();
       int64_t p = 0;
       for (; p + 16 <= kb; p += 16) {
@@ -83,10 +46,10 @@ void gemv_rows(const float* a, int64_t a_row, const float* x, int64_t k, int64_t
 // The same where A's columns are contiguous (a_row == 1): lanes lie along the rows, the 16 chains are 16 vectors.
 void gemv_columns(const float* a, int64_t a_col, const float* x, int64_t k, int64_t rows, float* y) {
   for (int64_t r = 0; r < rows; r += Vec::kLanes) {
-    const int64_t n = min64(Vec::kLanes, rows - r);
+    const int64_t n = smaller(Vec::kLanes, rows - r);
     Vec total = Vec::zero();
     for (int64_t k0 = 0; k0 < k; k0 += kBlockK) {
-      const int64_t kb = min64(kBlockK, k - k0);
+      const int64_t kb = smaller(kBlockK, k - k0);
       Vec acc[16];
       LW_UNROLL for (int i = 0; i < 16; ++i) acc[i] = Vec::zero();
       int64_t p = 0;
@@ -127,7 +90,7 @@ void gemv(const Matmul& mm, int64_t i0, int64_t i1, float* scratch) {
     spare += mm.k;
   }
   for (int64_t i = i0; i < i1; i += kGemvRows) {
-    const int64_t rows = min64(kGemvRows, i1 - i);
+    const int64_t rows = smaller(kGemvRows, i1 - i);
     const float* a = mm.a + i * mm.a_row;
     if (mm.k == 0) {
       for (int64_t r = 0; r < rows; ++r) y[r] = 0.0f;
@@ -147,9 +110,9 @@ void gemv(const Matmul& mm, int64_t i0, int64_t i1, float* scratch) {
 
 }  // namespace
 
-// Loops: column groups of kGroup panels (B packed per block of k, if it has to be) > row blocks > blocks of k > strips
-// of a few tiles of A (packed, if it has to be) > panels > tiles. With one block of k, a tile goes straight from
-// registers through L1 to the epilogue; with more, tiles wait in scratch until the last block has been added.
+// Loops: column groups of kGroup panels > row blocks > blocks of k > strips of a few tiles of A (packed, if it has to
+// be) > panels (of B, packed, if it has to be, for the first strip) > tiles. With one block of k, a tile goes straight
+// from registers through L1 to the epilogue; with more, tiles wait in scratch until the last block has been added.
 void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* scratch) {
   if (i0 >= i1 || p0 >= p1) return;
   if (mm.n == 1) return gemv(mm, i0, i1, scratch);
@@ -163,31 +126,18 @@ void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t 
   auto width_of = [&](int64_t p) { return p + 1 == panel_count(mm.n) ? last_width : kPanel; };
 
   for (int64_t g0 = p0; g0 < p1; g0 += plan.group) {
-    const int64_t g1 = min64(g0 + plan.group, p1);
+    const int64_t g1 = smaller(g0 + plan.group, p1);
     for (int64_t r0 = i0; r0 < i1; r0 += plan.rows) {
-      const int64_t r1 = min64(r0 + plan.rows, i1);
+      const int64_t r1 = smaller(r0 + plan.rows, i1);
       for (int64_t q = 0; q < blocks; ++q) {
-        const int64_t k0 = q * kBlockK, kb = min64(kBlockK, mm.k - k0);
+        const int64_t k0 = q * kBlockK, kb = smaller(kBlockK, mm.k - k0);
         const bool last = q + 1 == blocks;
-        if (plan.pack_b) {
-          for (int64_t p = g0; p < g1; ++p) {
-            float* out = packed_b + (p - g0) * kPanel * kBlockK;
-            if (mm.b_transposed)
-              pack_b_transposed(mm, k0, kb, p * kPanel, width_of(p), out);
-            else
-              pack_b(mm.b + k0 * mm.b_row + p * kPanel * mm.b_col, mm.b_row, mm.b_col, kb, width_of(p), out);
-          }
-        }
-        for (int64_t s0 = r0; s0 < r1; s0 += plan.strip) {
-          const int64_t s1 = min64(s0 + plan.strip, r1);
-          if (plan.pack_a) {
-            for_tiles(s0, s1, kMaxRows[0], [&](int64_t i, int64_t rows) {
-              pack_a(mm.a + i * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col, rows, kb, packed_a + (i - s0) * kBlockK);
-            });
-          }
+        for_balanced(r0, r1, plan.strip, [&](int64_t s0, int64_t strip) {
+          const int64_t s1 = s0 + strip;
+          if (plan.pack_a) pack_a(mm.a + s0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col, s1 - s0, kb, packed_a);
           int64_t p = g0;
           if (s1 - s0 == 1 && mm.b_panels && !plan.pack_b && !plan.pack_a && mm.c == nullptr) {
-            const int64_t full = min64(g1, mm.n / kPanel), step = blocks == 1 ? kPanel : plan.rows * kPanel;
+            const int64_t full = smaller(g1, mm.n / kPanel), step = blocks == 1 ? kPanel : plan.rows * kPanel;
             for (; p + kTogether <= full; p += kTogether) {
               float* t = blocks == 1 ? tiles : tiles + (p - g0) * step + (s0 - r0) * kPanel;
               panels_together(kb, mm.a + s0 * mm.a_row + k0 * mm.a_col, mm.a_col, mm.b + (p * mm.k + k0) * kPanel,
@@ -201,7 +151,9 @@ void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t 
             const float* b;
             int64_t ldb;
             if (plan.pack_b) {
-              b = packed_b + (p - g0) * kPanel * kBlockK, ldb = width;
+              float* const packed = packed_b + (p - g0) * kPanel * kBlockK;
+              if (s0 == r0) pack_panel(mm, k0, kb, p * kPanel, width, packed);
+              b = packed, ldb = width;
             } else if (mm.b_panels) {
               b = mm.b + p * kPanel * mm.k + k0 * width, ldb = width;
             } else {
@@ -209,7 +161,7 @@ void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t 
             }
             int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(width);
             if (!plan.pack_a && mm.a_row % kAliased == 0 && width <= Vec::kLanes) max_rows = kAliasedRows;
-            for_tiles(s0, s1, max_rows, [&](int64_t i, int64_t rows) {
+            for_balanced(s0, s1, max_rows, [&](int64_t i, int64_t rows) {
               float* t = mm.c != nullptr ? mm.c + i * mm.ldc + p * kPanel
                          : blocks == 1   ? tiles
                                          : tiles + ((p - g0) * plan.rows * kPanel) + (i - r0) * width;
@@ -221,7 +173,7 @@ void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t 
               if (last && mm.c == nullptr) mm.epilogue(mm.context, t, i, p * kPanel, rows, width);
             });
           }
-        }
+        });
       }
     }
   }

@@ -50,7 +50,7 @@ struct MatmulPlan {
 };
 
 static inline MatmulPlan matmul_plan(const Matmul& mm) {
-  constexpr int64_t kGroup = 32, kRows = 2048, kStrip = 84;  // 84 = 6*14 = 14*6: whole tiles on every ISA
+  constexpr int64_t kGroup = 32, kRows = 2048, kStrip = 168;  // 168 = 12*14 = 28*6: whole tiles on every ISA
   const int64_t panels = panel_count(mm.n);
   MatmulPlan plan;
   plan.group = panels < kGroup ? panels : kGroup;

@@ -23,6 +23,9 @@ constexpr int kVecs = 2;
 constexpr int kMaxRows[kVecs] = {4, 8};
 #endif
 constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
+// Terms of a sum from which on it pays to ask for the block of C at the start: into L2, for rows of C a power of two
+// apart would drive each other out of L1. 2048^3 on one core: 227 GFLOP/s without, 237 into L1, 240 into L2.
+constexpr int64_t kFetchAhead = 256;
 constexpr int max_rows_of(int vecs) { return kMaxRows[kVecs - vecs]; }
 
 // t (R, V*L; ldt) = or += sum over p of a[r, p] * b[p, :]. Unit: the rows of A are neighbours (a_row == 1). Of the last
@@ -35,6 +38,11 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   LW_UNROLL for (int r = 0; r < R; ++r) { LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = Vec::zero(); }
   // Row r is base[r / 3] + (r % 3) * a_row: five pointers and one stride serve 14 rows in one addressing mode each.
   constexpr int kBases = (R + 2) / 3;
+  if (kb >= kFetchAhead) {
+    LW_UNROLL for (int r = 0; r < R; ++r) {
+      LW_UNROLL for (int v = 0; v < V; ++v) __builtin_prefetch(t + r * ldt + v * L, 0, 2);
+    }
+  }
   const float* base[kBases];
   LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] = a + 3 * i * a_row;
   for (int64_t p = 0; p < kb; ++p) {
@@ -51,14 +59,22 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
       LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += a_col;
     }
   }
+  // All of C is read before any of it is written: rows a multiple of 4 KB apart look alike to the store queue, and a
+  // load would wait for the store of the row before.
+  if (add) {
+    LW_UNROLL for (int r = 0; r < R; ++r) {
+      LW_UNROLL for (int v = 0; v < V; ++v) {
+        const float* out = t + r * ldt + v * L;
+        acc[r][v] = (Tail && v == V - 1 ? Vec::load_partial(out, tail) : Vec::load(out)) + acc[r][v];
+      }
+    }
+  }
   LW_UNROLL for (int r = 0; r < R; ++r) {
     LW_UNROLL for (int v = 0; v < V; ++v) {
-      float* out = t + r * ldt + v * L;
-      if (Tail && v == V - 1) {
-        (add ? Vec::load_partial(out, tail) + acc[r][v] : acc[r][v]).store_partial(out, tail);
-      } else {
-        (add ? Vec::load(out) + acc[r][v] : acc[r][v]).store(out);
-      }
+      if (Tail && v == V - 1)
+        acc[r][v].store_partial(t + r * ldt + v * L, tail);
+      else
+        acc[r][v].store(t + r * ldt + v * L);
     }
   }
 }
@@ -119,9 +135,9 @@ inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a
   }
 }
 
-// Calls f(first row, rows) for rows [i0, i1) in tiles of at most max_rows, sizes balanced: 32 = 11 + 11 + 10.
+// Calls f(first row, rows) for rows [i0, i1) in runs of at most max_rows, sizes balanced: 32 = 11 + 11 + 10.
 template <class F>
-LW_INLINE void for_tiles(int64_t i0, int64_t i1, int64_t max_rows, F f) {
+LW_INLINE void for_balanced(int64_t i0, int64_t i1, int64_t max_rows, F f) {
   const int64_t m = i1 - i0, tiles = (m + max_rows - 1) / max_rows;
   int64_t i = i0;
   for (int64_t t = 0; t < tiles; ++t) {

@@ -19,6 +19,7 @@
 //   VecI: int32 lanes: set1, load, store, + - & | ^ , << >> by a constant (>> arithmetic), shift_right_logical,
 //         ==, >, (signed) -> Mask; select(m, a, b); a * b modulo 2^32, multiply_high(a, b): the upper half of the
 //         unsigned 64-bit product; transpose4(v): the 4x4 matrix that v[0..3] hold in each group of four lanes
+//   transpose(v)      lane j of v[i] <-> lane i of v[j], for Vec v[L]
 //   to_int(a)      round to nearest even, |a| < 2^31       to_float(i)
 //   bits(a) -> VecI, from_bits(i) -> Vec
 //   max(a, b) = a > b ? a : b by compare and select: the second operand where either is NaN or both are zero

@@ -1,0 +1,107 @@
+// Copies of A and B in the order in which tiles read them.
+#pragma once
+#include "kernels/matmul_tile.h"
+#include "simd/loops.h"
+
+namespace lanewise::LW_ISA {
+
+// Rows (or lines of a row) that are asked for in advance: neighbours may be a page apart, where no prefetcher follows.
+// Asking beyond the end does no harm.
+constexpr int64_t kAhead = 16, kLine = 16;
+
+// v[i] = column i of `rows` rows that start at `in`, n columns of them; rows beyond repeat the last one.
+LW_INLINE void load_columns(const float* in, int64_t in_row, int64_t rows, int64_t n, Vec (&v)[Vec::kLanes]) {
+  if (n == Vec::kLanes) {
+    LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) {
+      const float* row = in + smaller(r, rows - 1) * in_row;
+      __builtin_prefetch(row + 4 * kLine);
+      v[r] = Vec::load(row);
+    }
+  } else {
+    LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) v[r] = Vec::load_partial(in + smaller(r, rows - 1) * in_row, n);
+  }
+  transpose(v);
+}
+
+// A strip of A, rows [0, m) and columns [0, kb), copied tile by tile (for_balanced): each tile as [p][rows], so that
+// its rows have unit stride and a column follows the other. Whole vectors are written, the excess of each under the
+// next one of the same tile; the last of a tile is cut.
+inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int64_t kb, float* out) {
+  constexpr int L = Vec::kLanes, kParts = (kMaxRows[0] + L - 1) / L;
+  if (a_row == 1) {  // along the rows of the strip: its columns may lie a page apart
+    for (int64_t p = 0; p < kb; ++p) {
+      for (int64_t i = 0; i < m; i += kLine) __builtin_prefetch(a + (p + kAhead) * a_col + i);
+      for_balanced(0, m, kMaxRows[0], [&](int64_t i, int64_t rows) {
+        for (int64_t r = 0; r < rows; r += L) {
+          const int64_t n = smaller(L, rows - r);
+          store(load(a + p * a_col + i + r, n), out + i * kBlockK + p * rows + r, p + 1 < kb ? L : n);
+        }
+      });
+    }
+    return;
+  }
+  for_balanced(0, m, kMaxRows[0], [&](int64_t i, int64_t rows) {
+    const float* from = a + i * a_row;
+    float* to = out + i * kBlockK;
+    if (a_col != 1) {
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t p = 0; p < kb; ++p) to[p * rows + r] = from[r * a_row + p * a_col];
+      return;
+    }
+    const int parts = static_cast<int>((rows + L - 1) / L);
+    for (int64_t p = 0; p < kb; p += L) {
+      const int64_t n = smaller(L, kb - p);
+      Vec v[kParts][L];
+      LW_UNROLL for (int e = 0; e < kParts; ++e) {
+        if (e < parts) load_columns(from + e * L * a_row + p, a_row, rows - e * L, n, v[e]);
+      }
+      for (int64_t c = 0; c < n; ++c)
+        for (int e = 0; e < parts; ++e)
+          store(v[e][c], to + (p + c) * rows + e * L, p + c + 1 < kb ? int64_t{L} : smaller(L, rows - e * L));
+    }
+  });
+}
+
+// Columns [0, width) of B, rows [0, kb), copied to a row-major (kb, width) panel.
+inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int64_t width, float* out) {
+  constexpr int L = Vec::kLanes;
+  if (b_col == 1) {
+    for (int64_t p = 0; p < kb; ++p) {
+      for (int64_t j = 0; j < width; j += kLine) __builtin_prefetch(b + (p + kAhead) * b_row + j);
+      for_vectors(width, [&](int64_t j, int64_t n) { store(load(b + p * b_row + j, n), out + p * width + j, n); });
+    }
+  } else if (b_row == 1) {
+    for (int64_t p = 0; p < kb; p += L) {
+      const int64_t n = smaller(L, kb - p);
+      for_vectors(width, [&](int64_t j, int64_t lanes) {
+        Vec v[L];
+        load_columns(b + j * b_col + p, b_col, width - j, n, v);
+        for (int64_t c = 0; c < n; ++c) store(v[c], out + (p + c) * width + j, lanes);
+      });
+    }
+  } else {
+    for (int64_t p = 0; p < kb; ++p)
+      for (int64_t j = 0; j < width; ++j) out[p * width + j] = b[p * b_row + j * b_col];
+  }
+}
+
+// The same from the panels of B^T (n, k): rows [k0, k0 + kb) and columns [j, j + width) of B, one source panel (32
+// neighbouring rows of B) after another.
+inline void pack_b_transposed(const Matmul& mm, int64_t k0, int64_t kb, int64_t j, int64_t width, float* out) {
+  for (int64_t p = k0; p < k0 + kb;) {
+    const int64_t first = p / kPanel * kPanel, source_width = smaller(kPanel, mm.k - first);
+    const int64_t rows = smaller(first + source_width, k0 + kb) - p;
+    pack_b(mm.b + first * mm.n + j * source_width + (p - first), 1, source_width, rows, width, out + (p - k0) * width);
+    p += rows;
+  }
+}
+
+// Rows [k0, k0 + kb) and columns [j, j + width) of B, wherever it comes from.
+inline void pack_panel(const Matmul& mm, int64_t k0, int64_t kb, int64_t j, int64_t width, float* out) {
+  if (mm.b_transposed)
+    pack_b_transposed(mm, k0, kb, j, width, out);
+  else
+    pack_b(mm.b + k0 * mm.b_row + j * mm.b_col, mm.b_row, mm.b_col, kb, width, out);
+}
+
+}  // namespace lanewise::LW_ISA
