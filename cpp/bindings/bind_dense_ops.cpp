@@ -11,8 +11,9 @@
 namespace lanewise {
 namespace {
 
-constexpr double kParallelFlops = 4e6;  // about 20 us of one core: below this one thread is faster
-constexpr double kReleaseFlops = 2e5;   // about 1 us
+// Below these, about 15 us of one core, one thread is faster.
+constexpr double kParallelFlops = 4e6, kParallelBytes = 1 << 20;
+constexpr double kReleaseFlops = 2e5;  // about 1 us
 
 // Scratch that a calling thread keeps between calls (freed with the thread), for a team of any size: a product needs up
 // to 2.5 MB a thread, and getting that from the system again took a tenth of the time of 1024^3 on two.
@@ -33,19 +34,22 @@ void run_product(const Matmul& mm) {
   const int64_t each = (matmul_scratch(mm) + 31) / 16 * 16;
   const auto block = kernels().matmul_block;
   Buffer<float> large;
-  if (flops < kParallelFlops) {
+  const double bytes = 4.0 * (static_cast<double>(mm.m) * static_cast<double>(mm.k + mm.n) +
+                              static_cast<double>(mm.k) * static_cast<double>(mm.n));
+  if (flops < kParallelFlops && bytes < kParallelBytes) {
     float* scratch = call_scratch(each, 1, large);
     const FloatEnvironment environment;
     if (flops < kReleaseFlops) return block(mm, 0, mm.m, 0, panel_count(mm.n), scratch);
     py::gil_scoped_release release;
     return block(mm, 0, mm.m, 0, panel_count(mm.n), scratch);
   }
+  const bool by_rows = mm.k <= 64 && mm.m >= mm.n;  // C is what moves, row after row
   const TeamShare team(get_num_threads());
   float* scratch = call_scratch(each, team.count(), large);
   py::gil_scoped_release release;
   run_team(team.count(), [&](int thread, int threads) {
     float* mine = scratch + thread * each;
-    if (splits_columns(mm.n, threads)) {
+    if (splits_columns(mm.n, threads) && !by_rows) {
       const Range p = share(panel_count(mm.n), thread, threads);
       block(mm, 0, mm.m, p.begin, p.end, mine);
     } else {
@@ -81,7 +85,10 @@ void multiply(const MatrixView& a, const MatrixView& b, ActivationForward activa
   const StoreContext context{activation, bias, out};
   mm.epilogue = store;
   mm.context = &context;
-  if (bias == nullptr && activation == kernels().linear_forward && mm.n > 1) mm.c = out.data, mm.ldc = out.row_stride;
+  if (bias == nullptr && activation == kernels().linear_forward && mm.n > 1) {
+    mm.c = out.data, mm.c_row = out.row_stride, mm.c_col = 1;
+    if (is_swapped(mm)) mm = swapped(mm);
+  }
   run_product(mm);
 }
 

@@ -19,8 +19,13 @@ constexpr int64_t kTileRows = 32;
 // panel's width (for n == 1: cols == 1 and ldt == 1, rows up to kGemvRows), so T is contiguous.
 using Epilogue = void (*)(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols);
 constexpr int64_t kGemvRows = 256;
-// Rows of A up to which a wide row-major B is read row by row, and floats of C that wait in L1 meanwhile.
+// Rows of A up to which a product is thin, and floats of C (or of B, where sums are short) that wait in L1 meanwhile.
 constexpr int64_t kThinRows = 8, kThinFloats = 4096;
+// Rows of A up to which B is transposed in registers: more are served faster by a copy of B. 8x1024x1024 B^T: 94 us by
+// tiles, 165 by dots; 4096x2x512: 176 by tiles, 94 by dots.
+constexpr int64_t kDotRows = 4;
+// Terms of a sum up to which C is written row by row.
+constexpr int64_t kShortSum = 8;
 
 struct Matmul {
   int64_t m, n, k;
@@ -32,16 +37,26 @@ struct Matmul {
   bool b_transposed;  // with b_panels: the panels are those of B^T, of shape (n, k)
   Epilogue epilogue;
   const void* context;
-  // Where C goes as it is, C[i, j] at c[i*ldc + j]: tiles write there and the epilogue is not called. Else null.
+  // Where C goes as it is, C[i, j] at c[i*c_row + j*c_col]: results are written there and the epilogue is not called.
+  // Else null. c_col is 1 but for a product that is_swapped allows.
   float* c;
-  int64_t ldc;
+  int64_t c_row, c_col;
 };
 
 static inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
 
+// The ways to a product; the chains are the same in all but the first, which has its own rule.
+enum class Way {
+  kColumn,  // n == 1 (matmul_column.h)
+  kOuter,   // a few terms: C is written in the order of memory (matmul_thin.h)
+  kRows,    // a few rows of A, B row-major: B is read in the order of memory (matmul_thin.h)
+  kDots,    // a few rows of A, B's columns contiguous: transposed in registers (matmul_thin.h)
+  kTiles,   // the others (matmul.cpp)
+};
+
 // What matmul_block does with its scratch; a function of the sizes alone (and cheap: it is worked out in every call).
 struct MatmulPlan {
-  bool thin;  // see matmul_thin.h
+  Way way;
   bool pack_a, pack_b;
   int64_t group;  // panels in a column group
   int64_t rows;   // rows in a row block
@@ -52,26 +67,40 @@ struct MatmulPlan {
 static inline MatmulPlan matmul_plan(const Matmul& mm) {
   constexpr int64_t kGroup = 32, kRows = 2048, kStrip = 168;  // 168 = 12*14 = 28*6: whole tiles on every ISA
   const int64_t panels = panel_count(mm.n);
-  MatmulPlan plan;
+  MatmulPlan plan{};
   plan.group = panels < kGroup ? panels : kGroup;
   plan.rows = mm.m < kRows ? mm.m : kRows;
-  // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it.
-  plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) ||
-                (mm.m >= 32 && panels >= 8 && mm.k >= 64 && (panels >= 24 || mm.a_row % 512 == 0));
   // B is copied where its columns have a stride, and where a power-of-two row stride (those rows fall into the same
   // L1 sets) or sheer size would cost more over the rows of A.
   plan.pack_b =
       mm.b_transposed ||
       (!mm.b_panels && (mm.b_col != 1 || (mm.m >= 64 && mm.k >= 64 && (mm.b_row % 256 == 0 || mm.b_row > 1024))));
-  plan.thin = mm.m <= kThinRows && mm.k > 0 && panels > 1 && !mm.b_panels && !plan.pack_b;
-  if (plan.thin) {
+  if (mm.n == 1) {
+    plan.way = Way::kColumn;
+    plan.tile_floats = kGemvRows + 2 * mm.k;
+    return plan;
+  }
+  const bool few = mm.m <= kThinRows && panels > 1 && mm.k > 0 && !mm.b_panels;
+  if (few && mm.m <= kDotRows && mm.b_row == 1 && mm.b_col != 1) {
+    plan.way = Way::kDots;
+    plan.tile_floats = kDotRows * kPanel;
+    return plan;
+  }
+  if (few && !plan.pack_b) {
+    plan.way = Way::kRows;
     const int64_t strip = kThinFloats / (mm.m > 0 ? mm.m : 1) / kPanel;
     plan.group = panels < strip ? panels : strip;
-    plan.pack_a = false;
-    plan.strip = plan.b_floats = plan.a_floats = 0;
     plan.tile_floats = 2 * mm.m * plan.group * kPanel + kThinRows * kPanel;
     return plan;
   }
+  if (mm.c != nullptr && mm.k > 0 && mm.k <= kShortSum && panels > 1 && mm.b_col == 1 && !mm.b_panels) {
+    plan.way = Way::kOuter;
+    return plan;
+  }
+  plan.way = Way::kTiles;
+  // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it.
+  plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) ||
+                (mm.m >= 32 && panels >= 8 && mm.k >= 64 && (panels >= 24 || mm.a_row % 512 == 0));
   plan.strip = plan.pack_a ? kStrip : plan.rows;
   plan.tile_floats = mm.c != nullptr ? 0 : mm.k <= kBlockK ? kTileRows * kPanel : plan.group * plan.rows * kPanel;
   plan.b_floats = plan.pack_b ? plan.group * kPanel * kBlockK : 0;
@@ -79,13 +108,26 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   return plan;
 }
 
+// Whether C^T = B^T·A^T is the faster way to the same bits: a few columns of B, rows of A contiguous, C not handed on.
+static inline bool is_swapped(const Matmul& mm) {
+  return mm.c != nullptr && mm.n > 1 && mm.n <= kDotRows && mm.m > kPanel && mm.k >= 16 && mm.a_col == 1 &&
+         mm.a_row != 1 && !mm.b_panels;
+}
+static inline Matmul swapped(const Matmul& mm) {
+  Matmul t = mm;
+  t.m = mm.n, t.n = mm.m;
+  t.a = mm.b, t.a_row = mm.b_col, t.a_col = mm.b_row;
+  t.b = mm.a, t.b_row = mm.a_col, t.b_col = mm.a_row;
+  t.c_row = mm.c_col, t.c_col = mm.c_row;
+  return t;
+}
+
 // Floats of scratch that one thread needs for matmul_block, for this product and for any with fewer rows of A or of B
 // (the last batch of an epoch): a thin product takes more than a thicker one.
 static inline int64_t matmul_scratch(const Matmul& mm) {
-  if (mm.n == 1) return kGemvRows + 2 * mm.k;
   const MatmulPlan plan = matmul_plan(mm);
   const int64_t own = plan.tile_floats + plan.b_floats + plan.a_floats;
-  const int64_t thin = mm.b_panels ? 0 : 2 * kThinFloats + kThinRows * kPanel;
+  const int64_t thin = mm.b_panels || mm.n == 1 ? 0 : 2 * kThinFloats + kThinRows * kPanel;
   return own > thin ? own : thin;
 }
 

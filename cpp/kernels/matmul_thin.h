@@ -1,10 +1,10 @@
-// A few rows of A against a wide, row-major B.
+// Products with a short side: a few rows of A, or sums of a few terms. The chains are those of the tiles.
 //
 // A tile walks down B in a strip of 128 bytes: with few rows there is too little arithmetic to hide that, and each row
-// of a wide B is a page of its own. Here whole stretches of some rows of B are read, in the order of memory, and the
-// block of C waits in L1: it is loaded and stored once for kDepth rows of B. The chains are those of the tiles.
+// of a wide B is a page of its own. Here whole stretches of some rows of B are read (matmul_rows), or of C written
+// (matmul_outer), in the order of memory.
 #pragma once
-#include "kernels/matmul_tile.h"
+#include "kernels/matmul_pack.h"
 #include "simd/loops.h"
 
 namespace lanewise::LW_ISA {
@@ -86,8 +86,9 @@ inline void panels_together(int64_t kb, const float* a, int64_t a_col, const flo
   }
 }
 
-// Rows [i0, i1), at most kThinRows of them, and panels [p0, p1) of C.
-inline void matmul_thin(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t i1, int64_t p0, int64_t p1,
+// Rows [i0, i1), at most kThinRows of them, and panels [p0, p1) of C, which waits in L1: it is loaded and stored once
+// for kDepth rows of B.
+inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t i1, int64_t p0, int64_t p1,
                         float* scratch) {
   const int64_t rows = i1 - i0, strip = plan.group * kPanel;
   float* const total = scratch;
@@ -110,7 +111,7 @@ inline void matmul_thin(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
     if (mm.c != nullptr) {
       for (int64_t r = 0; r < rows; ++r)
         for_vectors(columns, [&](int64_t j, int64_t n) {
-          store(load(total + r * strip + j, n), mm.c + (i0 + r) * mm.ldc + j0 + j, n);
+          store(load(total + r * strip + j, n), mm.c + (i0 + r) * mm.c_row + j0 + j, n);
         });
       continue;
     }
@@ -121,6 +122,109 @@ inline void matmul_thin(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
       mm.epilogue(mm.context, tile, i0, j0 + j, rows, width);
     }
   }
+}
+
+// --- a few rows of A, B's columns contiguous ------------------------------------------------------------------------
+
+// acc[r] (lanes: `columns` columns of B, the first at b) = sum over kb terms; B is transposed in registers.
+template <int R>
+void dot_block(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t b_col, int64_t columns,
+               Vec (&acc)[R]) {
+  constexpr int L = Vec::kLanes;
+  LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::zero();
+  Vec v[L];
+  int64_t p = 0;
+  for (; p + L <= kb; p += L) {
+    load_columns(b + p, b_col, columns, L, v);
+    LW_UNROLL for (int e = 0; e < L; ++e) {
+      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r * a_row + (p + e) * a_col]), v[e], acc[r]);
+    }
+  }
+  if (p < kb) {
+    load_columns(b + p, b_col, columns, kb - p, v);
+    for (int64_t e = 0; e < kb - p; ++e) {
+      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r * a_row + (p + e) * a_col]), v[e], acc[r]);
+    }
+  }
+}
+
+// R rows of C from row i on, panels [p0, p1).
+template <int R>
+void dot_rows(const Matmul& mm, int64_t i, int64_t p0, int64_t p1, float* scratch) {
+  constexpr int L = Vec::kLanes;
+  const float* a = mm.a + i * mm.a_row;
+  for (int64_t j0 = p0 * kPanel; j0 < smaller(p1 * kPanel, mm.n); j0 += kPanel) {
+    const int64_t width = smaller(kPanel, mm.n - j0);
+    float* const t = mm.c == nullptr ? scratch : mm.c + i * mm.c_row + j0 * mm.c_col;
+    const int64_t t_row = mm.c == nullptr ? width : mm.c_row, t_col = mm.c == nullptr ? 1 : mm.c_col;
+    for (int64_t j = 0; j < width; j += L) {
+      const int64_t columns = smaller(L, width - j);
+      Vec total[R];
+      LW_UNROLL for (int r = 0; r < R; ++r) total[r] = Vec::zero();
+      for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
+        Vec acc[R];
+        dot_block<R>(smaller(kBlockK, mm.k - k0), a + k0 * mm.a_col, mm.a_row, mm.a_col,
+                     mm.b + k0 + (j0 + j) * mm.b_col, mm.b_col, columns, acc);
+        LW_UNROLL for (int r = 0; r < R; ++r) total[r] = k0 == 0 ? acc[r] : total[r] + acc[r];
+      }
+      LW_UNROLL for (int r = 0; r < R; ++r) {
+        float* out = t + r * t_row + j * t_col;
+        if (t_col == 1) {
+          store(total[r], out, columns);
+        } else {
+          float lane[L];
+          total[r].store(lane);
+          for (int64_t c = 0; c < columns; ++c) out[c * t_col] = lane[c];
+        }
+      }
+    }
+    if (mm.c == nullptr) mm.epilogue(mm.context, t, i, j0, R, width);
+  }
+}
+
+using DotRows = void (*)(const Matmul&, int64_t, int64_t, int64_t, float*);
+template <int... R>
+constexpr auto dot_functions(std::integer_sequence<int, R...>) {
+  struct Functions {
+    DotRows by_rows[sizeof...(R)];
+  };
+  return Functions{{&dot_rows<R + 1>...}};
+}
+constexpr auto kDotFunctions = dot_functions(std::make_integer_sequence<int, int{kDotRows}>());
+
+inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* scratch) {
+  kDotFunctions.by_rows[i1 - i0 - 1](mm, i0, p0, p1, scratch);
+}
+
+// --- sums of a few terms --------------------------------------------------------------------------------------------
+
+template <int K>
+void outer_rows(const Matmul& mm, int64_t i0, int64_t i1, int64_t j0, int64_t columns) {
+  int64_t i = i0;
+  auto some = [&](auto rows) {
+    constexpr int R = decltype(rows)::value;
+    for (; i + R <= i1; i += R)
+      thin_pass<R, 2, K>(mm.a + i * mm.a_row, mm.a_row, mm.a_col, mm.b + j0, mm.b_row, mm.c + i * mm.c_row + j0,
+                         mm.c_row, columns, true);
+  };
+  some(std::integral_constant<int, 2>());
+  some(std::integral_constant<int, 1>());
+}
+using OuterRows = void (*)(const Matmul&, int64_t, int64_t, int64_t, int64_t);
+template <int... K>
+constexpr auto outer_functions(std::integer_sequence<int, K...>) {
+  struct Functions {
+    OuterRows by_terms[sizeof...(K)];
+  };
+  return Functions{{&outer_rows<K + 1>...}};
+}
+constexpr auto kOuterRows = outer_functions(std::make_integer_sequence<int, int{kShortSum}>());
+
+// Column by column of C as wide as leaves B's rows in L1.
+inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1) {
+  const int64_t strip = kThinFloats / mm.k, end = smaller(p1 * kPanel, mm.n);
+  for (int64_t j = p0 * kPanel; j < end; j += strip)
+    kOuterRows.by_terms[mm.k - 1](mm, i0, i1, j, smaller(strip, end - j));
 }
 
 }  // namespace lanewise::LW_ISA
