@@ -93,7 +93,11 @@ def in_order(a, b):
 
 @pytest.mark.parametrize("isa", FMA_ISAS)
 @pytest.mark.parametrize(
-    ("m", "k", "n"), [(5, 40, 9), (3, 520, 33), (17, 1030, 2), (6, 40, 1), (20, 1100, 1), (4, 15, 1)]
+    ("m", "k", "n"),
+    [
+        *[(5, 40, 9), (3, 520, 33), (17, 1030, 2), (6, 40, 1), (20, 1100, 1), (4, 15, 1)],
+        *[(50, 600, 3), (40, 5, 70), (4, 530, 70), (180, 70, 800)],  # few columns, terms, rows; packed strips
+    ],
 )
 def test_the_order_of_sums(isa, m, k, n):
     rng = np.random.default_rng(k)
@@ -103,6 +107,7 @@ def test_the_order_of_sums(isa, m, k, n):
         with running(isa, threads):
             assert same_bits(ops.matmul(a, b), want)
             assert same_bits(ops.matmul(np.asfortranarray(a), np.asfortranarray(b)), want)
+            assert same_bits(ops.matmul(a, np.asfortranarray(b)), want)
 
 
 @pytest.mark.parametrize("n", [1, 5, 33, 300])

@@ -43,7 +43,7 @@ void run_product(const Matmul& mm) {
     py::gil_scoped_release release;
     return block(mm, 0, mm.m, 0, panel_count(mm.n), scratch);
   }
-  const bool by_rows = mm.k <= 64 && mm.m >= mm.n;  // C is what moves, row after row
+  const bool by_rows = mm.k <= kFewTerms && mm.m >= mm.n;
   const TeamShare team(get_num_threads());
   float* scratch = call_scratch(each, team.count(), large);
   py::gil_scoped_release release;

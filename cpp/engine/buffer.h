@@ -28,7 +28,7 @@ class Buffer {
     const auto bytes = static_cast<size_t>(checked_product(n, sizeof(T)));
     data_ = static_cast<T*>(::operator new(bytes, alignment()));
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (bytes >= kLarge) madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: fewer pages to look up, prefetchers run on
+    if (large()) madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: fewer pages to look up, prefetchers run on
 #endif
   }
   Buffer(Buffer&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
@@ -48,10 +48,9 @@ class Buffer {
   int64_t size() const { return size_; }
 
  private:
-  static constexpr size_t kHugePage = size_t{1} << 21, kLarge = kHugePage;
-  std::align_val_t alignment() const {
-    return std::align_val_t(static_cast<size_t>(size_) >= kLarge / sizeof(T) ? kHugePage : 64);
-  }
+  static constexpr size_t kHugePage = size_t{1} << 21;
+  bool large() const { return static_cast<size_t>(size_) >= kHugePage / sizeof(T); }
+  std::align_val_t alignment() const { return std::align_val_t(large() ? kHugePage : 64); }
 
   T* data_ = nullptr;
   int64_t size_ = 0;

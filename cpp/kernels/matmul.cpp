@@ -32,8 +32,6 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
   const int64_t last_width = mm.n - (panel_count(mm.n) - 1) * kPanel;
   auto width_of = [&](int64_t p) { return p + 1 == panel_count(mm.n) ? last_width : kPanel; };
 
-  const bool in_order = !plan.pack_a && mm.c != nullptr && mm.k <= 64 && mm.k * mm.n <= 8192;
-
   for (int64_t g0 = p0; g0 < p1; g0 += plan.group) {
     const int64_t g1 = smaller(g0 + plan.group, p1);
     for (int64_t r0 = i0; r0 < i1; r0 += plan.rows) {
@@ -41,7 +39,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
       for (int64_t q = 0; q < blocks; ++q) {
         const int64_t k0 = q * kBlockK, kb = smaller(kBlockK, mm.k - k0);
         const bool last = q + 1 == blocks;
-        for_balanced(r0, r1, in_order ? kMaxRows[0] : plan.strip, [&](int64_t s0, int64_t strip) {
+        for_balanced(r0, r1, plan.strip, [&](int64_t s0, int64_t strip) {
           const int64_t s1 = s0 + strip;
           if (plan.pack_a) pack_a(mm.a + s0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col, s1 - s0, kb, packed_a);
           int64_t p = g0;

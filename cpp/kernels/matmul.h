@@ -26,6 +26,8 @@ constexpr int64_t kThinRows = 8, kThinFloats = 4096;
 constexpr int64_t kDotRows = 4;
 // Terms of a sum up to which C is written row by row.
 constexpr int64_t kShortSum = 8;
+// Terms up to which C is most of what moves: it is walked row after row, in tiles too, and threads share rows.
+constexpr int64_t kFewTerms = 64;
 
 struct Matmul {
   int64_t m, n, k;
@@ -60,12 +62,12 @@ struct MatmulPlan {
   bool pack_a, pack_b;
   int64_t group;  // panels in a column group
   int64_t rows;   // rows in a row block
-  int64_t strip;  // rows of A that are packed together
+  int64_t strip;  // rows that meet all panels before the next ones do (and are packed together)
   int64_t tile_floats, b_floats, a_floats;
 };
 
 static inline MatmulPlan matmul_plan(const Matmul& mm) {
-  constexpr int64_t kGroup = 32, kRows = 2048, kStrip = 168;  // 168 = 12*14 = 28*6: whole tiles on every ISA
+  constexpr int64_t kGroup = 32, kRows = 2048, kStrip = 168, kOrderedStrip = 42;  // 3*14 = 7*6, times 4
   const int64_t panels = panel_count(mm.n);
   MatmulPlan plan{};
   plan.group = panels < kGroup ? panels : kGroup;
@@ -101,7 +103,9 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it.
   plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) ||
                 (mm.m >= 32 && panels >= 8 && mm.k >= 64 && (panels >= 24 || mm.a_row % 512 == 0));
-  plan.strip = plan.pack_a ? kStrip : plan.rows;
+  // Where B stays in L1, strips of a few tiles write the rows of C in their order: 1000x300x17 in 28 instead of 38 us.
+  const bool in_order = mm.c != nullptr && mm.k <= kFewTerms && mm.k * mm.n <= 2 * kThinFloats;
+  plan.strip = plan.pack_a ? kStrip : in_order ? kOrderedStrip : plan.rows;
   plan.tile_floats = mm.c != nullptr ? 0 : mm.k <= kBlockK ? kTileRows * kPanel : plan.group * plan.rows * kPanel;
   plan.b_floats = plan.pack_b ? plan.group * kPanel * kBlockK : 0;
   plan.a_floats = plan.pack_a ? kStrip * kBlockK : 0;

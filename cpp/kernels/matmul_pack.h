@@ -86,13 +86,11 @@ inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int
 }
 
 // The same from the panels of B^T (n, k): rows [k0, k0 + kb) and columns [j, j + width) of B, one source panel (32
-// neighbouring rows of B) after another.
+// neighbouring rows of B) after another. k0 is a multiple of kPanel.
 inline void pack_b_transposed(const Matmul& mm, int64_t k0, int64_t kb, int64_t j, int64_t width, float* out) {
-  for (int64_t p = k0; p < k0 + kb;) {
-    const int64_t first = p / kPanel * kPanel, source_width = smaller(kPanel, mm.k - first);
-    const int64_t rows = smaller(first + source_width, k0 + kb) - p;
-    pack_b(mm.b + first * mm.n + j * source_width + (p - first), 1, source_width, rows, width, out + (p - k0) * width);
-    p += rows;
+  for (int64_t p = k0; p < k0 + kb; p += kPanel) {
+    const int64_t source_width = smaller(kPanel, mm.k - p);
+    pack_b(mm.b + p * mm.n + j * source_width, 1, source_width, source_width, width, out + (p - k0) * width);
   }
 }
 

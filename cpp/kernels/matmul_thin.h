@@ -2,7 +2,7 @@
 //
 // A tile walks down B in a strip of 128 bytes: with few rows there is too little arithmetic to hide that, and each row
 // of a wide B is a page of its own. Here whole stretches of some rows of B are read (matmul_rows), or of C written
-// (matmul_outer), in the order of memory.
+// (matmul_outer), in the order of memory; where B is transposed, a block of it turns in registers (matmul_dots).
 #pragma once
 #include "kernels/matmul_pack.h"
 #include "simd/loops.h"
@@ -53,16 +53,6 @@ void thin_block(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const 
   for (; p < kb; ++p) thin_pass<R, V, 1>(a + p * a_col, a_row, a_col, b + p * ldb, ldb, t, ldt, columns, p == 0);
 }
 
-using ThinBlock = void (*)(int64_t, const float*, int64_t, int64_t, const float*, int64_t, float*, int64_t, int64_t);
-template <int... R>
-constexpr auto thin_blocks(std::integer_sequence<int, R...>) {
-  struct Blocks {
-    ThinBlock by_rows[sizeof...(R)];
-  };
-  return Blocks{{&thin_block<R + 1>...}};
-}
-constexpr auto kThinBlocks = thin_blocks(std::make_integer_sequence<int, int{kThinRows}>());
-
 // One row of A against kTogether panels of B at once: a single panel gives too few chains to keep the FMA units busy.
 // Panel q is at b + q * b_step, its result of kPanel floats at t + q * t_step (= or +=).
 constexpr int kTogether = Vec::kLanes >= 4 ? Vec::kLanes / 4 : 1;  // 8 chains
@@ -94,13 +84,14 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
   float* const total = scratch;
   float* const block = total + rows * strip;
   float* const tile = block + rows * strip;
-  const ThinBlock run = kThinBlocks.by_rows[rows - 1];
   for (int64_t g0 = p0; g0 < p1; g0 += plan.group) {
     const int64_t j0 = g0 * kPanel, columns = smaller(smaller(g0 + plan.group, p1) * kPanel, mm.n) - j0;
     for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
       float* t = k0 == 0 ? total : block;
-      run(smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col,
-          mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns);
+      with_constant<kThinRows>(rows, [&](auto r) {
+        thin_block<r>(smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col,
+                      mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns);
+      });
       if (k0 == 0) continue;
       for (int64_t r = 0; r < rows; ++r)
         for_vectors(columns, [&](int64_t j, int64_t n) {
@@ -132,20 +123,17 @@ void dot_block(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const f
                Vec (&acc)[R]) {
   constexpr int L = Vec::kLanes;
   LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::zero();
-  Vec v[L];
-  int64_t p = 0;
-  for (; p + L <= kb; p += L) {
-    load_columns(b + p, b_col, columns, L, v);
+  const auto step = [&](int64_t p, int64_t n) {
+    Vec v[L];
+    load_columns(b + p, b_col, columns, n, v);
     LW_UNROLL for (int e = 0; e < L; ++e) {
+      if (e == n) break;
       LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r * a_row + (p + e) * a_col]), v[e], acc[r]);
     }
-  }
-  if (p < kb) {
-    load_columns(b + p, b_col, columns, kb - p, v);
-    for (int64_t e = 0; e < kb - p; ++e) {
-      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r * a_row + (p + e) * a_col]), v[e], acc[r]);
-    }
-  }
+  };
+  int64_t p = 0;
+  for (; p + L <= kb; p += L) step(p, L);
+  if (p < kb) step(p, kb - p);
 }
 
 // R rows of C from row i on, panels [p0, p1).
@@ -182,18 +170,8 @@ void dot_rows(const Matmul& mm, int64_t i, int64_t p0, int64_t p1, float* scratc
   }
 }
 
-using DotRows = void (*)(const Matmul&, int64_t, int64_t, int64_t, float*);
-template <int... R>
-constexpr auto dot_functions(std::integer_sequence<int, R...>) {
-  struct Functions {
-    DotRows by_rows[sizeof...(R)];
-  };
-  return Functions{{&dot_rows<R + 1>...}};
-}
-constexpr auto kDotFunctions = dot_functions(std::make_integer_sequence<int, int{kDotRows}>());
-
 inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* scratch) {
-  kDotFunctions.by_rows[i1 - i0 - 1](mm, i0, p0, p1, scratch);
+  with_constant<kDotRows>(i1 - i0, [&](auto rows) { dot_rows<rows>(mm, i0, p0, p1, scratch); });
 }
 
 // --- sums of a few terms --------------------------------------------------------------------------------------------
@@ -210,21 +188,11 @@ void outer_rows(const Matmul& mm, int64_t i0, int64_t i1, int64_t j0, int64_t co
   some(std::integral_constant<int, 2>());
   some(std::integral_constant<int, 1>());
 }
-using OuterRows = void (*)(const Matmul&, int64_t, int64_t, int64_t, int64_t);
-template <int... K>
-constexpr auto outer_functions(std::integer_sequence<int, K...>) {
-  struct Functions {
-    OuterRows by_terms[sizeof...(K)];
-  };
-  return Functions{{&outer_rows<K + 1>...}};
-}
-constexpr auto kOuterRows = outer_functions(std::make_integer_sequence<int, int{kShortSum}>());
-
-// Column by column of C as wide as leaves B's rows in L1.
+// In strips of columns so narrow that those of B stay in L1.
 inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1) {
   const int64_t strip = kThinFloats / mm.k, end = smaller(p1 * kPanel, mm.n);
   for (int64_t j = p0 * kPanel; j < end; j += strip)
-    kOuterRows.by_terms[mm.k - 1](mm, i0, i1, j, smaller(strip, end - j));
+    with_constant<kShortSum>(mm.k, [&](auto terms) { outer_rows<terms>(mm, i0, i1, j, smaller(strip, end - j)); });
 }
 
 }  // namespace lanewise::LW_ISA

@@ -36,13 +36,13 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   constexpr int L = Vec::kLanes;
   Vec acc[R][V];
   LW_UNROLL for (int r = 0; r < R; ++r) { LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = Vec::zero(); }
-  // Row r is base[r / 3] + (r % 3) * a_row: five pointers and one stride serve 14 rows in one addressing mode each.
-  constexpr int kBases = (R + 2) / 3;
   if (kb >= kFetchAhead) {
     LW_UNROLL for (int r = 0; r < R; ++r) {
       LW_UNROLL for (int v = 0; v < V; ++v) __builtin_prefetch(t + r * ldt + v * L, 0, 2);
     }
   }
+  // Row r is base[r / 3] + (r % 3) * a_row: five pointers and one stride serve 14 rows in one addressing mode each.
+  constexpr int kBases = (R + 2) / 3;
   const float* base[kBases];
   LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] = a + 3 * i * a_row;
   for (int64_t p = 0; p < kb; ++p) {

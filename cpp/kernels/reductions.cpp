@@ -17,10 +17,7 @@ LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t rows, int64_t n, F 
   LW_UNROLL for (int i = 0; i < 16; ++i) {
     if (r + i < rows) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n));
   }
-  LW_UNROLL for (int half = 8; half >= 1; half /= 2) {
-    LW_UNROLL for (int i = 0; i < 8; ++i) if (i < half) chain[i] = chain[i] + chain[i + half];
-  }
-  return chain[0];
+  return fixed_tree(chain);
 }
 
 // A chain starts at +0 and so never becomes -0: where rows run along lanes (sum16), adding +0 for the rows past the end

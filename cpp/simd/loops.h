@@ -1,5 +1,7 @@
 // Loops and tails, written once: a kernel is a lambda over vectors.
 #pragma once
+#include <utility>
+
 #include "simd/vec.h"
 
 namespace lanewise::LW_ISA {
@@ -13,6 +15,15 @@ LW_INLINE void store(Vec v, float* p, int64_t n) {
     v.store(p);
   else
     v.store_partial(p, n);
+}
+
+// f(std::integral_constant<int, n>) for an n of 1 to N that is known only when it runs.
+template <int N, class F>
+LW_INLINE void with_constant(int64_t n, F f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    ((n == I + 1 ? f(std::integral_constant<int, I + 1>()) : void()), ...);
+  }
+  (std::make_integer_sequence<int, N>());
 }
 
 // f(i, lanes) for vectors that cover [0, n).
@@ -41,6 +52,13 @@ LW_INLINE Vec16 map16(F f, const A&... a) {
 }
 LW_INLINE Vec16 operator+(const Vec16& a, const Vec16& b) {
   return map16([](Vec x, Vec y) { return x + y; }, a, b);
+}
+// The tree of Vec16::sum over sixteen vectors: chains that lie side by side, not along lanes.
+LW_INLINE Vec fixed_tree(Vec (&v)[16]) {
+  LW_UNROLL for (int half = 8; half >= 1; half /= 2) {
+    LW_UNROLL for (int i = 0; i < 8; ++i) if (i < half) v[i] = v[i] + v[i + half];
+  }
+  return v[0];
 }
 LW_INLINE Vec16 load16(const float* p, int64_t n) { return n == 16 ? Vec16::load(p) : Vec16::load_partial(p, n); }
 LW_INLINE void store16(const Vec16& v, float* p, int64_t n) {

@@ -19,7 +19,7 @@
 //   VecI: int32 lanes: set1, load, store, + - & | ^ , << >> by a constant (>> arithmetic), shift_right_logical,
 //         ==, >, (signed) -> Mask; select(m, a, b); a * b modulo 2^32, multiply_high(a, b): the upper half of the
 //         unsigned 64-bit product; transpose4(v): the 4x4 matrix that v[0..3] hold in each group of four lanes
-//   transpose(v)      lane j of v[i] <-> lane i of v[j], for Vec v[L]
+//   transpose_groups(v)   group j of v[4i + e] <-> group i of v[4j + e], for Vec v[L] of L/4 groups of four lanes
 //   to_int(a)      round to nearest even, |a| < 2^31       to_float(i)
 //   bits(a) -> VecI, from_bits(i) -> Vec
 //   max(a, b) = a > b ? a : b by compare and select: the second operand where either is NaN or both are zero
@@ -49,6 +49,16 @@
 #endif
 
 namespace lanewise::LW_ISA {
+
+// Lane j of v[i] <-> lane i of v[j]: the 4x4 matrices within the groups of four lanes, then the matrix of the groups.
+LW_INLINE void transpose(Vec (&v)[Vec::kLanes]) {
+  LW_UNROLL for (int q = 0; q < Vec::kLanes; q += 4) {
+    VecI t[4] = {bits(v[q]), bits(v[q + 1]), bits(v[q + 2]), bits(v[q + 3])};
+    transpose4(t);
+    LW_UNROLL for (int e = 0; e < 4; ++e) v[q + e] = from_bits(t[e]);
+  }
+  transpose_groups(v);
+}
 
 LW_INLINE Vec max(Vec a, Vec b) { return select(a > b, a, b); }
 LW_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }

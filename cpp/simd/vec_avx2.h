@@ -75,14 +75,7 @@ LW_INLINE VecI to_int(Vec a) { return {_mm256_cvtps_epi32(a.v)}; }
 LW_INLINE Vec to_float(VecI a) { return {_mm256_cvtepi32_ps(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {_mm256_castps_si256(a.v)}; }
 LW_INLINE Vec from_bits(VecI a) { return {_mm256_castsi256_ps(a.v)}; }
-// 4x4 within the groups of four lanes, then the 2x2 of the groups.
-LW_INLINE void transpose(Vec (&v)[8]) {
-  LW_UNROLL for (int q = 0; q < 8; q += 4) {
-    const __m256 a = _mm256_unpacklo_ps(v[q].v, v[q + 1].v), b = _mm256_unpacklo_ps(v[q + 2].v, v[q + 3].v);
-    const __m256 c = _mm256_unpackhi_ps(v[q].v, v[q + 1].v), d = _mm256_unpackhi_ps(v[q + 2].v, v[q + 3].v);
-    v[q].v = _mm256_shuffle_ps(a, b, 0x44), v[q + 1].v = _mm256_shuffle_ps(a, b, 0xEE);
-    v[q + 2].v = _mm256_shuffle_ps(c, d, 0x44), v[q + 3].v = _mm256_shuffle_ps(c, d, 0xEE);
-  }
+LW_INLINE void transpose_groups(Vec (&v)[8]) {
   LW_UNROLL for (int i = 0; i < 4; ++i) {
     const __m256 a = v[i].v, b = v[i + 4].v;
     v[i].v = _mm256_permute2f128_ps(a, b, 0x20), v[i + 4].v = _mm256_permute2f128_ps(a, b, 0x31);

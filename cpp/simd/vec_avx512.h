@@ -73,14 +73,7 @@ LW_INLINE VecI to_int(Vec a) { return {_mm512_cvt_roundps_epi32(a.v, _MM_FROUND_
 LW_INLINE Vec to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {_mm512_castps_si512(a.v)}; }
 LW_INLINE Vec from_bits(VecI a) { return {_mm512_castsi512_ps(a.v)}; }
-// 4x4 within the groups of four lanes, then the 4x4 of the groups.
-LW_INLINE void transpose(Vec (&v)[16]) {
-  LW_UNROLL for (int q = 0; q < 16; q += 4) {
-    const __m512 a = _mm512_unpacklo_ps(v[q].v, v[q + 1].v), b = _mm512_unpacklo_ps(v[q + 2].v, v[q + 3].v);
-    const __m512 c = _mm512_unpackhi_ps(v[q].v, v[q + 1].v), d = _mm512_unpackhi_ps(v[q + 2].v, v[q + 3].v);
-    v[q].v = _mm512_shuffle_ps(a, b, 0x44), v[q + 1].v = _mm512_shuffle_ps(a, b, 0xEE);
-    v[q + 2].v = _mm512_shuffle_ps(c, d, 0x44), v[q + 3].v = _mm512_shuffle_ps(c, d, 0xEE);
-  }
+LW_INLINE void transpose_groups(Vec (&v)[16]) {
   LW_UNROLL for (int i = 0; i < 4; ++i) {
     const __m512 a = _mm512_shuffle_f32x4(v[i].v, v[i + 4].v, 0x88);
     const __m512 b = _mm512_shuffle_f32x4(v[i + 8].v, v[i + 12].v, 0x88);

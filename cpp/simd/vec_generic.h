@@ -185,10 +185,6 @@ LW_INLINE Vec from_bits(VecI a) {
   std::memcpy(r.v, a.v, sizeof r.v);
   return r;
 }
-LW_INLINE void transpose(Vec (&v)[4]) {
-  VecI t[4] = {bits(v[0]), bits(v[1]), bits(v[2]), bits(v[3])};
-  transpose4(t);
-  LW_UNROLL for (int i = 0; i < 4; ++i) v[i] = from_bits(t[i]);
-}
+LW_INLINE void transpose_groups(Vec (&)[4]) {}  // one group
 
 }  // namespace lanewise::LW_ISA

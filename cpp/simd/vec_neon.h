@@ -80,10 +80,6 @@ LW_INLINE VecI to_int(Vec a) { return {vcvtnq_s32_f32(a.v)}; }
 LW_INLINE Vec to_float(VecI a) { return {vcvtq_f32_s32(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {vreinterpretq_s32_f32(a.v)}; }
 LW_INLINE Vec from_bits(VecI a) { return {vreinterpretq_f32_s32(a.v)}; }
-LW_INLINE void transpose(Vec (&v)[4]) {
-  VecI t[4] = {bits(v[0]), bits(v[1]), bits(v[2]), bits(v[3])};
-  transpose4(t);
-  LW_UNROLL for (int i = 0; i < 4; ++i) v[i] = from_bits(t[i]);
-}
+LW_INLINE void transpose_groups(Vec (&)[4]) {}  // one group
 
 }  // namespace lanewise::LW_ISA

@@ -377,6 +377,18 @@ struct Checker {
       }
     }
     hashes["matmul_block"].add(c);
+    if (n > 1) matmul_in_place(mm, c);
+  }
+  // The same product written straight into C, and as C^T = B^T·A^T where that is the way: the bits of `wanted`.
+  void matmul_in_place(Matmul mm, const Floats& wanted) {
+    Floats c(wanted.size(), NAN);
+    mm.c = c.data(), mm.c_row = mm.n, mm.c_col = 1;
+    if (is_swapped(mm)) mm = swapped(mm);
+    Floats scratch(static_cast<size_t>(matmul_scratch(mm)), NAN);
+    k.matmul_block(mm, 0, mm.m, 0, panel_count(mm.n), scratch.data());
+    for (size_t e = 0; e < c.size(); ++e)
+      expect(std::memcmp(&c[e], &wanted[e], sizeof(float)) == 0, k.isa, "matmul in place",
+             mm.m * 1000000 + mm.n * 1000 + mm.k, c[e], wanted[e]);
   }
   void products() {
     for (int64_t m : {1, 2, 5, 6, 7, 13, 14, 15, 29, 33})
@@ -386,6 +398,9 @@ struct Checker {
     for (int layout = 0; layout < 4; ++layout)
       for (int64_t kk : {511, 512, 513, 1025}) matmul(9, 40, kk, layout, layout % 2), matmul(5, 1, kk, layout, false);
     matmul(70, 300, 70, 0, false), matmul(70, 300, 70, 3, true);
+    // A few columns, a few terms, a few rows against a transposed B, strips of packed A.
+    matmul(70, 3, 600, 0, false), matmul(50, 90, 5, 0, false), matmul(3, 90, 600, 2, false);
+    for (int layout = 0; layout < 4; ++layout) matmul(190, 800, 70, layout, false);
   }
 
   void all() {
