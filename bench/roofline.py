@@ -5,7 +5,8 @@
 compiles `cpp/bench/roofline.cpp` for this machine into a temporary directory, runs it on one thread and on N, and
 prints medians: GFLOP/s from registers alone (a fused multiply-add is two operations), GB/s (1e9 bytes a second) of all
 threads together. Each thread works on half of a cache level (of its share, where cores share the level); in memory all
-together on four times the last level. "copy" counts bytes read and bytes written; "streaming" stores bypass the caches.
+together on four times the last level. "copy" counts bytes read and bytes written, and so does
+"update" (four arrays read, three of them written); "streaming" stores bypass the caches.
 At the end: the least time that the arithmetic of one training step of the flagship network can take. Nothing else
 should run meanwhile.
 """
@@ -160,7 +161,7 @@ def main() -> None:
         for threads in sorted({1, most}):
             peaks[threads] = measure(probe, "fma", threads, arguments.repeats)
             for level, size in working_sets(levels, threads):
-                kinds = {"read": "read", "write": "write", "copy": "copy"}
+                kinds = {"read": "read", "write": "write", "copy": "copy", "update": "update"}
                 if level == "memory" and os.uname().machine == "x86_64":
                     kinds |= {"streaming write": "stream_write", "streaming copy": "stream_copy"}
                 for label, kind in kinds.items():

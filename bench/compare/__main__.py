@@ -21,7 +21,7 @@ from .peers import PEERS
 from .session import AGAIN, Result, present, run
 from .tasks import all_tasks
 
-KINDS = ("train", "predict", "matmul")
+KINDS = ("train", "predict", "elementwise", "matmul")
 
 
 def time_text(seconds: float | None) -> str:

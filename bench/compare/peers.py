@@ -1,22 +1,21 @@
 """Each library: how it does each task. Only the process that runs a library imports it.
 
 A peer's `prepare(task)` gives a call without arguments, or None where the library has no such thing. One call is one
-product, one epoch of shuffled mini-batches with Adam, or one prediction; it returns when the result is there.
+product, one epoch of shuffled mini-batches with Adam, one prediction, or one function of whole arrays; it returns when
+the result is there.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..networks import Case, NumPyNetwork
+from .functions import Call, lanewise_call, numpy_call, torch_call
 from .tasks import Task
-
-Call = Callable[[], object]
 
 
 class Peer:
@@ -66,6 +65,9 @@ class Lanewise(Peer):
         model = self.model(case, task.weights())
         return lambda: model.predict_on_batch(x)
 
+    def elementwise(self, task: Task) -> Call:
+        return lanewise_call(task.function, (task.rows, task.cols))
+
 
 class NumPy(Peer):
     def version(self) -> str:
@@ -88,6 +90,9 @@ class NumPy(Peer):
         network = NumPyNetwork(case, task.weights(), np.float32)
         activations = [x, *(np.empty((task.rows, units), np.float32) for units in case.units[1:])]
         return lambda: network.forward(activations)
+
+    def elementwise(self, task: Task) -> Call:
+        return numpy_call(task.function, (task.rows, task.cols))
 
 
 class Torch(Peer):
@@ -158,6 +163,9 @@ class Torch(Peer):
                 return network(x)
 
         return call
+
+    def elementwise(self, task: Task) -> Call | None:
+        return None if self.compiled else torch_call(task.function, (task.rows, task.cols))
 
 
 class TorchCompiled(Torch):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..networks import Case
+from .functions import FUNCTIONS, IN_CACHE, IN_MEMORY
 from .shapes import QUICK as QUICK_SHAPES, SHAPES, Shape
 
 Float32 = NDArray[np.float32]
@@ -25,31 +26,39 @@ PREDICT_ROWS = (1, 32, 4096)
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to time: a product, an epoch of training, or a prediction.
+    """One thing to time: a product, an epoch of training, a prediction, or a function of each element.
 
     Attributes:
-        kind: "matmul", "train" or "predict".
+        kind: "matmul", "train", "predict" or "elementwise".
         shape: of a product.
-        network: of the others.
-        rows: that are predicted at once.
+        network: that is trained or predicts.
+        rows: that are predicted at once; of an elementwise function's arrays.
+        cols: of an elementwise function's arrays.
+        function: which elementwise function.
     """
 
     kind: str
     shape: Shape | None = None
     network: Case | None = None
     rows: int = 0
+    cols: int = 0
+    function: str = ""
 
     @property
     def name(self) -> str:
         """As the table shows it."""
         if self.shape is not None:
             return self.shape.name
+        if self.function:
+            return f"{self.function} {self.rows}x{self.cols}"
         assert self.network is not None
         return f"{'-'.join(map(str, self.network.units))}, batch {self.rows or self.network.batch}"
 
     @property
     def group(self) -> str:
         """Tasks that are summed up together."""
+        if self.function:
+            return f"elementwise, {'memory' if (self.rows, self.cols) in IN_MEMORY else 'L2'}"
         return f"matmul, {self.shape.kind}" if self.shape is not None else self.kind
 
     @property
@@ -60,6 +69,8 @@ class Task:
     @property
     def flops(self) -> float:
         """Of the matrix products of one unit."""
+        if self.function:
+            return 0.0
         if self.shape is not None:
             return self.shape.flops
         assert self.network is not None
@@ -67,6 +78,12 @@ class Task:
             return self.network.step_flops()
         units = self.network.units
         return 2.0 * self.rows * sum(a * b for a, b in pairwise(units))
+
+    @property
+    def traffic(self) -> tuple[str, float]:
+        """(kind of traffic, bytes read and written) of an elementwise function, where memory is what it waits for."""
+        function = FUNCTIONS[self.function]
+        return function.traffic, 4.0 * self.rows * self.cols * function.arrays
 
     def as_json(self) -> dict[str, Any]:
         """For another process."""
@@ -81,6 +98,8 @@ class Task:
             None if shape is None else Shape(**shape),
             None if network is None else Case(**{**network, "units": tuple(network["units"])}),
             text["rows"],
+            text["cols"],
+            text["function"],
         )
 
     def operands(self) -> tuple[Float32, Float32]:
@@ -110,6 +129,9 @@ def all_tasks(kinds: list[str], quick: bool) -> list[Task]:
         tasks += [Task("train", network=n) for n in networks]
     if "predict" in kinds:
         tasks += [Task("predict", network=NETWORKS[0], rows=rows) for rows in PREDICT_ROWS]
+    if "elementwise" in kinds:
+        sizes = IN_CACHE[:1] if quick else IN_CACHE + IN_MEMORY
+        tasks += [Task("elementwise", rows=r, cols=c, function=f) for r, c in sizes for f in FUNCTIONS]
     if "matmul" in kinds:
         tasks += [Task("matmul", shape=s) for s in (QUICK_SHAPES if quick else SHAPES)]
     return tasks

@@ -4,8 +4,9 @@
 //   roofline fma   THREADS REPEATS          GFLOP/s of all threads together, one repetition a line
 //   roofline KIND  THREADS REPEATS BYTES    GB/s (1e9 bytes); every thread has a working set of BYTES of its own
 //
-// KIND: read; write; copy (half of BYTES read, half written, both counted); stream_write and stream_copy: the same with
-// stores that bypass the caches (x86). An ordinary store to memory also fetches the line it overwrites; that traffic
+// KIND: read; write; copy (half of BYTES read, half written, both counted); update (four quarters read, three of them
+// written again, all seven counted: an optimizer's traffic); stream_write and stream_copy: the same with stores that
+// bypass the caches (x86). An ordinary store to memory also fetches the line it overwrites; that traffic
 // is not counted.
 #include <sys/mman.h>
 
@@ -115,6 +116,17 @@ void copy_pass(const float* from, float* to, int64_t floats) {
   }
 }
 
+// Three arrays change, the fourth is only read.
+void update_pass(float* data, int64_t floats) {
+  const int64_t quarter = floats / kLanes / 4;
+  auto* p = reinterpret_cast<Floats*>(data);
+  for (int64_t i = 0; i < quarter; ++i) {
+    const Floats g = p[i];
+    for (int64_t array = 1; array < 4; ++array) p[i + array * quarter] = 0.5f * (p[i + array * quarter] + g);
+    keep_memory();
+  }
+}
+
 // Memory in huge pages where the system gives them, each page touched and filled with numbers that are no zeros: pages
 // never written would all be one page of zeros, which sits in L1.
 class Memory {
@@ -163,6 +175,7 @@ std::function<void(int64_t)> work(const std::string& kind, const Memory& memory,
   if (kind == "read") return repeat([=] { g_sink = static_cast<float>(read_pass(data, floats)); });
   if (kind == "write") return repeat([=] { write_pass<false>(data, floats, g_input[0]); });
   if (kind == "copy") return repeat([=] { copy_pass<false>(data, data + half, half); });
+  if (kind == "update") return repeat([=] { update_pass(data, floats); });
 #if defined(__x86_64__)
   if (kind == "stream_write") return repeat([=] { write_pass<true>(data, floats, g_input[0]); });
   if (kind == "stream_copy") return repeat([=] { copy_pass<true>(data, data + half, half); });
@@ -174,15 +187,17 @@ std::function<void(int64_t)> work(const std::string& kind, const Memory& memory,
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: roofline fma|read|write|copy|stream_write|stream_copy THREADS REPEATS [BYTES]\n");
+    std::fprintf(stderr,
+                 "usage: roofline fma|read|write|copy|update|stream_write|stream_copy THREADS REPEATS [BYTES]\n");
     return 2;
   }
   const std::string kind = argv[1];
   const int threads = std::atoi(argv[2]), repeats = std::atoi(argv[3]);
-  const int64_t grain = int64_t{2} * 8 * kLanes * 4;  // two halves of whole unrolled iterations
+  const int64_t grain = int64_t{4} * 8 * kLanes * 4;  // four quarters of whole unrolled iterations
   const int64_t bytes = argc > 4 ? std::atoll(argv[4]) / grain * grain : grain;
   if (threads < 1 || repeats < 1 || bytes < grain) return 2;
-  const double units = kind == "fma" ? kFmaFlops : static_cast<double>(bytes);  // of one pass of one thread
+  const double traffic = static_cast<double>(bytes) * (kind == "update" ? 7.0 / 4.0 : 1.0);
+  const double units = kind == "fma" ? kFmaFlops : traffic;  // of one pass of one thread
   using Clock = std::chrono::steady_clock;
   int64_t passes = 1;
   Clock::time_point begun;
