@@ -27,14 +27,12 @@ class Function:
     arrays: int
 
 
-FUNCTIONS = {
-    f.name: f
-    for f in (
-        Function("relu", "copy", 2), Function("sigmoid", "copy", 2), Function("tanh", "copy", 2),
-        Function("softmax", "copy", 2), Function("mse", "read", 2), Function("adam_step", "update", 7),
-        Function("column_sum", "read", 1), Function("row_sum", "read", 1),
-    )  # fmt: skip
-}
+_FUNCTIONS = [
+    Function("relu", "copy", 2), Function("sigmoid", "copy", 2), Function("tanh", "copy", 2),
+    Function("softmax", "copy", 2), Function("mse", "read", 2), Function("adam_step", "update", 7),
+    Function("column_sum", "read", 1), Function("row_sum", "read", 1),
+]  # fmt: skip
+FUNCTIONS = {f.name: f for f in _FUNCTIONS}
 IN_CACHE = ((256, 256), (32, 2048))
 """256 KB an array: with its results, and Adam's moments, in the L2 of two cores."""
 IN_MEMORY = ((4096, 4096),)
