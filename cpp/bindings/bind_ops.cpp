@@ -11,7 +11,10 @@
 namespace lanewise {
 namespace {
 
-constexpr int64_t kParallelElements = 1 << 18;  // below this one thread is faster than opening a region
+// Work, in elements read and written, below which one thread is faster than opening a region (1 to 2 us); what an
+// element costs where it is more than that.
+constexpr int64_t kParallelElements = 1 << 18;
+constexpr int64_t kExpCost = 6, kAdamCost = 8;
 
 // body(begin, end) over `total` units on as many threads as `elements` of work deserve. The GIL is released for long
 // work only: giving it up costs more than a small kernel.
@@ -49,17 +52,18 @@ void check_same_shape(const ArrayView& a, const char* a_name, const ArrayView& b
 }
 
 void define_activation(py::module_& m, const char* forward, const char* backward, ActivationForward KernelTable::*f,
-                       ActivationBackward KernelTable::*b) {
+                       ActivationBackward KernelTable::*b, int64_t cost) {
   m.def(
       forward,
-      [f](py::handle x, py::handle out) {
+      [f, cost](py::handle x, py::handle out) {
         py::object keep;
         const ArrayView in = contiguous_input(x, "x", keep);
         py::object result = output_array(out, "out", shape_of(in), {x}, true);
         float* y = float32_view(result, "out").floats();
         const auto kernel = kernels().*f;
         const int64_t n = in.size();
-        parallel(n, n, [&](int64_t i, int64_t j) { kernel(in.floats() + i, j - i, nullptr, y + i, j - i, 1, j - i); });
+        parallel(n, n * cost,
+                 [&](int64_t i, int64_t j) { kernel(in.floats() + i, j - i, nullptr, y + i, j - i, 1, j - i); });
         return result;
       },
       py::arg("x"), py::arg("out") = py::none());
@@ -88,7 +92,7 @@ py::object softmax_forward(py::handle x, py::handle out) {
   py::object result = output_array(out, "out", shape_of(in), {x}, true);
   float* y = float32_view(result, "out").floats();
   const auto& k = kernels();
-  parallel(s.rows, in.size(), [&](int64_t i, int64_t j) {
+  parallel(s.rows, in.size() * kExpCost, [&](int64_t i, int64_t j) {
     k.softmax_forward(in.floats() + i * s.cols, s.cols, y + i * s.cols, s.cols, j - i, s.cols);
   });
   return result;
@@ -241,7 +245,7 @@ void step(const char* name, const std::map<std::string, double>& hyper, int64_t 
   const OptimizerArgs args = optimizer.arguments(t);
   const auto kernel = optimizer.step_kernel(kernels());
   const int64_t n = weights.size();
-  parallel(n, n, [&](int64_t i, int64_t j) {
+  parallel(n, n * (slots.size() == 2 ? kAdamCost : 3), [&](int64_t i, int64_t j) {
     float* at[Optimizer::kMaxSlots];
     for (int s = 0; s < Optimizer::kMaxSlots; ++s) at[s] = base[s] ? base[s] + i : nullptr;
     kernel(weights.floats() + i, gradient.floats() + i, at, j - i, args);
@@ -252,9 +256,9 @@ void step(const char* name, const std::map<std::string, double>& hyper, int64_t 
 
 void register_ops(py::module_& m) {
   using T = KernelTable;
-  define_activation(m, "relu_forward", "relu_backward", &T::relu_forward, &T::relu_backward);
-  define_activation(m, "sigmoid_forward", "sigmoid_backward", &T::sigmoid_forward, &T::sigmoid_backward);
-  define_activation(m, "tanh_forward", "tanh_backward", &T::tanh_forward, &T::tanh_backward);
+  define_activation(m, "relu_forward", "relu_backward", &T::relu_forward, &T::relu_backward, 1);
+  define_activation(m, "sigmoid_forward", "sigmoid_backward", &T::sigmoid_forward, &T::sigmoid_backward, kExpCost);
+  define_activation(m, "tanh_forward", "tanh_backward", &T::tanh_forward, &T::tanh_backward, kExpCost);
   m.def("softmax_forward", &softmax_forward, py::arg("x"), py::arg("out") = py::none());
   m.def("softmax_backward", &softmax_backward, py::arg("dy"), py::arg("y"), py::arg("out") = py::none());
   m.def("column_sum", &column_sum, py::arg("x"), py::arg("out") = py::none());

@@ -43,7 +43,6 @@ void Optimizer::set(const std::string& key, double value) {
     throw std::invalid_argument(key + ": expected a value with the same slots, now that there are some. Received: " +
                                 std::to_string(value) + ".");
   }
-  power_of_ = 0, power1_ = power2_ = 1;
 }
 
 double Optimizer::get(const std::string& key) const {
@@ -114,7 +113,15 @@ OptimizerStep Optimizer::step_kernel(const KernelTable& table) const {
   }
 }
 
-OptimizerArgs Optimizer::arguments(int64_t t) {
+// x^t by squaring: products alone, so that every platform gives the same bits (std::pow does not).
+static double power(double x, int64_t t) {
+  double result = 1.0;
+  for (; t > 0; t >>= 1, x *= x)
+    if (t & 1) result *= x;
+  return result;
+}
+
+OptimizerArgs Optimizer::arguments(int64_t t) const {
   const FloatEnvironment environment;
   const std::lock_guard<std::mutex> lock(mutex_);
   OptimizerArgs args{};
@@ -127,16 +134,7 @@ OptimizerArgs Optimizer::arguments(int64_t t) {
       break;
     case Kind::kAdam: {
       const double beta1 = value("beta_1"), beta2 = value("beta_2");
-      if (t < power_of_) power_of_ = 0, power1_ = power2_ = 1;
-      for (; power_of_ < t; ++power_of_) {
-        const double next1 = power1_ * beta1, next2 = power2_ * beta2;
-        if (next1 == power1_ && next2 == power2_) {  // both as small as they get: so for ever
-          power_of_ = t;
-          break;
-        }
-        power1_ = next1, power2_ = next2;
-      }
-      lr = lr * std::sqrt(1.0 - power2_) / (1.0 - power1_);
+      lr = lr * std::sqrt(1.0 - power(beta2, t)) / (1.0 - power(beta1, t));
       args.beta1 = static_cast<float>(beta1);
       args.beta2 = static_cast<float>(beta2);
       args.rate1 = static_cast<float>(1.0 - beta1);

@@ -34,8 +34,7 @@ class Optimizer {
   void copy_slot_pointers(const VariablePtr& variable, float** out);
 
   OptimizerStep step_kernel(const KernelTable& table) const;
-  // Arguments of step t = 1, 2, ...; powers of beta by repeated multiplication, so that every machine has the same.
-  OptimizerArgs arguments(int64_t t);
+  OptimizerArgs arguments(int64_t t) const;  // of step t = 1, 2, ...
   // A rule that needs whole gradients before the first update: clipping by norm.
   bool needs_whole_gradients() const { return get("clipnorm") > 0 || get("global_clipnorm") > 0; }
 
@@ -52,8 +51,6 @@ class Optimizer {
   std::map<std::string, double> hyper_;
   std::unordered_map<const Variable*, State> state_;
   std::atomic<int64_t> iterations_{0};
-  int64_t power_of_ = 0;  // beta_1^power_of_ and beta_2^power_of_ are at hand
-  double power1_ = 1, power2_ = 1;
 };
 
 }  // namespace lanewise

@@ -30,9 +30,8 @@ template <class F>
 LW_INLINE void forward(const float* x, int64_t ldx, const float* bias, float* y, int64_t ldy, int64_t rows,
                        int64_t cols) {
   if (bias == nullptr) {
-    for_matrix(rows, cols, ldx == cols && ldy == cols, [&](int64_t r, int64_t c, int64_t n) {
-      store(F::forward(load(x + r * ldx + c, n)), y + r * ldy + c, n);
-    });
+    if (ldx == cols && ldy == cols) cols *= rows, rows = rows > 0;  // one long row
+    for (int64_t r = 0; r < rows; ++r) map_vectors<F>(x + r * ldx, y + r * ldy, cols);
   } else {
     for_matrix(rows, cols, false, [&](int64_t r, int64_t c, int64_t n) {
       store(F::forward(load(x + r * ldx + c, n) + load(bias + c, n)), y + r * ldy + c, n);

@@ -34,6 +34,22 @@ LW_INLINE void for_vectors(int64_t n, F f) {
   if (i < n) f(i, n - i);
 }
 
+// y[i] = f(x[i]) for i in [0, n), x and y the same array or apart. Four vectors are loaded before the first is stored,
+// so that the compiler may interleave the four chains of operations of a long F::forward. (An array of four would live
+// on the stack.)
+template <class F>
+LW_INLINE void map_vectors(const float* x, float* y, int64_t n) {
+  const auto f = [](Vec v) __attribute__((always_inline)) { return F::forward(v); };
+  constexpr int64_t L = Vec::kLanes;
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L) {
+    const Vec a = f(Vec::load(x + i)), b = f(Vec::load(x + i + L));
+    const Vec c = f(Vec::load(x + i + 2 * L)), d = f(Vec::load(x + i + 3 * L));
+    a.store(y + i), b.store(y + i + L), c.store(y + i + 2 * L), d.store(y + i + 3 * L);
+  }
+  for_vectors(n - i, [&](int64_t j, int64_t lanes) { store(f(load(x + i + j, lanes)), y + i + j, lanes); });
+}
+
 // f(row, column, lanes) for vectors that cover (rows, cols). flat: the rows follow one another in every array, so that
 // they are one long row.
 template <class F>

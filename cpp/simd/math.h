@@ -9,23 +9,19 @@ namespace lanewise::LW_ISA {
 // log 2 in two parts: the upper one has 9 significant bits, so that n * upper is exact for every exponent n.
 constexpr float kLn2Upper = 0.693359375f, kLn2Lower = -2.12194440e-4f;
 
-// e^x = 2^n * e^r, n = round(x / log 2), |r| <= log(2)/2. 2^n is multiplied in two steps, so that subnormal results
-// round once and overflow gives infinity. NaN stays NaN.
+// e^x = 2^n * e^r, n = round(x / log 2), |r| <= log(2)/2. Subnormal results round once, overflow gives
+// infinity, NaN stays NaN.
 LW_INLINE Vec exp(Vec x) {
-  x = select(x > Vec::set1(89.0f), Vec::set1(89.0f), x);
-  x = select(x < Vec::set1(-104.0f), Vec::set1(-104.0f), x);
-  const VecI n = to_int(x * Vec::set1(1.44269504f));
-  const Vec nf = to_float(n);
-  const Vec r = fnma(nf, Vec::set1(kLn2Lower), fnma(nf, Vec::set1(kLn2Upper), x));
+  x = max(Vec::set1(-104.0f), min(Vec::set1(89.0f), x));
+  const Vec n = round(x * Vec::set1(1.44269504f));
+  const Vec r = fnma(n, Vec::set1(kLn2Lower), fnma(n, Vec::set1(kLn2Upper), x));
   Vec q = Vec::set1(0x1.9f0816p-13f);
   q = fma(q, r, Vec::set1(0x1.6d8db2p-10f));
   q = fma(q, r, Vec::set1(0x1.111272p-7f));
   q = fma(q, r, Vec::set1(0x1.55548ep-5f));
   q = fma(q, r, Vec::set1(0x1.555554p-3f));
   q = fma(q, r, Vec::set1(0.5f));
-  const Vec e = Vec::set1(1.0f) + fma(r * r, q, r);
-  const VecI half = n >> 1, bias = VecI::set1(127);
-  return e * from_bits((half + bias) << 23) * from_bits((n - half + bias) << 23);
+  return scale(Vec::set1(1.0f) + fma(r * r, q, r), n);
 }
 
 // log x = e * log 2 + log(1 + r), 1 + r in [sqrt(1/2), sqrt 2). x = 0: -inf; x < 0: NaN; inf and NaN stay.

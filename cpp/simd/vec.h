@@ -22,7 +22,9 @@
 //   transpose_groups(v)   group j of v[4i + e] <-> group i of v[4j + e], for Vec v[L] of L/4 groups of four lanes
 //   to_int(a)      round to nearest even, |a| < 2^31       to_float(i)
 //   bits(a) -> VecI, from_bits(i) -> Vec
-//   max(a, b) = a > b ? a : b by compare and select: the second operand where either is NaN or both are zero
+//   max(a, b) = a > b ? a : b, min(a, b) = a < b ? a : b: the second operand where either is NaN or both are zero
+//   round(a)       to the nearest whole number, ties to even, |a| < 2^22
+//   scale(a, n) = a * 2^n with one rounding, for whole n, |n| <= 252; NaN where a or n is NaN
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -50,6 +52,14 @@
 
 namespace lanewise::LW_ISA {
 
+#if !defined(LW_ISA_AVX512)
+// In two steps, 2^(n/2) each: where the first has not rounded, the second rounds once.
+LW_INLINE Vec scale(Vec a, Vec n) {
+  const VecI whole = to_int(n), half = whole >> 1, bias = VecI::set1(127);
+  return a * from_bits((half + bias) << 23) * from_bits((whole - half + bias) << 23);
+}
+#endif
+
 // Lane j of v[i] <-> lane i of v[j]: the 4x4 matrices within the groups of four lanes, then the matrix of the groups.
 LW_INLINE void transpose(Vec (&v)[Vec::kLanes]) {
   LW_UNROLL for (int q = 0; q < Vec::kLanes; q += 4) {
@@ -59,9 +69,6 @@ LW_INLINE void transpose(Vec (&v)[Vec::kLanes]) {
   }
   transpose_groups(v);
 }
-
-LW_INLINE Vec max(Vec a, Vec b) { return select(a > b, a, b); }
-LW_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }
 
 // Sixteen virtual lanes, the unit of every fixed-order sum: on each ISA element e of a run belongs to lane e mod 16.
 struct Vec16 {

@@ -147,6 +147,8 @@ LW_INLINE Mask operator==(VecI a, VecI b) {
 LW_INLINE Mask operator>(VecI a, VecI b) {
   return lanes<Mask>([&](int i) { return -(a.v[i] > b.v[i]); });
 }
+LW_INLINE Vec max(Vec a, Vec b) { return select(a > b, a, b); }
+LW_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }
 LW_INLINE VecI select(Mask m, VecI a, VecI b) {
   return lanes<VecI>([&](int i) { return m.m[i] ? a.v[i] : b.v[i]; });
 }
@@ -165,10 +167,13 @@ LW_INLINE void transpose4(VecI (&v)[4]) {
     }
 }
 // Round to nearest even by the 1.5 * 2^23 trick, exact for |a| < 2^22; larger values are already integers.
+LW_INLINE float round(float x) { return __builtin_fabsf(x) < 4194304.0f ? (x + 12582912.0f) - 12582912.0f : x; }
+LW_INLINE Vec round(Vec a) {
+  return lanes<Vec>([&](int i) { return round(a.v[i]); });
+}
 LW_INLINE VecI to_int(Vec a) {
   return lanes<VecI>([&](int i) {
-    float x = a.v[i];
-    if (__builtin_fabsf(x) < 4194304.0f) x = (x + 12582912.0f) - 12582912.0f;
+    const float x = round(a.v[i]);
     return __builtin_fabsf(x) < 2147483648.0f ? static_cast<int32_t>(x) : INT32_MIN;
   });
 }

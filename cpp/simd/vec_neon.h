@@ -45,6 +45,9 @@ LW_INLINE Mask operator>=(Vec a, Vec b) { return {vcgeq_f32(a.v, b.v)}; }
 LW_INLINE Mask operator==(Vec a, Vec b) { return {vceqq_f32(a.v, b.v)}; }
 LW_INLINE Mask is_nan(Vec a) { return {vmvnq_u32(vceqq_f32(a.v, a.v))}; }
 LW_INLINE Vec select(Mask m, Vec a, Vec b) { return {vbslq_f32(m.m, a.v, b.v)}; }
+LW_INLINE Vec max(Vec a, Vec b) { return select(a > b, a, b); }
+LW_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }
+LW_INLINE Vec round(Vec a) { return {vrndnq_f32(a.v)}; }
 
 struct VecI {
   int32x4_t v;
