@@ -208,7 +208,9 @@ def chains(x, chunk):
 def test_sums_follow_their_order(isa, threads):
     rng = np.random.default_rng(11)
     with running(threads=threads):
-        for rows, cols in [(1, 1), (16, 1), (33, 5), (1024, 17), (1025, 1), (2100, 33), (5, 513), (40, 1100), (0, 3)]:
+        shapes = [(1, 1), (16, 1), (33, 5), (1024, 17), (1025, 1), (2100, 33), (5, 513), (40, 1100), (0, 3)]
+        shapes += [(2100, 70), (130, 100), (79, 2055), (13, 800)]  # wide: sums of a strip of columns side by side
+        for rows, cols in shapes:
             x = floats(rng, rows, cols)
             assert same_bits(ops.column_sum(x), chains(x, 1024))
             assert same_bits(ops.row_sum(x), chains(np.ascontiguousarray(x.T), 512))

@@ -20,12 +20,61 @@ LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t rows, int64_t n, F 
   return fixed_tree(chain);
 }
 
+// The same chains for a strip of columns, side by side in L1 or L2: the rows are read along their length, four of a
+// chain at a time, and rows to come are asked for ahead (a stride of pages is nothing that a CPU foresees).
+constexpr int64_t kStripCols = 1024, kAhead = 2;
+template <class F>
+LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t rows, int64_t cols, float* out, bool first, F f) {
+  alignas(64) float chains[16 * (kStripCols + 16)];
+  const int64_t ldc = (cols + 15) / 16 * 16 + 16;  // no two chains in the same lines of L1
+  for (int i = 0; i < 16; ++i) {
+    for_vectors(cols, [&](int64_t c, int64_t n) {
+      store(i < rows ? Vec::zero() + f(load(x + i * ldx + c, n)) : Vec::zero(), chains + i * ldc + c, n);
+    });
+  }
+  const int64_t step = 16 * ldx;
+  int64_t r = 16;
+  for (; r + 64 <= rows; r += 64) {
+    for (int i = 0; i < 16; ++i) {
+      const float* row = x + (r + i) * ldx;
+      const int64_t ahead = (i < 16 - kAhead ? kAhead : 48 + kAhead) * ldx;
+      for_vectors(cols, [&](int64_t c, int64_t n) {
+        const float* p = row + c;
+        LW_UNROLL for (int64_t j = 0; j < 4; ++j) __builtin_prefetch(p + j * step + ahead);
+        Vec sum = load(chains + i * ldc + c, n);
+        LW_UNROLL for (int64_t j = 0; j < 4; ++j) sum = sum + f(load(p + j * step, n));
+        store(sum, chains + i * ldc + c, n);
+      });
+    }
+  }
+  for (; r < rows; ++r) {
+    const float* row = x + r * ldx;
+    float* to = chains + r % 16 * ldc;
+    for_vectors(cols, [&](int64_t c, int64_t n) { store(load(to + c, n) + f(load(row + c, n)), to + c, n); });
+  }
+  for_vectors(cols, [&](int64_t c, int64_t n) {
+    Vec v[16];
+    LW_UNROLL for (int i = 0; i < 16; ++i) v[i] = load(chains + i * ldc + c, n);
+    const Vec sum = fixed_tree(v);
+    store(first ? sum : load(out + c, n) + sum, out + c, n);
+  });
+}
+
 // A chain starts at +0 and so never becomes -0: where rows run along lanes (sum16), adding +0 for the rows past the end
 // changes nothing, and both forms give the same bits.
 template <class F>
 LW_INLINE void sum_columns(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols, F f) {
   if (cols == 1 && ldx == 1) {
     out[0] = sum16<kColumnChunk>(rows, [&](int64_t r, int64_t n) { return map16(f, load16(x + r, n)); });
+    return;
+  }
+  if (cols >= 64 && rows * cols > 1 << 13) {
+    const int64_t strip = rows < 64 ? kStripCols / 4 : kStripCols;
+    for (int64_t c = 0; c < cols; c += strip) {
+      const int64_t width = smaller(cols - c, strip);
+      for (int64_t r = 0; r < rows; r += kColumnChunk)
+        strip_sum(x + r * ldx + c, ldx, smaller(rows - r, kColumnChunk), width, out + c, r == 0, f);
+    }
     return;
   }
   for_vectors(cols, [&](int64_t c, int64_t n) {
@@ -54,9 +103,15 @@ void scale_columns(float* x, const float* s, int64_t rows, int64_t cols) {
   });
 }
 
+constexpr int64_t kFar = 1024;  // floats: the page after this one, where no prefetcher goes by itself
 void row_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
-  for (int64_t r = 0; r < rows; ++r)
-    out[r] = sum16<kRowBlock>(cols, [&](int64_t c, int64_t n) { return load16(x + r * ldx + c, n); });
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* row = x + r * ldx;
+    out[r] = sum16<kRowBlock>(cols, [&](int64_t c, int64_t n) {
+      __builtin_prefetch(row + c + kFar);
+      return load16(row + c, n);
+    });
+  }
 }
 
 void weighted_sum(const float* x, const float* w, float* out, int64_t n) {
