@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <array>
 #include <mutex>
 #include <shared_mutex>
 
@@ -129,6 +130,8 @@ class Network {
   std::vector<std::unique_ptr<Workspace>> workspaces_;
   std::map<std::pair<int, int64_t>, Pace> paces_;  // (which, batch size); under mutex_, held alone
   std::shared_mutex mutex_;
+  std::mutex pace_mutex_;
+  std::array<Pace, 64> predict_paces_;  // by the bits of the number of rows; seconds of a row; under pace_mutex_
 };
 
 }  // namespace lanewise
