@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +19,8 @@ from . import _core
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 AnyArray = NDArray[Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 Optimizer = _core.Optimizer
 Network = _core.Network
 
@@ -207,9 +208,8 @@ class SharedLock:
         self._writers_waiting = 0
         self._writing = False
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Held while weights are read."""
+    def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """function(*args), which reads weights."""
         held = False  # so that Ctrl-C at any moment leaves the lock free
         try:
             with self._mutex:
@@ -217,7 +217,7 @@ class SharedLock:
                     self._changed.wait_for(lambda: not self._writing and self._writers_waiting == 0)
                 held = True
                 self._readers += 1
-            yield
+            return function(*args, **kwargs)
         finally:
             if held:
                 with self._mutex:
@@ -225,9 +225,8 @@ class SharedLock:
                     if self._writers_waiting:
                         self._changed.notify_all()
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Held while weights change."""
+    def write(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """function(*args), which changes weights."""
         held = False
         try:
             with self._mutex:
@@ -238,7 +237,7 @@ class SharedLock:
                     finally:
                         self._writers_waiting -= 1
                 held = self._writing = True
-            yield
+            return function(*args, **kwargs)
         finally:
             if held:
                 with self._mutex:

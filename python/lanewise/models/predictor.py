@@ -70,8 +70,9 @@ class Predictor(BaseModel):
         for start, stop in _engine.slices(rows.size, batch_size, pace, each):
             if each:
                 hooks.on_test_batch_begin(start // batch_size, None)
-            with self._weights_lock.shared():
-                sums += network.evaluate([rows.x], [rows.y], rows.weights, start, stop, batch_size)
+            sums += self._weights_lock.read(
+                network.evaluate, [rows.x], [rows.y], rows.weights, start, stop, batch_size
+            )  # fmt: skip
             results = compiled.results(sums)
             if each:
                 hooks.on_test_batch_end(start // batch_size, sorted_logs(results))
@@ -85,8 +86,7 @@ class Predictor(BaseModel):
         compiled = self._get_compiled("test_on_batch")
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
-        with self._weights_lock.shared():
-            sums = network.evaluate([rows.x], [rows.y], rows.weights, 0, rows.size, rows.size)
+        sums = self._weights_lock.read(network.evaluate, [rows.x], [rows.y], rows.weights, 0, rows.size, rows.size)
         return self._add_batch(compiled, sums, return_dict)
 
     # --- predict ------------------------------------------------------------------------------------------------
@@ -130,8 +130,7 @@ class Predictor(BaseModel):
             for start, stop in _engine.slices(len(array), unit, pace, each):
                 if hooks is not None and each:
                     hooks.on_predict_batch_begin(start // unit, None)
-                with self._weights_lock.shared():
-                    _engine.predict_rows(network, array, start, stop, out)
+                self._weights_lock.read(_engine.predict_rows, network, array, start, stop, out)
                 if hooks is not None and each:
                     hooks.on_predict_batch_end(start // unit, {"outputs": out[start:stop]})
                 if progress is None and verbose and perf_counter() >= quiet_until:
@@ -156,13 +155,12 @@ class Predictor(BaseModel):
         if (
             program is not None
             and type(x) is np.ndarray
-            and x.dtype == _FLOAT32
+            and x.dtype is _FLOAT32
             and x.shape[1:] == program.input_shape
             and 0 < len(x) <= _PREDICT_UNIT
         ):  # nothing to check or convert, and too short to be interrupted
             out = np.empty((len(x), *program.output_shape), np.float32)
-            with self._weights_lock.shared():
-                program.predictor().predict([x], 0, len(x), [out])
+            self._weights_lock.read(program.predictor().predict, [x], 0, len(x), [out])
             return out
         return self.predict(x, verbose=0)
 
@@ -175,7 +173,7 @@ class Predictor(BaseModel):
         array, _ = self._fit_input("x", x)
         network = self._ready(array.shape[1:]).network()
         self._calls += 1
-        with self._weights_lock.shared():
-            return network.call([array], True, self._run_seed() ^ (1 << 63), self._calls)[0].view(Array)
+        out = self._weights_lock.read(network.call, [array], True, self._run_seed() ^ (1 << 63), self._calls)
+        return out[0].view(Array)
 
     call = __call__

@@ -166,14 +166,13 @@ class Sequential(Trainer):
         return array, tuple(axis for axis in out if axis is not None)
 
     def _ready(self, shape: tuple[int, ...]) -> Program:
-        program = self._program
-        if program is None:
-            with self._weights_lock.exclusive():
-                if self._program is None:
-                    self.build((None, *shape))
-                    self._program = Program(shape, [layer.write for layer in self._layers])
-                program = self._program
-        return program
+        def make() -> Program:
+            if self._program is None:
+                self.build((None, *shape))
+                self._program = Program(shape, [layer.write for layer in self._layers])
+            return self._program
+
+        return self._program or self._weights_lock.write(make)
 
     def _made_program(self) -> Program | None:
         return self._program
@@ -209,15 +208,13 @@ class Sequential(Trainer):
 
     def get_weights(self) -> list[Float32]:
         """Copies of all weights."""
-        with self._weights_lock.shared():
-            return [weight.numpy() for weight in self.weights]
+        return self._weights_lock.read(lambda: [weight.numpy() for weight in self.weights])
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Overwrite all weights; nothing changes if one does not fit. Raises ValueError then, or before build."""
         if not self.built:
             raise ValueError("set_weights: the model is not built; give the first layer input_shape=, or call build()")
-        with self._weights_lock.exclusive():
-            assign_all(f"model {self.name!r}", self.weights, weights)
+        self._weights_lock.write(assign_all, f"model {self.name!r}", self.weights, weights)
 
     def count_params(self) -> int:
         """Number of parameters. Raises ValueError before the model is built."""

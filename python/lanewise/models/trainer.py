@@ -141,10 +141,9 @@ class Trainer(Predictor):
         for start, stop in _engine.slices(rows.size, batch_size, pace, each):
             if each:
                 hooks.on_train_batch_begin(start // batch_size, None)
-            with self._weights_lock.exclusive():
-                sums += network.train(
-                    [rows.x], [rows.y], rows.weights, order, start, stop, batch_size, native, seed
-                )  # fmt: skip
+            sums += self._weights_lock.write(
+                network.train, [rows.x], [rows.y], rows.weights, order, start, stop, batch_size, native, seed
+            )  # fmt: skip
             results = compiled.results(sums)
             if each:
                 hooks.on_train_batch_end(start // batch_size, sorted_logs(results))
@@ -165,11 +164,10 @@ class Trainer(Predictor):
         rows = self._rows(compiled, x, y, sample_weight, class_weight)
         with self._training():
             network = self._network(compiled, rows)
-            with self._weights_lock.exclusive():
-                sums = network.train(
-                    [rows.x], [rows.y], rows.weights, None, 0, rows.size, rows.size, compiled.optimizer.native,
-                    self._run_seed(),
-                )  # fmt: skip
+            sums = self._weights_lock.write(
+                network.train, [rows.x], [rows.y], rows.weights, None, 0, rows.size, rows.size,
+                compiled.optimizer.native, self._run_seed(),
+            )  # fmt: skip
         return self._add_batch(compiled, sums, return_dict)
 
     # --- gradients ----------------------------------------------------------------------------------------------
@@ -185,10 +183,9 @@ class Trainer(Predictor):
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
         step = compiled.optimizer.iterations
-        with self._weights_lock.shared():
-            sums, gradients = network.value_and_grad(
-                [rows.x], [rows.y], rows.weights, bool(training), self._run_seed(), step
-            )  # fmt: skip
+        sums, gradients = self._weights_lock.read(
+            network.value_and_grad, [rows.x], [rows.y], rows.weights, bool(training), self._run_seed(), step
+        )  # fmt: skip
         return compiled.results(sums)["loss"], gradients
 
     def apply_gradients(self, gradients: Sequence[Any]) -> None:
@@ -209,8 +206,7 @@ class Trainer(Predictor):
         with self._training():
             program = self._built_program("apply_gradients")
             network = program.network(compiled.loss_term(program), trainable=[w.variable for w in weights])
-            with self._weights_lock.exclusive():
-                network.apply_gradients(compiled.optimizer.native, checked)
+            self._weights_lock.write(network.apply_gradients, compiled.optimizer.native, checked)
 
     @contextmanager
     def _training(self) -> Iterator[None]:
