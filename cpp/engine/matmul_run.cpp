@@ -135,6 +135,11 @@ void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch
   mm.a = run.data(i.in);
   mm.b = run.data(i.in2);
   mm.epilogue = gradient_epilogue;
+  const Variable& w = run.variable(i.variable);
+  if (i.update && w.size() >= kFetchFloats && mm.k >= kFewTerms) {
+    mm.beside[0] = w.data();
+    for (int s = 0; s < 2; ++s) mm.beside[1 + s] = run.slots[i.variable * Optimizer::kMaxSlots + s];
+  }
   mm.context = &context;
   run_share(run, mm, thread, true, scratch);
 }

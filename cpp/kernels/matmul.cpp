@@ -20,6 +20,36 @@ namespace {
 constexpr int64_t kAliased = 512;
 constexpr int kAliasedRows = 8;
 
+// Three runs for the tile of rows [i, i + rows) of panel p, of which `done` of the strip's m rows are behind it: the
+// arrays beside C, at the tile's own place; else what the next panel takes from B, a share of it for each tile.
+LW_INLINE bool runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, int64_t kb, int64_t p, int64_t width,
+                          int64_t i, int64_t rows, int64_t done, int64_t m, Ahead& ahead) {
+  if (mm.beside[0] != nullptr) {
+    for (int s = 0; s < 3; ++s) {
+      const float* const array = mm.beside[s] != nullptr ? mm.beside[s] : mm.beside[0];
+      ahead.run[s] = reinterpret_cast<const char*>(array + p * kPanel * mm.m + i * width);
+    }
+    ahead.step = rows * width * 4 * 3 / kb;
+    return true;
+  }
+  if (!plan.fetch_b || (p + 2) * kPanel > mm.n) return false;
+  if (mm.b_transposed) {  // source panels of 32 terms of B each, a run of 4 KB in each: three of them a tile
+    const int64_t runs = kb / kPanel, first = done * 3 / kMaxRows[0] % (runs > 0 ? runs : 1);
+    if (runs == 0) return false;
+    for (int64_t s = 0; s < 3; ++s) {
+      const int64_t run = smaller(first + s, runs - 1);
+      ahead.run[s] = reinterpret_cast<const char*>(mm.b + (k0 + run * kPanel) * mm.n + (p + 1) * kPanel * kPanel);
+    }
+    ahead.step = kPanel * kPanel * 4 * 3 / kb;
+    return true;
+  }
+  const int64_t bytes = kb * kPanel * 4;
+  const char* const next = reinterpret_cast<const char*>(mm.b + (p + 1) * kPanel * mm.k + k0 * kPanel);
+  for (int64_t s = 0; s < 3; ++s) ahead.run[s] = next + bytes * (3 * done + s * rows) / (3 * m);
+  ahead.step = bytes * rows / m / kb;
+  return true;
+}
+
 // Loops: column groups of kGroup panels > row blocks > blocks of k > strips of a few tiles of A (packed, if it has to
 // be) > panels (of B, packed, if it has to be, for the first strip) > tiles. With one block of k, a tile goes straight
 // from registers through L1 to the epilogue; with more, tiles wait in scratch until the last block has been added.
@@ -30,6 +60,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
   float* const packed_a = packed_b + plan.b_floats;
   const int64_t blocks = mm.k == 0 ? 1 : (mm.k + kBlockK - 1) / kBlockK;
   const int64_t last_width = mm.n - (panel_count(mm.n) - 1) * kPanel;
+  const bool fetches = plan.fetch_b || mm.beside[0] != nullptr;
   auto width_of = [&](int64_t p) { return p + 1 == panel_count(mm.n) ? last_width : kPanel; };
 
   for (int64_t g0 = p0; g0 < p1; g0 += plan.group) {
@@ -76,7 +107,9 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
               const float* a = plan.pack_a ? packed_a + (i - s0) * kBlockK : mm.a + i * mm.a_row + k0 * mm.a_col;
               const int64_t a_row = plan.pack_a ? 1 : mm.a_row;
               const int64_t a_col = plan.pack_a ? rows : mm.a_col;
-              tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0);
+              Ahead ahead;
+              const bool fetch = fetches && runs_ahead(mm, plan, k0, kb, p, width, i, rows, i - s0, s1 - s0, ahead);
+              tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0, fetch ? &ahead : nullptr);
               if (last && mm.c == nullptr) mm.epilogue(mm.context, t, i, p * kPanel, rows, width);
             });
           }

@@ -29,6 +29,9 @@ constexpr int64_t kShortSum = 8;
 // Terms up to which C is most of what moves: it is walked row after row, in tiles too, and threads share rows.
 constexpr int64_t kFewTerms = 64;
 
+// Floats of a variable that do not stay in L2 from one step to the next.
+constexpr int64_t kFetchFloats = 1 << 18;
+
 struct Matmul {
   int64_t m, n, k;
   const float* a;  // element (i, p) at a[i*a_row + p*a_col]
@@ -43,6 +46,9 @@ struct Matmul {
   // Else null. c_col is 1 but for a product that is_swapped allows.
   float* c;
   int64_t c_row, c_col;
+  // Arrays in the layout of a variable C (m, n) that the epilogue reads and writes: asked for while their tile is
+  // computed. Null where there are fewer, or where they stay in L2 anyway.
+  const float* beside[3];
 };
 
 static inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
@@ -60,6 +66,7 @@ enum class Way {
 struct MatmulPlan {
   Way way;
   bool pack_a, pack_b;
+  bool fetch_b;   // what the next panel takes from B is asked for in advance
   int64_t group;  // panels in a column group
   int64_t rows;   // rows in a row block
   int64_t strip;  // rows that meet all panels before the next ones do (and are packed together)
@@ -106,6 +113,7 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   // Where B stays in L1, strips of a few tiles write the rows of C in their order: 1000x300x17 in 28 instead of 38 us.
   const bool in_order = mm.c != nullptr && mm.k <= kFewTerms && mm.k * mm.n <= 2 * kThinFloats;
   plan.strip = plan.pack_a ? kStrip : in_order ? kOrderedStrip : plan.rows;
+  plan.fetch_b = mm.b_panels && mm.m >= 64 && mm.k >= kFewTerms && mm.k * mm.n >= kFetchFloats;
   plan.tile_floats = mm.c != nullptr ? 0 : mm.k <= kBlockK ? kTileRows * kPanel : plan.group * plan.rows * kPanel;
   plan.b_floats = plan.pack_b ? plan.group * kPanel * kBlockK : 0;
   plan.a_floats = plan.pack_a ? kStrip * kBlockK : 0;

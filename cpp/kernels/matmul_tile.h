@@ -28,11 +28,18 @@ constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
 constexpr int64_t kFetchAhead = 256;
 constexpr int max_rows_of(int vecs) { return kMaxRows[kVecs - vecs]; }
 
+// What a tile asks for while it computes: three runs of memory, one address of one of them each term, in turns. Memory
+// then works while the FMA units do; asked for all at once, the lines would fill the queue and the tile wait.
+struct Ahead {
+  const char* run[3];
+  int64_t step;  // bytes from one address of a run to the next
+};
+
 // t (R, V*L; ldt) = or += sum over p of a[r, p] * b[p, :]. Unit: the rows of A are neighbours (a_row == 1). Of the last
-// vector, `tail` lanes exist (Tail false: all).
-template <int R, int V, bool Unit, bool Tail>
+// vector, `tail` lanes exist (Tail false: all). Fetch: memory that is needed later is asked for (`ahead`).
+template <int R, int V, bool Unit, bool Tail, bool Fetch>
 void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t, int64_t ldt,
-          int64_t tail, bool add) {
+          int64_t tail, bool add, const Ahead* ahead) {
   constexpr int L = Vec::kLanes;
   Vec acc[R][V];
   LW_UNROLL for (int r = 0; r < R; ++r) { LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = Vec::zero(); }
@@ -45,7 +52,15 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   constexpr int kBases = (R + 2) / 3;
   const float* base[kBases];
   LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] = a + 3 * i * a_row;
+  const char *now = nullptr, *next = nullptr, *after = nullptr;
+  int64_t step = 0;
+  if constexpr (Fetch) now = ahead->run[0], next = ahead->run[1], after = ahead->run[2], step = ahead->step;
   for (int64_t p = 0; p < kb; ++p) {
+    if constexpr (Fetch) {
+      __builtin_prefetch(now, 0, 2);
+      const char* const far = now + step;
+      now = next, next = after, after = far;
+    }
     Vec bv[V];
     LW_UNROLL for (int v = 0; v < V; ++v) bv[v] =
         Tail && v == V - 1 ? Vec::load_partial(b + v * L, tail) : Vec::load(b + v * L);
@@ -79,21 +94,23 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   }
 }
 
-using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const float*, int64_t, float*, int64_t, int64_t, bool);
+using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const float*, int64_t, float*, int64_t, int64_t, bool,
+                      const Ahead*);
 
-template <int V, bool Unit, bool Tail>
+template <int V>
 struct TileRow {
   Tile by_rows[max_rows_of(V)];
 };
-template <int V, bool Unit, bool Tail, int... R>
-constexpr TileRow<V, Unit, Tail> tile_row(std::integer_sequence<int, R...>) {
-  return {{&tile<R + 1, V, Unit, Tail>...}};
+template <int V, bool Unit, bool Tail, bool Fetch, int... R>
+constexpr TileRow<V> tile_row(std::integer_sequence<int, R...>) {
+  return {{&tile<R + 1, V, Unit, Tail, Fetch>...}};
 }
-template <int V, bool Unit, bool Tail>
-constexpr TileRow<V, Unit, Tail> kTileRow = tile_row<V, Unit, Tail>(std::make_integer_sequence<int, max_rows_of(V)>());
+template <int V, bool Unit, bool Tail, bool Fetch = false>
+constexpr TileRow<V> kTileRow = tile_row<V, Unit, Tail, Fetch>(std::make_integer_sequence<int, max_rows_of(V)>());
 
 template <int V>
-LW_INLINE Tile pick_tile(int64_t rows, bool unit, bool tail) {
+LW_INLINE Tile pick_tile(int64_t rows, bool unit, bool tail, bool fetch) {
+  if (V == kVecs && unit && !tail && fetch) return kTileRow<kVecs, true, false, true>.by_rows[rows - 1];
   if (unit) return tail ? kTileRow<V, true, true>.by_rows[rows - 1] : kTileRow<V, true, false>.by_rows[rows - 1];
   return tail ? kTileRow<V, false, true>.by_rows[rows - 1] : kTileRow<V, false, false>.by_rows[rows - 1];
 }
@@ -106,32 +123,32 @@ inline int max_rows_for(int64_t width) {
 
 // One row of tiles across a panel: t (rows, width; ldt).
 inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a, int64_t a_row, int64_t a_col,
-                         const float* b, int64_t ldb, float* t, int64_t ldt, bool add) {
+                         const float* b, int64_t ldb, float* t, int64_t ldt, bool add, const Ahead* ahead) {
   for (int64_t c = 0; c < width; c += kTileColumns) {
     const int64_t chunk = width - c < kTileColumns ? width - c : kTileColumns;
     const int64_t vecs = (chunk + Vec::kLanes - 1) / Vec::kLanes;
     const int64_t tail = chunk - (vecs - 1) * Vec::kLanes;
-    const bool partial = tail != Vec::kLanes, unit = a_row == 1;
+    const bool partial = tail != Vec::kLanes, unit = a_row == 1, fetch = ahead != nullptr;
     Tile f = nullptr;
     switch (vecs) {
       case 1:
-        f = pick_tile<1>(rows, unit, partial);
+        f = pick_tile<1>(rows, unit, partial, fetch);
         break;
       case 2:
-        f = pick_tile<2>(rows, unit, partial);
+        f = pick_tile<2>(rows, unit, partial, fetch);
         break;
 #if defined(LW_ISA_NEON)
       case 3:
-        f = pick_tile<3>(rows, unit, partial);
+        f = pick_tile<3>(rows, unit, partial, fetch);
         break;
       case 4:
-        f = pick_tile<4>(rows, unit, partial);
+        f = pick_tile<4>(rows, unit, partial, fetch);
         break;
 #endif
       default:
         break;
     }
-    f(kb, a, a_row, a_col, b + c, ldb, t + c, ldt, tail, add);
+    f(kb, a, a_row, a_col, b + c, ldb, t + c, ldt, tail, add, ahead);
   }
 }
 
