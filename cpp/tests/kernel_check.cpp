@@ -390,6 +390,40 @@ struct Checker {
       expect(std::memcmp(&c[e], &wanted[e], sizeof(float)) == 0, k.isa, "matmul in place",
              mm.m * 1000000 + mm.n * 1000 + mm.k, c[e], wanted[e]);
   }
+  // B in column panels, and as the panels of B^T, large enough that tiles ask for memory ahead; once with arrays beside
+  // C.
+  void matmul_panels(int64_t m, int64_t n, int64_t kk) {
+    auto in_panels = [](const Floats& b, int64_t rows, int64_t cols, int64_t row, int64_t col) {
+      Floats out;
+      for (int64_t j = 0; j < cols; j += kPanel)
+        for (int64_t r = 0; r < rows; ++r)
+          for (int64_t c = j; c < std::min(j + kPanel, cols); ++c)
+            out.push_back(b[static_cast<size_t>(r * row + c * col)]);
+      return out;
+    };
+    const Floats a = random_floats(m * kk), b = random_floats(kk * n);
+    const Floats panels = in_panels(b, kk, n, n, 1), transposed = in_panels(b, n, kk, 1, n),
+                 beside = random_floats(m * n);
+    Matmul mm{};
+    mm.m = m, mm.n = n, mm.k = kk;
+    mm.a = a.data(), mm.a_row = kk, mm.a_col = 1;
+    mm.epilogue = store;
+    Floats results[4];
+    for (size_t way = 0; way < 4; ++way) {
+      results[way].assign(static_cast<size_t>(m * n), NAN);
+      const Out out{results[way].data(), n};
+      mm.context = &out;
+      mm.b_panels = way > 0, mm.b_transposed = way == 2;
+      mm.b = way == 0 ? b.data() : way == 2 ? transposed.data() : panels.data();
+      mm.b_row = way == 0 ? n : 1, mm.b_col = 1;
+      mm.beside[0] = way == 3 ? beside.data() : nullptr;
+      Floats scratch(static_cast<size_t>(matmul_scratch(mm)), NAN);
+      k.matmul_block(mm, 0, m, 0, panel_count(n), scratch.data());
+      for (size_t e = 0; e < results[0].size(); ++e)
+        expect(std::memcmp(&results[way][e], &results[0][e], sizeof(float)) == 0, k.isa, "matmul of panels",
+               static_cast<int64_t>(way), results[way][e], results[0][e]);
+    }
+  }
   void products() {
     for (int64_t m : {1, 2, 5, 6, 7, 13, 14, 15, 29, 33})
       for (int64_t n : {1, 2, 8, 15, 16, 17, 31, 32, 33, 48, 65})
@@ -401,6 +435,7 @@ struct Checker {
     // A few columns, a few terms, a few rows against a transposed B, strips of packed A.
     matmul(70, 3, 600, 0, false), matmul(50, 90, 5, 0, false), matmul(3, 90, 600, 2, false);
     for (int layout = 0; layout < 4; ++layout) matmul(190, 800, 70, layout, false);
+    matmul_panels(70, 520, 520), matmul_panels(64, 4128, 64);
   }
 
   void all() {
