@@ -1,12 +1,14 @@
 """lanewise beside its peers, in one run on this machine.
 
-    python -m bench.compare --quick                      some minutes: what says most
+    python -m bench.compare --quick                      two or three minutes: what says most
     python -m bench.compare --threads 1 --only matmul    one thread, products only
-    python -m bench.compare --json results.json --markdown results.md
+    python -m bench.compare --json results.json --markdown results.md --pictures pictures
 
 Each library runs in its own process at its best setting; they take turns, task by task, and medians count. "ratio" is
-the time of the fastest peer over lanewise's; "A/A" the time of a second lanewise process over the first's. The peers
-are an extra: pip install ".[peers]"; those that are not installed are named and left out. Nothing else should run.
+the time of the fastest peer over lanewise's; "A/A" the time of a second lanewise process over the first's; the floor is
+the operations at this run's FMA peak, or the traffic at its memory bandwidth. The peers are an extra:
+pip install ".[peers]"; tensorflow and keras are compared where they are installed. What is not installed is named and
+left out. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -14,57 +16,16 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import statistics
 from pathlib import Path
 
+from .machine import Machine
 from .peers import PEERS
-from .session import AGAIN, Result, present, run
+from .report import STARTUP_HEADS, document, heads, markdown_table, row, startup_row, summary
+from .session import AGAIN, present, run
+from .startup import startup
 from .tasks import all_tasks
 
-KINDS = ("train", "predict", "elementwise", "matmul")
-
-
-def time_text(seconds: float | None) -> str:
-    """Three digits and a unit."""
-    if seconds is None:
-        return "–"
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e9:.0f} ns"
-
-
-def ratio_text(ratio: float | None) -> str:
-    """Two digits behind the point."""
-    return "–" if ratio is None else f"{ratio:.2f}"
-
-
-def row(result: Result, names: list[str], peak: float) -> list[str]:
-    """Cells of a line: task, seconds by library, fastest peer, ratio, A/A, share of the peak."""
-    mine = result.seconds.get("lanewise")
-    share = "–" if mine is None else f"{result.task.flops / mine / peak:.0%}"
-    cells = [time_text(result.seconds.get(name)) for name in names if name != AGAIN]
-    return [
-        result.task.name, *cells, result.best_peer or "–", ratio_text(result.ratio), ratio_text(result.again), share,
-    ]  # fmt: skip
-
-
-def heads(names: list[str]) -> list[str]:
-    """Heads of the columns."""
-    return ["task", *(name for name in names if name != AGAIN), "fastest peer", "ratio", "A/A", "of peak"]
-
-
-def summary(results: list[Result]) -> list[str]:
-    """Geometric mean and smallest ratio of each group."""
-    lines = []
-    for group in dict.fromkeys(r.task.group for r in results):
-        ratios = [(r.ratio, r.task.name) for r in results if r.task.group == group and r.ratio is not None]
-        if ratios:
-            mean = statistics.geometric_mean([ratio for ratio, _ in ratios])
-            least, where = min(ratios)
-            lines.append(f"{group}: {mean:.2f} times the fastest peer (geometric mean of {len(ratios)}; "
-                         f"least {least:.2f}: {where})")  # fmt: skip
-    return lines
+KINDS = ("train", "predict", "elementwise", "matmul", "startup")
 
 
 def main() -> None:
@@ -78,47 +39,61 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of every library (default: as many as lanewise uses)")
     parser.add_argument("--rounds", type=int, help="turns of each library (5, quick 3)")
     parser.add_argument("--filter", default="", help="only tasks whose name holds this")
+    parser.add_argument("--cold", action="store_true", help="products and training with cold caches, too")
     parser.add_argument("--json", type=Path, help="write everything measured to this file")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file")
+    parser.add_argument("--pictures", type=Path, help="draw into this directory (needs matplotlib)")
     arguments = parser.parse_args()
-    from lanewise import _core, ops
+    if arguments.pictures:
+        from .pictures import draw  # before minutes are spent on measuring
+    from lanewise import ops
 
     threads = arguments.threads or ops.get_num_threads()
     names, absent = present(dict.fromkeys(["lanewise", *arguments.peers]))
-    names.insert(1, AGAIN)
-    peak = _core.fma_peak(threads)
+    machine = Machine(threads)
     info = ops.build_info()
-    lines = [f"{info['cpu']}, {threads} thread(s), FMA peak {peak / 1e9:.0f} GFLOP/s, {datetime.date.today()}"]
+    memory = f", memory {machine.bandwidth['read'] / 1e9:.0f} GB/s" if machine.bandwidth else ""
+    lines = [f"{info['cpu']}, {threads} thread(s), FMA peak {machine.fma_peak / 1e9:.0f} GFLOP/s{memory}, "
+             f"{datetime.date.today()}"]  # fmt: skip
     if absent:
         lines.append(f"not installed, left out: {', '.join(absent)}")
     print(*lines, sep="\n", flush=True)
+
+    def show(head: list[str], cells: list[str]) -> None:
+        widths = [max(9, len(h) + 1) for h in head[1:]]
+        print(f"{cells[0]:34}" + "".join(f"{c:>{w}}" for c, w in zip(cells[1:], widths, strict=True)), flush=True)
+
+    startups = []
+    if "startup" in arguments.only and not arguments.filter:
+        show(STARTUP_HEADS, STARTUP_HEADS)
+        for name in names:
+            startups.append(startup(name, threads, 1 if arguments.quick else 3))
+            show(STARTUP_HEADS, startup_row(startups[-1]))
     rounds, budget = arguments.rounds or (3 if arguments.quick else 5), 0.05 if arguments.quick else 0.1
     tasks = [t for t in all_tasks(arguments.only, arguments.quick) if arguments.filter in t.name]
+    names.insert(1, AGAIN)
     head = heads(names)
-    widths = [34, *(max(9, len(h) + 1) for h in head[1:])]
-
-    def line(cells: list[str]) -> str:
-        return f"{cells[0]:{widths[0]}}" + "".join(f"{c:>{w}}" for c, w in zip(cells[1:], widths[1:], strict=True))
-
-    print(line(head), flush=True)
+    if tasks:
+        show(head, head)
     results, versions = run(
-        tasks, names, threads, rounds, budget, lambda r: print(line(row(r, names, peak)), flush=True)
+        tasks, names, threads, rounds, budget, arguments.cold, lambda r: show(head, row(r, names, machine))
     )  # fmt: skip
-    end = [*summary(results), f"FMA peak after the run: {_core.fma_peak(threads) / 1e9:.0f} GFLOP/s"]
+    end = [*summary(results), f"FMA peak after the run: {Machine(threads).fma_peak / 1e9:.0f} GFLOP/s"]
     end += [f"{name}: {version}" for name, version in versions.items() if name != AGAIN]
     print(*end, sep="\n")
+    measured = document(lines[0], machine, versions, results, startups)
     if arguments.json:
-        measured = [
-            {"task": r.task.name, "group": r.task.group, "flops": r.task.flops, "seconds": r.seconds,
-             "first": r.first, "missing": r.missing}
-            for r in results
-        ]  # fmt: skip
-        document = {"machine": lines[0], "threads": threads, "fma_peak": peak, "versions": versions, "tasks": measured}
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(measured, indent=1) + "\n")
     if arguments.markdown:
-        table = [head, ["---"] * len(head), *(row(r, names, peak) for r in results)]
-        rows = ["| " + " | ".join(cells) + " |" for cells in table]
-        arguments.markdown.write_text("\n".join([*lines, "", *rows, "", *(f"* {text}" for text in end)]) + "\n")
+        tables = []
+        if startups:
+            tables += [*markdown_table(STARTUP_HEADS, map(startup_row, startups)), ""]
+        if results:
+            tables += [*markdown_table(head, (row(r, names, machine) for r in results)), ""]
+        arguments.markdown.write_text("\n".join([*lines, "", *tables, *(f"* {text}" for text in end)]) + "\n")
+    if arguments.pictures:
+        for path in draw(measured, arguments.pictures):
+            print(path)
 
 
 if __name__ == "__main__":

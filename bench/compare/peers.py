@@ -55,13 +55,13 @@ class Lanewise(Peer):
 
     def train(self, task: Task) -> Call:
         case = network_of(task)
-        x, y = case.data(case.rows)
+        x, y = task.data()
         model = self.model(case, task.weights())
         return lambda: model.fit(x, y, batch_size=case.batch, verbose=0)
 
     def predict(self, task: Task) -> Call:
         case = network_of(task)
-        x, _ = case.data(task.rows)
+        x, _ = task.data()
         model = self.model(case, task.weights())
         return lambda: model.predict_on_batch(x)
 
@@ -80,13 +80,13 @@ class NumPy(Peer):
 
     def train(self, task: Task) -> Call:
         case = network_of(task)
-        x, y = case.data(case.rows)
+        x, y = task.data()
         network, rng = NumPyNetwork(case, task.weights(), np.float32), np.random.default_rng(2)
         return lambda: network.epoch(x, y, rng.permutation(len(x)))
 
     def predict(self, task: Task) -> Call:
         case = network_of(task)
-        x, _ = case.data(task.rows)
+        x, _ = task.data()
         network = NumPyNetwork(case, task.weights(), np.float32)
         activations = [x, *(np.empty((task.rows, units), np.float32) for units in case.units[1:])]
         return lambda: network.forward(activations)
@@ -129,7 +129,7 @@ class Torch(Peer):
         import torch
 
         case = network_of(task)
-        x, y = (torch.from_numpy(v) for v in case.data(case.rows))
+        x, y = (torch.from_numpy(v) for v in task.data())
         network = self.network(task)
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         regression = case.units[-1] == 1
@@ -154,8 +154,7 @@ class Torch(Peer):
 
         if self.compiled:
             return None
-        case = network_of(task)
-        x = torch.from_numpy(case.data(task.rows)[0])
+        x = torch.from_numpy(task.data()[0])
         network = self.network(task).eval()
 
         def call() -> Any:
@@ -212,7 +211,7 @@ class Jax(Peer):
         import optax
 
         case = network_of(task)
-        x, y = case.data(case.rows)
+        x, y = task.data()
         optimizer = optax.adam(1e-3)
 
         def loss(weights: Any, x: Any, y: Any) -> Any:
@@ -261,8 +260,7 @@ class Jax(Peer):
 
         if self.scan:
             return None
-        case = network_of(task)
-        x = jnp.asarray(case.data(task.rows)[0])
+        x = jnp.asarray(task.data()[0])
         weights = [jnp.asarray(w) for w in task.weights()]
         forward = jax.jit(self.forward)
         return lambda: forward(weights, x).block_until_ready()
@@ -282,7 +280,7 @@ class ScikitLearn(Peer):
         from sklearn.neural_network import MLPClassifier, MLPRegressor
 
         case = network_of(task)
-        x, y = case.data(case.rows)
+        x, y = task.data()
         kind = MLPRegressor if case.units[-1] == 1 else MLPClassifier
         model = kind(hidden_layer_sizes=case.units[1:-1], batch_size=case.batch, alpha=0.0, shuffle=True)
         if case.units[-1] == 1:
@@ -301,7 +299,7 @@ class OnnxRuntime(Peer):
         from onnx import TensorProto, helper, numpy_helper
 
         case = network_of(task)
-        x, _ = case.data(task.rows)
+        x, _ = task.data()
         weights, nodes, value = task.weights(), [], "x"
         tensors = [numpy_helper.from_array(w, f"w{i}") for i, w in enumerate(weights)]
         for layer in range(0, len(weights), 2):
@@ -336,7 +334,7 @@ class Keras(Peer):
         import keras
 
         case = network_of(task)
-        x, y = case.data(case.rows)
+        x, y = task.data()
         hidden = [keras.layers.Dense(units, activation="relu") for units in case.units[1:-1]]
         model = keras.Sequential([keras.Input((case.units[0],)), *hidden, keras.layers.Dense(case.units[-1])])
         classes = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -25,6 +25,9 @@ PAUSE = {"train": 0.25, "predict": 0.25, "matmul": 0.03, "elementwise": 0.03}
 took 169 us after scikit-learn's turn, and 80 after lanewise's)."""
 
 
+COLD = ("train", "matmul")
+
+
 class Worker:
     """One library in its own process.
 
@@ -63,11 +66,13 @@ class Worker:
 
 @dataclass
 class Result:
-    """Seconds of one unit (a call, a training step) by library, and the seconds until the first call was done."""
+    """By library: seconds of one unit (a call, a training step), until the first call was done, of a unit with cold
+    caches; why a library has no figure."""
 
     task: Task
     seconds: dict[str, float] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
+    cold: dict[str, float] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -83,6 +88,12 @@ class Result:
         return None if best is None or "lanewise" not in self.seconds else self.seconds[best] / self.seconds["lanewise"]
 
     @property
+    def cold_ratio(self) -> float | None:
+        """The same with cold caches."""
+        peers = [seconds for name, seconds in self.cold.items() if name not in ("lanewise", AGAIN)]
+        return min(peers) / self.cold["lanewise"] if peers and "lanewise" in self.cold else None
+
+    @property
     def again(self) -> float | None:
         """The A/A ratio."""
         if AGAIN not in self.seconds or "lanewise" not in self.seconds:
@@ -96,8 +107,9 @@ def present(wanted: Iterable[str]) -> tuple[list[str], list[str]]:
     return [name for name in found if found[name]], [name for name in found if not found[name]]
 
 
-def compare(task: Task, workers: list[Worker], rounds: int, budget: float) -> Result:
-    """Every library prepares the task, then they take turns; the median over the rounds counts."""
+def compare(task: Task, workers: list[Worker], rounds: int, budget: float, cold: bool) -> Result:
+    """Every library prepares the task, then they take turns; the median over the rounds counts. cold: then once more
+    each, with other data in the caches (products and training)."""
     result = Result(task)
     ready: list[Worker] = []
     for worker in workers:
@@ -116,12 +128,19 @@ def compare(task: Task, workers: list[Worker], rounds: int, budget: float) -> Re
                 times[worker.name].append(reply["seconds"] / task.units)
             else:
                 result.missing[worker.name] = reply["why"]
+    if cold and task.kind in COLD:
+        for worker in ready:
+            sleep(PAUSE[task.kind])
+            reply = worker.ask({"cold": budget})
+            if "seconds" in reply:
+                result.cold[worker.name] = reply["seconds"] / task.units
     result.seconds = {name: statistics.median(t) for name, t in times.items() if t}
     return result
 
 
 def run(
-    tasks: list[Task], names: list[str], threads: int, rounds: int, budget: float, show: Callable[[Result], None]
+    tasks: list[Task], names: list[str], threads: int, rounds: int, budget: float, cold: bool,
+    show: Callable[[Result], None],
 ) -> tuple[list[Result], dict[str, str]]:
     """All tasks; `show` is told of each as it is done. Returns (results, versions by library)."""
     workers = [Worker(name, threads) for name in names]
@@ -129,7 +148,7 @@ def run(
         versions = {worker.name: worker.version for worker in workers}
         results = []
         for task in tasks:
-            results.append(compare(task, workers, rounds, budget))
+            results.append(compare(task, workers, rounds, budget, cold))
             show(results[-1])
         return results, versions
     finally:

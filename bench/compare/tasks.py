@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -58,8 +59,13 @@ class Task:
     def group(self) -> str:
         """Tasks that are summed up together."""
         if self.function:
-            return f"elementwise, {'memory' if (self.rows, self.cols) in IN_MEMORY else 'L2'}"
+            return f"elementwise, {'L2' if self.in_cache else 'memory'}"
         return f"matmul, {self.shape.kind}" if self.shape is not None else self.kind
+
+    @property
+    def in_cache(self) -> bool:
+        """Whether an elementwise function's arrays lie in L2."""
+        return (self.rows, self.cols) not in IN_MEMORY
 
     @property
     def units(self) -> int:
@@ -81,9 +87,19 @@ class Task:
 
     @property
     def traffic(self) -> tuple[str, float]:
-        """(kind of traffic, bytes read and written) of an elementwise function, where memory is what it waits for."""
-        function = FUNCTIONS[self.function]
-        return function.traffic, 4.0 * self.rows * self.cols * function.arrays
+        """(kind of traffic, bytes) that must be read and written at least once: of a product A, B and C; of a step of
+        training x and the weights with Adam's moments; of a prediction x and the weights."""
+        if self.function:
+            function = FUNCTIONS[self.function]
+            return function.traffic, 4.0 * self.rows * self.cols * function.arrays
+        if self.shape is not None:
+            s = self.shape
+            return "read", 4.0 * (s.m * s.k + s.k * s.n + s.m * s.n)
+        assert self.network is not None
+        weights = sum((a + 1) * b for a, b in pairwise(self.network.units))
+        if self.kind == "train":
+            return "update", 4.0 * (self.network.batch * self.network.units[0] + 6 * weights)
+        return "read", 4.0 * (self.rows * self.network.units[0] + weights)
 
     def as_json(self) -> dict[str, Any]:
         """For another process."""
@@ -111,14 +127,31 @@ class Task:
         return (a.T if s.transpose_a else a), (b.T if s.transpose_b else b)
 
     def weights(self) -> list[Float32]:
-        """Kernel and bias of each layer, as He et al. (2015) scale them."""
+        """Kernel and bias of each layer; new arrays."""
         assert self.network is not None
-        rng, units = np.random.default_rng(3), self.network.units
-        weights: list[Float32] = []
-        for k, n in pairwise(units):
-            kernel = rng.standard_normal((k, n), dtype=np.float32) * np.float32((2 / k) ** 0.5)
-            weights += [kernel, np.zeros(n, np.float32)]
-        return weights
+        return [w.copy() for w in _weights(self.network.units)]
+
+    def data(self) -> tuple[Float32, NDArray[Any]]:
+        """Inputs and targets: of an epoch, or of a prediction; new arrays."""
+        assert self.network is not None
+        x, y = _data(self.network, self.rows or self.network.rows)
+        return x.copy(), y.copy()
+
+
+@cache
+def _weights(units: tuple[int, ...]) -> list[Float32]:
+    """As He et al. (2015) scale them."""
+    rng = np.random.default_rng(3)
+    weights: list[Float32] = []
+    for k, n in pairwise(units):
+        kernel = rng.standard_normal((k, n), dtype=np.float32) * np.float32((2 / k) ** 0.5)
+        weights += [kernel, np.zeros(n, np.float32)]
+    return weights
+
+
+@lru_cache(1)
+def _data(network: Case, rows: int) -> tuple[Float32, NDArray[Any]]:
+    return network.data(rows)
 
 
 def all_tasks(kinds: list[str], quick: bool) -> list[Task]:

@@ -6,7 +6,29 @@ import statistics
 from collections.abc import Callable
 from time import perf_counter
 
+import numpy as np
+
+from ..roofline import cache_levels
+
 REPETITION = 2e-3  # seconds that calls are counted together at least; longer calls are timed one by one
+
+
+def median_cold_seconds(call: Callable[[], object], budget: float, least: int = 3) -> float:
+    """Median seconds of one call after other data have driven everything out of the caches."""
+    other = np.ones(max(64 << 20, 2 * last_level_cache()) // 4, np.float32)
+    times: list[float] = []
+    stop = perf_counter() + budget
+    while len(times) < least or (perf_counter() < stop and len(times) < 100):
+        np.add(other, 1, out=other)
+        begun = perf_counter()
+        call()
+        times.append(perf_counter() - begun)
+    return statistics.median(times)
+
+
+def last_level_cache() -> int:
+    """Bytes; 32 MB where the system does not say."""
+    return max((level.size for level in cache_levels()), default=32 << 20)
 
 
 def calls_per_repetition(call: Callable[[], object]) -> int:
