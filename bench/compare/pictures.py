@@ -2,10 +2,10 @@
 
     python -m bench.compare.pictures results.json [more.json ...] DIRECTORY
 
-step-time.svg   bars of a training step by library, with the floor as a line
-roofline.svg    every task of lanewise under the roofs of FMA peak and memory bandwidth
-matmul.svg      GFLOP/s of square products over their size, lanewise and peers
-startup.svg     bytes on disk, time to import, time to the first step
+step-time.png   bars of a training step by library, with the floor as a line
+roofline.png    every task of lanewise under the roofs of FMA peak and memory bandwidth
+matmul.png      GFLOP/s of square products over their size, lanewise and peers
+startup.png     bytes on disk, time to import, time to the first step
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def draw(document: dict[str, Any], directory: Path) -> list[Path]:
         versions = document["versions"].get("lanewise", "")
         figure.text(0.01, 0.005, f"{document['machine']}; {versions}", fontsize=6, color="#666")
         figure.tight_layout(rect=(0, 0.02, 1, 1))
-        written.append(directory / f"{name}.svg")
-        figure.savefig(written[-1], metadata={"Date": None})
+        written.append(directory / f"{name}.png")
+        figure.savefig(written[-1], dpi=110)
         plt.close(figure)
     return written
 
