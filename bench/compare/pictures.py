@@ -49,7 +49,7 @@ def step_time(document: dict[str, Any]) -> Any:
     for axis, task in zip(axes[:, 0], tasks, strict=True):
         _log_bars(axis, {n: s for n, s in task["seconds"].items() if "again" not in n}, time_text)
         axis.axvline(task["floor"], color=LINE, linestyle="--", linewidth=1)
-        axis.set_title(f"{task['task']}: a training step with Adam; dashed: its arithmetic at the FMA peak", fontsize=9)
+        axis.set_title(f"a training step of {task['task']}; dashed: its arithmetic at the FMA peak", fontsize=8)
         axis.set_xlabel("seconds, logarithmic", fontsize=8)
     return figure
 
