@@ -1,5 +1,6 @@
 // What the checks without Python share: random input, hashes, failures.
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -43,6 +44,15 @@ inline void expect(bool good, const char* isa, const char* what, int64_t size, d
     std::printf("FAIL %s %s size %lld: got %.9g, expected %.9g\n", isa, what, static_cast<long long>(size), got,
                 wanted);
 }
+
+inline void expect_within(const char* isa, const char* what, int64_t size, double got, double wanted, double bound) {
+  expect(std::fabs(got - wanted) <= bound, isa, what, size, got, wanted);
+}
+
+constexpr double kU = 1.0 / 16777216.0;  // 2^-24
+
+// Matrix products of every way on the active ISA (product_check.cpp). Returns the hash of the results.
+Hash check_products(const KernelTable& table);
 
 // A small training with everything on, fused and unfused at 1, 2, 3 and 7 threads, on the active ISA
 // (training_check.cpp). Returns the hash of weights, predictions and sums that all of them must give.

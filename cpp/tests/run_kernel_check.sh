@@ -27,7 +27,7 @@ compile() { # compiler, folder, then "isa:flags" ...
       echo "$cxx $common $kernel_flags $flags -DLW_ISA=$isa -DLW_ISA_${isa^^} -c cpp/kernels/$k.cpp -o $out/$isa-$k.o"
     done
   done > "$out/jobs"
-  for f in cpp/dispatch/dispatch.cpp cpp/engine/*.cpp cpp/tests/{kernel,training}_check.cpp; do
+  for f in cpp/dispatch/dispatch.cpp cpp/engine/*.cpp cpp/tests/{kernel,product,training}_check.cpp; do
     echo "$cxx $common $have -c $f -o $out/$(basename "$f" .cpp).o"
   done >> "$out/jobs"
   xargs -P "$(nproc)" -I{} sh -c '{} || exit 255' < "$out/jobs"
