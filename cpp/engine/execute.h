@@ -51,6 +51,9 @@ void execute_dw(const Run& run, const Instruction& instruction, int thread, floa
 // clip by value, optimizer. g is overwritten.
 void update_block(const Run& run, int variable, int regularizer, int64_t first, float* g, int64_t n);
 
+// Gradients made whole, clipped, applied and constrained (updates.cpp).
+void execute_update(const Run& run, const Instruction& instruction, int thread);
+
 // Floats of scratch a thread needs, and floating-point operations, for a batch of this size.
 int64_t scratch_floats(const Plan& plan, const PlanInput& input, const Instruction& instruction, int64_t batch);
 double flops(const Plan& plan, const PlanInput& input, const Instruction& instruction, int64_t batch);

@@ -1,6 +1,5 @@
-// What each instruction does with one thread's share. Matrix products are in matmul_run.cpp.
+// What each instruction does with one thread's share. Matrix products are in matmul_run.cpp, updates in updates.cpp.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "engine/execute.h"
@@ -34,52 +33,7 @@ ActivationBackward activation_backward(const KernelTable& t, Op op) {
   }
 }
 
-void update_block(const Run& run, int v, int regularizer, int64_t first, float* g, int64_t n) {
-  float* w = run.variable(v).data() + first;
-  if (regularizer >= 0) {
-    const Regularizer& r = run.input->regularizers[static_cast<size_t>(regularizer)];
-    run.table->l1l2_backward(w, r.l1, r.l2, g, n);
-  }
-  if (run.clipvalue > 0) run.table->clip_inplace(g, run.clipvalue, n);
-  float* slots[Optimizer::kMaxSlots];
-  for (int s = 0; s < Optimizer::kMaxSlots; ++s) {
-    float* base = run.slots[v * Optimizer::kMaxSlots + s];
-    slots[s] = base ? base + first : nullptr;
-  }
-  run.update(w, g, slots, n, run.arguments);
-}
-
 namespace {
-
-int64_t norm_chunks(const Run& run, int v) { return (run.variable(v).size() + kNormChunk - 1) / kNormChunk; }
-
-int64_t first_norm_chunk(const Run& run, int v) {
-  int64_t n = 0;
-  for (int u = 0; u < v; ++u) n += norm_chunks(run, u);
-  return n;
-}
-
-double square_sum(const Run& run, int v) {
-  double total = 0;
-  const float* partial = run.square_sums + first_norm_chunk(run, v);
-  for (int64_t c = 0; c < norm_chunks(run, v); ++c) total += static_cast<double>(partial[c]);
-  return total;
-}
-
-// Keras: a gradient longer than the limit is scaled down to it, by its own norm or by the norm of all of them.
-void clip(const Run& run, const Instruction& i, int thread) {
-  double total = 0;
-  if (run.clipnorm > 0) {
-    total = square_sum(run, i.variable);
-  } else {
-    for (const auto& other : *run.list)
-      if (other.kind == Kind::kSquareSums) total += square_sum(run, other.variable);
-  }
-  const double limit = run.clipnorm > 0 ? run.clipnorm : run.global_clipnorm, norm = std::sqrt(total);
-  if (!(norm > limit)) return;
-  const Range r = share(run.variable(i.variable).size(), thread, run.threads);
-  run.table->scale_inplace(run.data(i.out) + r.begin, static_cast<float>(limit / norm), r.end - r.begin);
-}
 
 void column_sum(const Run& run, const Instruction& i, int thread, float* scratch) {
   const Tensor& dy = run.shape(i.in);
@@ -193,39 +147,6 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
   }
 }
 
-// scale = (rate * clip(norm) + (1 - rate) * norm) / (norm + 1e-7), as Keras
-float norm_scale(const Constraint& c, float square_sum) {
-  const float norm = std::sqrt(square_sum);
-  const float kept = norm < c.min_norm ? c.min_norm : norm > c.max_norm ? c.max_norm : norm;
-  return (c.rate * kept + (1.0f - c.rate) * norm) / (1e-7f + norm);
-}
-
-void constrain(const Run& run, const Instruction& i, int thread) {
-  const Constraint& c = run.input->constraints[static_cast<size_t>(i.index)];
-  Variable& w = run.variable(i.variable);
-  const KernelTable& k = *run.table;
-  if (w.shape().size() == 1) {
-    if (thread != 0) return;
-    if (c.non_negative) return k.relu_forward(w.data(), w.size(), nullptr, w.data(), w.size(), 1, w.size());
-    float sum;
-    k.sum_squares(w.data(), &sum, w.size());
-    return k.scale_inplace(w.data(), norm_scale(c, sum), w.size());
-  }
-  const Range panels = share(panel_count(w.cols()), thread, run.threads);
-  for (int64_t p = panels.begin; p < panels.end; ++p) {
-    const int64_t width = std::min(kPanel, w.cols() - p * kPanel), n = w.rows() * width;
-    float* panel = w.data() + p * kPanel * w.rows();
-    if (c.non_negative) {
-      k.relu_forward(panel, n, nullptr, panel, n, 1, n);
-      continue;
-    }
-    float scale[kPanel];
-    k.column_square_sum(panel, width, scale, w.rows(), width);
-    for (int64_t j = 0; j < width; ++j) scale[j] = norm_scale(c, scale[j]);
-    k.scale_columns(panel, scale, w.rows(), width);
-  }
-}
-
 }  // namespace
 
 void execute(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -255,30 +176,15 @@ void execute(const Run& run, const Instruction& i, int thread, float* scratch) {
                                 run.batch * y.rows * y.cols);
       }
       return;
-    case Kind::kConstrain:
-      return constrain(run, i, thread);
     case Kind::kReport:
       if (thread == 0) report(run);
       return;
-    case Kind::kRegularize: {
-      const Regularizer& reg = run.input->regularizers[static_cast<size_t>(i.index)];
-      const Range r = share(run.variable(i.variable).size(), thread, run.threads);
-      return run.table->l1l2_backward(run.variable(i.variable).data() + r.begin, reg.l1, reg.l2,
-                                      run.data(i.out) + r.begin, r.end - r.begin);
-    }
-    case Kind::kSquareSums: {
-      const int64_t size = run.variable(i.variable).size(), first = first_norm_chunk(run, i.variable);
-      for (int64_t c = thread; c < norm_chunks(run, i.variable); c += run.threads)
-        run.table->sum_squares(run.data(i.in) + c * kNormChunk, run.square_sums + first + c,
-                               std::min(kNormChunk, size - c * kNormChunk));
-      return;
-    }
+    case Kind::kRegularize:
+    case Kind::kSquareSums:
     case Kind::kClip:
-      return clip(run, i, thread);
-    case Kind::kUpdate: {
-      const Range r = share(run.variable(i.variable).size(), thread, run.threads);
-      return update_block(run, i.variable, -1, r.begin, run.data(i.in) + r.begin, r.end - r.begin);
-    }
+    case Kind::kUpdate:
+    case Kind::kConstrain:
+      return execute_update(run, i, thread);
     default:
       return execute_rows(run, i, thread);
   }

@@ -1,0 +1,96 @@
+// Instructions in words: what `Network.instructions` shows.
+#include <sstream>
+
+#include "engine/plan.h"
+
+namespace lanewise {
+namespace {
+
+const char* kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::kMatmul:
+      return "matmul";
+    case Kind::kDense:
+      return "dense";
+    case Kind::kBiasAdd:
+      return "bias_add";
+    case Kind::kActivation:
+      return "activation";
+    case Kind::kSoftmax:
+      return "softmax";
+    case Kind::kDropout:
+      return "dropout";
+    case Kind::kNormalize:
+      return "normalize";
+    case Kind::kPenalty:
+      return "penalty";
+    case Kind::kLoss:
+      return "loss";
+    case Kind::kLossBackward:
+      return "loss_backward";
+    case Kind::kMetric:
+      return "metric";
+    case Kind::kReport:
+      return "report";
+    case Kind::kActivationBackward:
+      return "activation_backward";
+    case Kind::kSoftmaxBackward:
+      return "softmax_backward";
+    case Kind::kDropoutBackward:
+      return "dropout_backward";
+    case Kind::kNormalizeBackward:
+      return "normalize_backward";
+    case Kind::kMatmulDx:
+      return "matmul_dx";
+    case Kind::kMatmulDw:
+      return "matmul_dw";
+    case Kind::kColumnSum:
+      return "column_sum";
+    case Kind::kAdd:
+      return "add";
+    case Kind::kRegularize:
+      return "regularize";
+    case Kind::kSquareSums:
+      return "square_sums";
+    case Kind::kClip:
+      return "clip";
+    case Kind::kUpdate:
+      return "update";
+    case Kind::kConstrain:
+      return "constrain";
+    case Kind::kActivityPenalty:
+      return "activity_penalty";
+    case Kind::kActivityBackward:
+      return "activity_backward";
+  }
+  return "?";
+}
+
+}  // namespace
+
+std::string describe(const Plan& plan, const Instruction& i) {
+  std::ostringstream text;
+  auto tensor = [&](int t) {
+    const Tensor& s = plan.tensors[static_cast<size_t>(t)];
+    if (s.gradient_of >= 0)
+      text << " dw" << s.gradient_of;
+    else
+      text << " t" << t << "(" << (s.rows == 1 ? "" : std::to_string(s.rows) + "*") << "B, " << s.cols << ")";
+  };
+  if (i.barrier) text << "| ";
+  text << kind_name(i.kind);
+  if (i.in >= 0) tensor(i.in);
+  if (i.in2 >= 0) tensor(i.in2);
+  if (i.variable >= 0) text << " w" << i.variable;
+  if (i.bias >= 0) text << " w" << i.bias;
+  if (i.activation != Op::kLinear) text << " " << op_name(i.activation);
+  if (i.accumulate) text << " accumulate";
+  if (i.update) text << " + update";
+  if (i.out >= 0 && !i.update) {
+    text << " ->";
+    tensor(i.out);
+  }
+  return text.str();
+}
+
+}  // namespace lanewise

@@ -1,0 +1,61 @@
+// Builds the unfused lists: forward in graph order, then losses, then each operation's backward in reverse.
+// plan.cpp has the lists, plan_operations.cpp what each operation of the graph adds to them.
+#pragma once
+#include <algorithm>
+#include <map>
+
+#include "engine/plan.h"
+
+namespace lanewise {
+
+class Planner {
+ public:
+  Planner(const PlanInput& input, bool whole_gradients) : in_(input), whole_gradients_(whole_gradients) {}
+  Plan build();
+
+ private:
+  void emit(Instruction i) { list_.push_back(i); }
+  int add_tensor(Tensor t);
+  int tensor_of(int value) const { return plan_.value_tensor[static_cast<size_t>(value)]; }
+  int gradient_of(int value) const { return gradient_[static_cast<size_t>(value)]; }
+  int grad_of_variable(int v) const { return plan_.gradient_tensor[static_cast<size_t>(v)]; }
+  bool needs(int value) const { return needs_gradient_[static_cast<size_t>(value)]; }
+  int variable_index(const VariablePtr& v) const {
+    return static_cast<int>(std::find(in_.variables.begin(), in_.variables.end(), v) - in_.variables.begin());
+  }
+  bool trained(int variable) const { return variable < in_.trainable; }
+
+  void loss(int i);
+  void metric(int i);
+  void loss_backward(int i);
+  void apply(const std::vector<bool>& wanted);
+
+  void forward(const Node& node);
+  void backward(const Node& node);
+  // Where an operation writes the gradient of a value: its tensor the first time, afterwards a spare one that is then
+  // added to it, in graph order.
+  template <class Emit>
+  void write_gradient(int value, Emit emit_into) {
+    const Tensor& shape = plan_.tensors[static_cast<size_t>(tensor_of(value))];
+    const int target = add_tensor({.rows = shape.rows, .cols = shape.cols});
+    emit_into(target);
+    int& gradient = gradient_[static_cast<size_t>(value)];
+    if (gradient < 0)
+      gradient = target;
+    else
+      emit({.kind = Kind::kAdd, .in = target, .out = gradient});
+  }
+  // The gradient passes through unchanged (bias, reshape, linear): the same memory.
+  void pass_gradient(int value, int from);
+  void weight_gradient(Instruction instruction, int variable);
+
+  const PlanInput& in_;
+  bool whole_gradients_;
+  Plan plan_;
+  std::vector<Instruction> list_;
+  std::vector<int> gradient_;  // tensor of each value's gradient
+  std::vector<bool> needs_gradient_, written_;
+  std::map<int, int> activity_of_;  // value -> activity
+};
+
+}  // namespace lanewise
