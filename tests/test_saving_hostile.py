@@ -114,14 +114,16 @@ HOSTILE = {
     ),
     "layer name": (lambda m: first_dense(m)["config"].update(name="other"), "not called as"),
     "two names": (
-        lambda m: [layer["config"].update(name="a") for layer in m["model"]["layers"]] and None, "called 'a'"
+        lambda m: [layer["config"].update(name="a") for layer in m["model"]["layers"]] and None,
+        "called 'a'",
     ),
     "input shape": (set_in("model", "build_input_shape", value=[None, 10**30]), "too large|does not fit"),
     "input rank": (set_in("model", "build_input_shape", value=[None]), "build_input_shape"),
     "input float": (set_in("model", "build_input_shape", value=[None, 3.0]), "no shape"),
     "layers": (set_in("model", "layers", value={}), "layers: expected a list"),
     "too many layers": (
-        lambda m: m["model"].update(layers=[{"class_name": "Flatten", "config": {}}] * 5000), "list of up to 1000"
+        lambda m: m["model"].update(layers=[{"class_name": "Flatten", "config": {}}] * 5000),
+        "list of up to 1000",
     ),
     "optimizer": (set_in("compile", "optimizer", "class_name", value="Evil"), "unknown name 'Evil'"),
     "learning rate": (set_in("compile", "optimizer", "config", "learning_rate", value=-1.0), "learning_rate"),

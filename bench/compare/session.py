@@ -139,7 +139,12 @@ def compare(task: Task, workers: list[Worker], rounds: int, budget: float, cold:
 
 
 def run(
-    tasks: list[Task], names: list[str], threads: int, rounds: int, budget: float, cold: bool,
+    tasks: list[Task],
+    names: list[str],
+    threads: int,
+    rounds: int,
+    budget: float,
+    cold: bool,
     show: Callable[[Result], None],
 ) -> tuple[list[Result], dict[str, str]]:
     """All tasks; `show` is told of each as it is done. Returns (results, versions by library)."""

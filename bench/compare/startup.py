@@ -113,5 +113,3 @@ def startup(name: str, threads: int, processes: int) -> Startup:
         name, sum(own.values()), sum(files.values()), _import_seconds(name, env, processes),
         _first_seconds(name, threads, env, processes),
     )  # fmt: skip
-
-

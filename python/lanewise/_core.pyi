@@ -36,7 +36,9 @@ def set_forked() -> None:
 def random_uniform(seed: int, stream: int, step: int, node: int, n: int) -> NDArray[np.float64]:
     """n float64 in [0, 1): 53 bits of the stream."""
 
-def random_normal(seed: int, stream: int, step: int, node: int, n: int, lower: float = ..., upper: float = ...) -> NDArray[np.float64]:
+def random_normal(
+    seed: int, stream: int, step: int, node: int, n: int, lower: float = ..., upper: float = ...
+) -> NDArray[np.float64]:
     """Standard normal values by the inverse distribution function, truncated to [lower, upper]."""
 
 def permutation(seed: int, step: int, n: int) -> NDArray[np.uint32]:
@@ -48,9 +50,15 @@ def column_moments(x: AnyArray) -> tuple[NDArray[np.float64], NDArray[np.float64
 # --- kernels on NumPy arrays: documented in ops.py ------------------------------------------------------------------
 
 def matmul(a: Float32, b: Float32, out: Float32 | None = None) -> Float32: ...
-def dense_forward(x: Float32, kernel: Float32, bias: Float32 | None = None, activation: str = "linear", out: Float32 | None = None) -> Float32: ...
+def dense_forward(
+    x: Float32, kernel: Float32, bias: Float32 | None = None, activation: str = "linear", out: Float32 | None = None
+) -> Float32: ...
 def dense_backward(
-    dy: Float32, x: Float32, kernel: Float32, y: Float32, activation: str = "linear",
+    dy: Float32,
+    x: Float32,
+    kernel: Float32,
+    y: Float32,
+    activation: str = "linear",
     out: tuple[Float32, Float32, Float32] | None = None,
 ) -> tuple[Float32, Float32, Float32]: ...
 def relu_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
@@ -63,14 +71,30 @@ def softmax_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
 def softmax_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Float32: ...
 def column_sum(x: Float32, out: Float32 | None = None) -> Float32: ...
 def row_sum(x: Float32, out: Float32 | None = None) -> Float32: ...
-def loss_forward(name: str, y_true: AnyArray, y_pred: Float32, param: float = 0.0, out: Float32 | None = None) -> Float32:
+def loss_forward(
+    name: str, y_true: AnyArray, y_pred: Float32, param: float = 0.0, out: Float32 | None = None
+) -> Float32:
     """Per-row loss (n,) of the loss kernel `name` ("mse", "huber", "categorical_crossentropy", ...)."""
 
-def loss_backward(name: str, y_true: AnyArray, y_pred: Float32, param: float = 0.0, out: Float32 | None = None) -> Float32:
+def loss_backward(
+    name: str, y_true: AnyArray, y_pred: Float32, param: float = 0.0, out: Float32 | None = None
+) -> Float32:
     """Gradient of the mean over rows of loss_forward, with respect to y_pred."""
 
-def sgd_step(w: Float32, g: Float32, velocity: Float32 | None, learning_rate: float, momentum: float, nesterov: bool) -> None: ...
-def adam_step(w: Float32, g: Float32, m: Float32, v: Float32, step: int, learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None: ...
+def sgd_step(
+    w: Float32, g: Float32, velocity: Float32 | None, learning_rate: float, momentum: float, nesterov: bool
+) -> None: ...
+def adam_step(
+    w: Float32,
+    g: Float32,
+    m: Float32,
+    v: Float32,
+    step: int,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None: ...
 def rmsprop_step(w: Float32, g: Float32, v: Float32, learning_rate: float, rho: float, epsilon: float) -> None: ...
 def loss_names() -> list[str]: ...
 def fma_peak(threads: int) -> float:
@@ -153,8 +177,16 @@ class Network:
         fuse: bool = True,
     ) -> None: ...
     def train(
-        self, x: Sequence[AnyArray], y: Sequence[AnyArray], sample_weight: Float32 | None, order: NDArray[np.uint32] | None,
-        start: int, stop: int, batch_size: int, optimizer: Optimizer, seed: int,
+        self,
+        x: Sequence[AnyArray],
+        y: Sequence[AnyArray],
+        sample_weight: Float32 | None,
+        order: NDArray[np.uint32] | None,
+        start: int,
+        stop: int,
+        batch_size: int,
+        optimizer: Optimizer,
+        seed: int,
     ) -> NDArray[np.float64]:
         """Train on rows order[start:stop] (order None: rows start..stop) in batches of batch_size, the last one partial.
 
@@ -162,14 +194,28 @@ class Network:
         Returns float64 sums [rows, sum(rows * loss), sum(rows * loss_i) for each loss, sum of metric_j over rows ...], loss with regularizers.
         The GIL is released; one call is one slice of an epoch.
         """
-    def evaluate(self, x: Sequence[AnyArray], y: Sequence[AnyArray], sample_weight: Float32 | None, start: int, stop: int, batch_size: int) -> NDArray[np.float64]:
+    def evaluate(
+        self,
+        x: Sequence[AnyArray],
+        y: Sequence[AnyArray],
+        sample_weight: Float32 | None,
+        start: int,
+        stop: int,
+        batch_size: int,
+    ) -> NDArray[np.float64]:
         """The same sums without training, dropout off."""
     def predict(self, x: Sequence[AnyArray], start: int, stop: int, out: Sequence[Float32]) -> None:
         """Rows start..stop into out[i][start:stop], for each output. Safe from many threads."""
     def call(self, x: Sequence[AnyArray], training: bool, seed: int, step: int) -> list[Float32]:
         """All rows at once as one batch; with training=True dropout is on."""
     def value_and_grad(
-        self, x: Sequence[AnyArray], y: Sequence[AnyArray], sample_weight: Float32 | None, training: bool, seed: int, step: int
+        self,
+        x: Sequence[AnyArray],
+        y: Sequence[AnyArray],
+        sample_weight: Float32 | None,
+        training: bool,
+        seed: int,
+        step: int,
     ) -> tuple[NDArray[np.float64], list[Float32]]:
         """Sums as `train` and the gradient of each trainable variable, all rows as one batch; changes nothing."""
     def apply_gradients(self, optimizer: Optimizer, gradients: Sequence[Float32]) -> None: ...

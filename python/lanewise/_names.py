@@ -9,7 +9,9 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from types import CodeType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
+from . import _registry
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -93,8 +95,14 @@ class Configurable(KeywordChecked):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The object that `get_config` described."""
-        return cls(**config)
+        """The object that `get_config` described, here or in Keras.
+
+        Keras writes down options that lanewise does not have; those that are off (None, False) are skipped.
+        """
+        known = _constructor_keywords(cls)
+        return cls(
+            **{k: v for k, v in config.items() if known is None or k in known or (v is not None and v is not False)}
+        )
 
 
 C = TypeVar("C", bound=Configurable)
@@ -132,12 +140,16 @@ def near_match(name: str, known: list[str]) -> str:
 
 
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
-    """table[name].
+    """The user's class of this name (`_registry`), or table[name].
 
     Raises:
         ValueError: unknown name; the message says what to use instead of a name that Keras has, or suggests the
             nearest one, and lists all.
     """
+    custom = _registry.find_class(name)
+    if custom is not None:
+        return cast(T, custom)
+    name = name.removeprefix("Custom>")  # Keras 2 registers its own optimizers so
     if name in table:
         return table[name]
     from ._missing import instead_of_identifier
@@ -151,7 +163,7 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
 
 def serialize(obj: Configurable) -> dict[str, Any]:
     """{"class_name", "config"} of an object, as Keras writes it."""
-    return {"class_name": type(obj).__name__, "config": obj.get_config()}
+    return {"class_name": _registry.get_registered_name(type(obj)), "config": obj.get_config()}
 
 
 def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
@@ -159,6 +171,8 @@ def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
     if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
         raise ValueError(f"{kind}: expected {{'class_name': ..., 'config': {{...}}}}, received {config!r}")
     cls = lookup(kind, config["class_name"], table)
+    if not issubclass(cls, Configurable):
+        raise ValueError(f"{kind}: {config['class_name']!r} is the class {cls.__name__}, which is no {kind}")
     inner = config.get("config", {})
     if not isinstance(inner, Mapping):
         raise ValueError(f"{kind}: the config of {config['class_name']} must be a dict, received {inner!r}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -9,6 +13,22 @@ import numpy as np
 from .._engine import Float32
 from .._names import Configurable, check_default
 from ..random import check_seed
+
+_left: ContextVar[list[int] | None] = ContextVar("elements left", default=None)
+
+
+@contextmanager
+def zeros_only(elements: int) -> Iterator[None]:
+    """Inside, every initializer gives zeros, `elements` of them in all: what a file is read into.
+
+    The first values of a model that is about to be overwritten cost nothing then and take nothing from the random
+    streams, and layers that ask for more weights than the file holds are refused before memory is taken.
+    """
+    token = _left.set([elements])
+    try:
+        yield
+    finally:
+        _left.reset(token)
 
 
 class Initializer(Configurable):
@@ -30,6 +50,12 @@ class Initializer(Configurable):
         """
         check_default("dtype", "float32" if dtype is None else str(np.dtype(dtype)), "float32", "weights are float32")
         shape = tuple(shape)
+        left = _left.get()
+        if left is not None:
+            left[0] -= math.prod(shape)
+            if left[0] < 0:
+                raise ValueError(f"the weights do not have the shapes that the layers ask for: {shape} is too large")
+            return np.zeros(shape, np.float32)
         value = np.asarray(self.values(shape))
         if value.shape != shape:
             raise ValueError(f"{type(self).__name__}: expected values of shape {shape}, received {value.shape}")

@@ -1,5 +1,6 @@
 """save_model, load_model, save_weights, load_weights."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..initializers.base import zeros_only
 from .archive import AnyArray, Archive, FormatError, Plan, describe, write
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def save_model(model: "Sequential", filepath: Any, overwrite: bool = True, **kwa
         FileExistsError: with overwrite=False. OSError: the file cannot be written.
     """
     from .. import __version__
-    from .shapes import check_nameable, weight_shapes
+    from .shapes import check_nameable
 
     include_optimizer = kwargs.pop("include_optimizer", True)
     kwargs.pop("save_format", None)
@@ -94,8 +96,6 @@ def save_model(model: "Sequential", filepath: Any, overwrite: bool = True, **kwa
     check_nameable(model)
     config = model.get_config()
     weights = model.get_weights()
-    if weight_shapes(config) != [array.shape for array in weights]:
-        raise ValueError("save: the weights of this model are not those that its layers describe")
     compiled = model.get_compile_config() if include_optimizer else None
     state = model.optimizer_state() if compiled is not None else {}
     _write(
@@ -168,7 +168,7 @@ def load_model(filepath: Any, compile: bool = True, **kwargs: Any) -> "Sequentia
         ValueError: not a lanewise model file, damaged, or made by a later version. OSError: it cannot be read.
     """
     from ..models import Sequential
-    from .shapes import weight_shapes, without_initializers
+    from .shapes import SLACK, check_description
 
     kwargs.pop("safe_mode", None)
     if kwargs.pop("custom_objects", None):
@@ -181,16 +181,15 @@ def load_model(filepath: Any, compile: bool = True, **kwargs: Any) -> "Sequentia
         if manifest["kind"] != "model":
             raise FormatError("it holds weights only: build the model and call load_weights on it")
         config = manifest["model"]
-        if weight_shapes(config) != [shape for _, _, shape in plan[: len(manifest["weights"])]]:
+        shapes = [shape for _, _, shape in plan[: len(manifest["weights"])]]
+        check_description(config)
+        with zeros_only(sum(map(math.prod, shapes)) + SLACK):
+            model = Sequential.from_config(config)
+        if [weight.shape for weight in model.weights] != shapes:
             raise FormatError("the weights do not have the shapes that the layers ask for")
-        weights, state = _arrays(archive, manifest, plan)
-        blank, initializers_of = without_initializers(config)
-        model = Sequential.from_config(blank)
-        for layer in model.layers:
-            for key, initializer in initializers_of.get(layer.name, {}).items():
-                setattr(layer, key, initializer)
         if [weight.path for weight in model.weights] != manifest["weights"]:
             raise FormatError("the weights are not called as the layers ask for")
+        weights, state = _arrays(archive, manifest, plan)
         model.set_weights(weights)
         if compile and manifest["compile"] is not None:
             model.compile_from_config(manifest["compile"])

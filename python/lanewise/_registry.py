@@ -1,0 +1,94 @@
+"""Classes and functions of the user's that a file may name: a table of objects, never an import of a name.
+
+A file can name what stands in the package's own tables, what was registered here, or what is handed to a loader as
+`custom_objects`. All three are objects that the running program already has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_registered: dict[str, Any] = {}
+_names: dict[Any, str] = {}
+_scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects")
+_DEFAULT_PACKAGE = "Custom"
+
+
+def register_keras_serializable(package: str = _DEFAULT_PACKAGE, name: str | None = None) -> Callable[[T], T]:
+    """Decorator: files may name this class or function, as 'package>name'.
+
+    Args:
+        package: first part of the name.
+        name: second part; by default the object's own name.
+
+    Raises:
+        ValueError: a class without `get_config`.
+    """
+
+    def decorator(obj: T) -> T:
+        if isinstance(obj, type) and not hasattr(obj, "get_config"):
+            raise ValueError(f"register_keras_serializable: class {obj.__name__} has no get_config()")
+        key = f"{package}>{obj.__name__ if name is None else name}"  # type: ignore[attr-defined]
+        _registered[key] = obj
+        _names[obj] = key
+        return obj
+
+    return decorator
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The global table itself, name -> class or function; what is put there may be named by files."""
+    return _registered
+
+
+def get_registered_name(obj: Any) -> str:
+    """The name under which a class or function is registered, or else its own name."""
+    try:
+        return _names.get(obj) or str(obj.__name__)
+    except TypeError:  # not hashable
+        return str(obj.__name__)
+
+
+def get_registered_object(
+    name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None
+) -> Any:
+    """The object of this name in the scope, the global table or the tables given; None where there is none."""
+    for table in (_scope.get({}), _registered, custom_objects or {}, module_objects or {}):
+        if name in table:
+            return table[name]
+    return None
+
+
+class CustomObjectScope:
+    """`with CustomObjectScope({"MyLayer": MyLayer}): ...`: inside, files and configs may name these objects."""
+
+    def __init__(self, custom_objects: Mapping[str, Any] | None) -> None:
+        if custom_objects is not None and not isinstance(custom_objects, Mapping):
+            raise TypeError(f"custom_objects: expected a dict of name -> object, received {custom_objects!r}")
+        self.custom_objects = dict(custom_objects or {})
+
+    def __enter__(self) -> CustomObjectScope:
+        self._token = _scope.set({**_scope.get({}), **self.custom_objects})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _scope.reset(self._token)
+
+
+custom_object_scope = CustomObjectScope
+
+
+def find_class(name: str) -> type | None:
+    """The user's class of this name, with or without its package; None for a name that is not the user's."""
+    found = get_registered_object(name)
+    return found if isinstance(found, type) else None
+
+
+def find_function(name: str) -> Callable[..., Any] | None:
+    """The user's function of this name; None for a name that is not the user's."""
+    found = get_registered_object(name)
+    return found if callable(found) and not isinstance(found, type) else None
