@@ -34,7 +34,7 @@ def chain(widths, activations, loss="mse", fuse=True, rules=True, dropout=0.0):
         graph,
         [value],
         [(loss, logits if sparse else value, 0.0, 1.0)],
-        [("sparse_categorical_accuracy" if sparse else "mae", value, 0.0, 0)],
+        [("sparse_categorical_accuracy" if sparse else "mae", value, 0.0, 0, False)],
         variables,
         [(variables[0], 1e-3, 1e-2)] if rules else [],
         [(variables[0], "norm", 0.2, 0.9, 0.5)] if rules else [],
@@ -163,8 +163,8 @@ def test_what_a_network_cannot_be_asked():
     x, y = np.ones((8, 4), np.float32), np.ones((8, 1), np.float32)
     value = graph.input([4])
     one, many = graph.add("matmul", [value], [w]), graph.add("matmul", [value], [v])
-    with pytest.raises(ValueError, match="metrics: 'mse' is given a value of another shape than the loss"):
-        core.Network(graph, [one], [("mse", one, 0.0, 1.0)], [("mse", many, 0.0, 0)])
+    with pytest.raises(ValueError, match="metrics: 'mse' is given a value of another shape than its target"):
+        core.Network(graph, [one], [("mse", one, 0.0, 1.0)], [("mse", many, 0.0, 0, False)])
     with pytest.raises(ValueError, match="sample_weight: expected a network with a loss"):
         core.Network(graph, [one]).evaluate([x], [], np.ones(8, np.float32), 0, 8, 8)
     network = core.Network(graph, [one], [("mse", one, 0.0, 1.0)], trainable=[w])

@@ -182,7 +182,7 @@ def test_a_graph_refuses_what_does_not_fit():
         (([out + 1],), "No value has the id 2"),
         (([out], [("mse", out + 5, 0.0, 1.0)]), "No value has the id 6"),
         (([out], [("msee", out, 0.0, 1.0)]), "Unknown loss.*'msee'"),
-        (([out], loss, [("mae", out, 0.0, 3)]), "no target has the index 3"),
+        (([out], loss, [("mae", out, 0.0, 3, False)]), "no target has the index 3"),
         (([out], loss, [], [Variable((3,))]), "trainable: a variable that no operation"),
         (([out], loss, [], [kernel], [(Variable((3,)), 0.1, 0.1)]), "regularizers: a variable that no operation"),
         (([out], loss, [], [kernel], [], [(kernel, "nonneg", 0, 0, 0)]), "constraints: expected .*'nonneg'"),

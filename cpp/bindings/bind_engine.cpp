@@ -66,29 +66,43 @@ struct CallData {
                             " rows, as x has. Received: " + std::to_string(n) + ".");
   }
 
+  // sample_weight: None, one array for all targets, or a list with an array or None for each.
   void targets(const Network& network, const py::sequence& y, const py::object& sample_weight) {
-    const auto& losses = network.input().losses;
-    if (y.size() != losses.size())
-      throw py::value_error("y: expected " + std::to_string(losses.size()) +
+    const auto& targets = network.input().targets;
+    if (y.size() != targets.size())
+      throw py::value_error("y: expected " + std::to_string(targets.size()) +
                             " target arrays, one for each loss. Received: " + std::to_string(y.size()) + ".");
     for (size_t i = 0; i < y.size(); ++i) {
-      const Value& value = network.graph().value(losses[i].value);
-      data.targets.push_back(source(y[i], "y", value.rows() * (losses[i].sparse() ? 1 : value.cols())));
+      const Value& value = network.graph().value(targets[i].value);
+      data.targets.push_back(source(y[i], "y", value.rows() * (targets[i].labels ? 1 : value.cols())));
       check_rows("y", data.targets.back().rows);
     }
     if (sample_weight.is_none()) return;
-    if (losses.empty()) throw py::value_error("sample_weight: expected a network with a loss.");
+    if (targets.empty()) throw py::value_error("sample_weight: expected a network with a loss.");
+    const bool each = PyList_Check(sample_weight.ptr()) || PyTuple_Check(sample_weight.ptr());
+    const py::ssize_t given = each ? PySequence_Size(sample_weight.ptr()) : 1;
+    if (each && given != static_cast<py::ssize_t>(targets.size()))
+      throw py::value_error("sample_weight: expected " + std::to_string(targets.size()) +
+                            " entries, one for each target. Received: " + std::to_string(given) + ".");
+    for (size_t i = 0; i < targets.size(); ++i)
+      data.weights.push_back(
+          i > 0 && !each ? data.weights[0]
+                         : weights(network, targets[i],
+                                   each ? py::reinterpret_borrow<py::sequence>(sample_weight)[i] : sample_weight));
+  }
+
+  const float* weights(const Network& network, const TargetSpec& target, const py::object& given) {
+    if (given.is_none()) return nullptr;
     py::object copy;
-    const ArrayView w = contiguous_input(sample_weight, "sample_weight", copy);
+    const ArrayView w = contiguous_input(given, "sample_weight", copy);
     if (w.ndim != 1 || w.shape[0] != rows)
       throw py::value_error("sample_weight: expected shape (" + std::to_string(rows) +
                             ",). Received: " + describe_array(w) + ".");
-    for (const auto& loss : losses)
-      if (network.graph().value(loss.value).rows() != 1)
-        throw py::value_error("sample_weight: expected targets with one row a sample.");
-    keep.push_back(sample_weight);
+    if (network.graph().value(target.value).rows() != 1)
+      throw py::value_error("sample_weight: expected targets with one row a sample.");
+    keep.push_back(given);
     keep.push_back(copy);
-    data.sample_weight = w.floats();
+    return w.floats();
   }
 
   void order(const py::object& given, int64_t start, int64_t stop) {
@@ -114,9 +128,9 @@ struct CallData {
     constexpr int64_t kChunk = 512;
     int32_t labels[kChunk];
     for (size_t i = 0; i < data.targets.size(); ++i) {
-      const LossSpec& loss = network.input().losses[i];
-      if (!loss.sparse()) continue;
-      const int64_t classes = network.graph().value(loss.value).cols();
+      const TargetSpec& target = network.input().targets[i];
+      if (!target.labels) continue;
+      const int64_t classes = network.graph().value(target.value).cols();
       Source s = data.targets[i];
       for (int64_t c = 0; c < s.cols; ++c) {
         Source column = s;
@@ -319,23 +333,27 @@ void register_engine(py::module_& m) {
           },
           py::arg("variable"), py::arg("values"));
 
-  using LossTuple = std::tuple<std::string, int, double, double>;  // rounded to float32 in the constructor
-  using MetricTuple = std::tuple<std::string, int, double, int>;
+  using LossTuple = std::tuple<std::string, int, double, double>;       // rounded to float32 in the constructor
+  using MetricTuple = std::tuple<std::string, int, double, int, bool>;  // the last: weighted
+  using TargetTuple = std::tuple<int, bool>;                            // value, labels
   using RegularizerTuple = std::tuple<VariablePtr, double, double>;
   using ConstraintTuple = std::tuple<VariablePtr, std::string, double, double, double>;
   py::class_<Network>(m, "Network")
       .def(py::init([](const std::shared_ptr<Graph>& graph, const std::vector<int>& outputs,
                        const std::vector<LossTuple>& losses, const std::vector<MetricTuple>& metrics,
                        const std::vector<VariablePtr>& trainable, const std::vector<RegularizerTuple>& regularizers,
-                       const std::vector<ConstraintTuple>& constraints, bool fuse) {
+                       const std::vector<ConstraintTuple>& constraints, bool fuse,
+                       const std::vector<TargetTuple>& targets) {
              const FloatEnvironment environment;
              const auto f = [](double x) { return static_cast<float>(x); };
              std::vector<LossSpec> loss_specs;
              for (const auto& [kernel, value, param, weight] : losses)
-               loss_specs.push_back({kernel, value, f(param), f(weight)});
+               loss_specs.push_back({kernel, value, f(param), f(weight), 0});
              std::vector<MetricSpec> metric_specs;
-             for (const auto& [kernel, value, param, target] : metrics)
-               metric_specs.push_back({kernel, value, f(param), target});
+             for (const auto& [kernel, value, param, target, weighted] : metrics)
+               metric_specs.push_back({kernel, value, f(param), target, weighted});
+             std::vector<TargetSpec> more;
+             for (const auto& [value, labels] : targets) more.push_back({value, labels});
              std::vector<std::pair<VariablePtr, Regularizer>> rules;
              for (const auto& [variable, l1, l2] : regularizers) rules.push_back({variable, {0, f(l1), f(l2)}});
              std::vector<std::pair<VariablePtr, Constraint>> limits;
@@ -346,12 +364,13 @@ void register_engine(py::module_& m) {
              }
              // The network keeps a graph of its own, so that nobody adds to it afterwards.
              return std::make_unique<Network>(std::make_shared<const Graph>(*graph), outputs, loss_specs, metric_specs,
-                                              trainable, rules, limits, fuse);
+                                              trainable, rules, limits, fuse, more);
            }),
            py::arg("graph"), py::arg("outputs"), py::arg("losses") = std::vector<LossTuple>{},
            py::arg("metrics") = std::vector<MetricTuple>{}, py::arg("trainable") = std::vector<VariablePtr>{},
            py::arg("regularizers") = std::vector<RegularizerTuple>{},
-           py::arg("constraints") = std::vector<ConstraintTuple>{}, py::arg("fuse") = true)
+           py::arg("constraints") = std::vector<ConstraintTuple>{}, py::arg("fuse") = true,
+           py::arg("targets") = std::vector<TargetTuple>{})
       .def("train", &train, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"), py::arg("start"),
            py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"))
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("start"),

@@ -86,17 +86,26 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
     case Kind::kActivityPenalty:
       tensor(i.in, kAll, false);
       break;
+    case Kind::kPutColumns:
+    case Kind::kTakeColumns: {
+      const int64_t part = partition(kRowsOf, i.blocks);
+      tensor(i.in, part, false);
+      tensor(i.out, part, true);
+      break;
+    }
     case Kind::kPenalty:
       variable(input.regularizers[static_cast<size_t>(i.index)].variable, kAll, false);
       break;
     case Kind::kReport:
       for (int t : plan.row_loss_tensor) tensor(t, kAll, false);
       for (int t : plan.metric_tensor) tensor(t, kAll, false);
+      for (int t : plan.weight_tensor) tensor(t, kAll, false);
       break;
     default: {  // elementwise: rows of the tensor that is written
       const int64_t rows = partition(kRowsOf, shape(i.out).rows);
       tensor(i.in, rows, false);
       tensor(i.in2, rows, false);
+      tensor(i.in3, rows, false);
       tensor(i.out, rows, true);
       variable(i.variable, kAll, false);
       variable(i.bias, kAll, false);
@@ -129,10 +138,9 @@ void place_barriers(const Plan& plan, const PlanInput& input, std::vector<Instru
   };
   for (int v : input.graph->inputs()) gathered(plan.value_tensor[static_cast<size_t>(v)]);
   for (int t : plan.target_tensor) gathered(t);
-  if (plan.weight_tensor >= 0) gathered(plan.weight_tensor);
+  for (int t : plan.weight_tensor) gathered(t);
   for (auto& instruction : list) {
-    std::vector<Access> now = accesses(plan, input, instruction, threads);
-    if (instruction.kind == Kind::kReport && plan.weight_tensor >= 0) now.push_back({plan.weight_tensor, kAll, false});
+    const std::vector<Access> now = accesses(plan, input, instruction, threads);
     instruction.barrier = false;
     for (const auto& a : now)
       for (const auto& b : pending) instruction.barrier |= threads > 1 && conflict(a, b);

@@ -19,8 +19,8 @@ struct Run {
   const std::vector<Instruction>* list;  // that is being run
   const LossKernel* const* losses;       // by index, as in input
   const LossKernel* const* metrics;
-  float* const* tensors;       // by storage
-  const float* sample_weight;  // of this batch, or null
+  float* const* tensors;  // by storage
+  float* const* weights;  // sample weights of this batch for each target, null where there are none
   int64_t batch;
   int threads;
   bool training;
@@ -41,6 +41,9 @@ struct Run {
 };
 
 void execute(const Run& run, const Instruction& instruction, int thread, float* scratch);
+
+// Several values into one and back (merging.cpp).
+void execute_merge(const Run& run, const Instruction& instruction, int thread);
 
 // The three matrix products of a dense layer (matmul_run.cpp).
 void execute_dense(const Run& run, const Instruction& instruction, int thread, float* scratch);

@@ -15,7 +15,7 @@ int readers(const Plan& plan, const List& list, int tensor, const std::vector<in
   };
   int n = static_cast<int>(std::count_if(kept.begin(), kept.end(), same));
   for (const auto& i : list)
-    n += same(i.in) + same(i.in2) + (same(i.out) && (i.kind == Kind::kAdd || i.kind == Kind::kActivityBackward));
+    n += same(i.in) + same(i.in2) + same(i.in3) + (same(i.out) && i.kind == Kind::kActivityBackward);
   return n;
 }
 

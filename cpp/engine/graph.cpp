@@ -1,5 +1,6 @@
 #include "engine/graph.h"
 
+#include <cmath>
 #include <sstream>
 #include <stdexcept>
 
@@ -10,12 +11,29 @@ struct OpInfo {
   Op op;
   const char* name;
   int variables;
+  int inputs = 1;  // 0: one or more
 };
 constexpr OpInfo kOps[] = {
-    {Op::kInput, "input", 0},     {Op::kMatmul, "matmul", 1},       {Op::kBiasAdd, "bias_add", 1},
-    {Op::kLinear, "linear", 0},   {Op::kRelu, "relu", 0},           {Op::kSigmoid, "sigmoid", 0},
-    {Op::kTanh, "tanh", 0},       {Op::kSoftmax, "softmax", 0},     {Op::kDropout, "dropout", 0},
-    {Op::kReshape, "reshape", 0}, {Op::kNormalize, "normalize", 2}, {Op::kActivityPenalty, "activity_penalty", 0},
+    {Op::kInput, "input", 0},
+    {Op::kMatmul, "matmul", 1},
+    {Op::kBiasAdd, "bias_add", 1},
+    {Op::kLinear, "linear", 0},
+    {Op::kRelu, "relu", 0},
+    {Op::kSigmoid, "sigmoid", 0},
+    {Op::kTanh, "tanh", 0},
+    {Op::kSoftmax, "softmax", 0},
+    {Op::kDropout, "dropout", 0},
+    {Op::kReshape, "reshape", 0},
+    {Op::kNormalize, "normalize", 2},
+    {Op::kActivityPenalty, "activity_penalty", 0},
+    {Op::kAdd, "add", 0, 2},
+    {Op::kSubtract, "subtract", 0, 2},
+    {Op::kMultiply, "multiply", 0, 2},
+    {Op::kMaximum, "maximum", 0, 2},
+    {Op::kMinimum, "minimum", 0, 2},
+    {Op::kConcatenate, "concatenate", 0, 0},
+    {Op::kDot, "dot", 0, 2},
+    {Op::kScale, "scale", 0},
 };
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -32,6 +50,10 @@ const char* op_name(Op op) {
   for (const auto& info : kOps)
     if (info.op == op) return info.name;
   return "?";
+}
+
+bool is_merge(Op op) {
+  return op == Op::kAdd || op == Op::kSubtract || op == Op::kMultiply || op == Op::kMaximum || op == Op::kMinimum;
 }
 
 bool is_activation(Op op) { return op == Op::kLinear || op == Op::kRelu || op == Op::kSigmoid || op == Op::kTanh; }
@@ -69,7 +91,12 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
       if (candidate.op != Op::kInput) known += std::string(known.empty() ? "" : ", ") + candidate.name;
     throw std::invalid_argument("Unknown operation. Expected one of: " + known + ". Received: '" + name + "'.");
   }
-  if (inputs.size() != 1) throw std::invalid_argument("Operation '" + name + "' takes one input.");
+  if (inputs.empty() || (info->inputs > 0 && static_cast<int>(inputs.size()) != info->inputs))
+    throw std::invalid_argument("Operation '" + name + "' takes " +
+                                (info->inputs == 0   ? "one or more inputs"
+                                 : info->inputs == 1 ? "one input"
+                                                     : "two inputs") +
+                                ". Received: " + std::to_string(inputs.size()) + ".");
   if (static_cast<int>(variables.size()) != info->variables)
     throw std::invalid_argument("Operation '" + name + "' takes " + std::to_string(info->variables) +
                                 " variables. Received: " + std::to_string(variables.size()) + ".");
@@ -83,7 +110,9 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
   };
   for (const auto& attribute : attributes)
     need((info->op == Op::kDropout && attribute.first == "rate") ||
-             (info->op == Op::kActivityPenalty && (attribute.first == "l1" || attribute.first == "l2")),
+             (info->op == Op::kActivityPenalty && (attribute.first == "l1" || attribute.first == "l2")) ||
+             (info->op == Op::kConcatenate && attribute.first == "axis") ||
+             (info->op == Op::kScale && attribute.first == "factor"),
          "no attribute '" + attribute.first + "'");
   switch (info->op) {
     case Op::kMatmul: {
@@ -111,6 +140,41 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
         (key == "l1" ? node.l1 : node.l2) = static_cast<float>(amount);
       }
       break;
+    case Op::kAdd:
+    case Op::kSubtract:
+    case Op::kMultiply:
+    case Op::kMaximum:
+    case Op::kMinimum:
+    case Op::kDot:
+      need(value(inputs[1]).shape == shape, "two values of one shape, got " + shape_text(value(inputs[1]).shape));
+      if (info->op == Op::kDot) {
+        need(!shape.empty(), "values with an axis to multiply along");
+        shape.back() = 1;
+      }
+      break;
+    case Op::kConcatenate: {
+      const auto axis = attributes.find("axis");
+      const double at = axis == attributes.end() ? -1 : axis->second;
+      need(at >= 0 && at < static_cast<double>(shape.size()), "an axis of the sample");
+      node.axis = static_cast<int>(at);
+      const auto along = static_cast<size_t>(node.axis);
+      shape[along] = 0;
+      for (int input : inputs) {
+        std::vector<int64_t> rest = value(input).shape;
+        const int64_t length = rest.size() == shape.size() ? rest[along] : 0;
+        if (length) rest[along] = shape[along];
+        need(rest == shape, "values that differ in axis " + std::to_string(node.axis) + " only, got " +
+                                shape_text(value(input).shape));
+        shape[along] += length;
+      }
+      break;
+    }
+    case Op::kScale: {
+      const auto factor = attributes.find("factor");
+      need(factor != attributes.end() && std::isfinite(static_cast<float>(factor->second)), "a finite factor");
+      node.rate = static_cast<float>(factor->second);
+      break;
+    }
     case Op::kReshape:
       shape = {checked_product(x.rows(), x.cols())};
       break;

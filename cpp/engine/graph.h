@@ -24,7 +24,17 @@ enum class Op {
   kDropout,
   kReshape,
   kNormalize,
-  kActivityPenalty
+  kActivityPenalty,
+  // of two values of one shape, element by element
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kMaximum,
+  kMinimum,
+  // other ways from several values to one
+  kConcatenate,
+  kDot,
+  kScale
 };
 
 struct Value {
@@ -38,8 +48,9 @@ struct Node {
   std::vector<int> inputs;
   int output;
   std::vector<VariablePtr> variables;
-  float rate = 0;        // dropout
+  float rate = 0;        // dropout; scale: the factor
   float l1 = 0, l2 = 0;  // activity penalty
+  int axis = 0;          // concatenate: of a sample
 };
 
 class Graph {
@@ -62,6 +73,7 @@ class Graph {
 };
 
 const char* op_name(Op op);
+bool is_merge(Op op);       // elementwise of two values: add, subtract, multiply, maximum, minimum
 bool is_activation(Op op);  // elementwise: linear, relu, sigmoid, tanh
 
 }  // namespace lanewise

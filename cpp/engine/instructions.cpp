@@ -1,4 +1,5 @@
-// What each instruction does with one thread's share. Matrix products are in matmul_run.cpp, updates in updates.cpp.
+// What each instruction does with one thread's share. Matrix products are in matmul_run.cpp, merging
+// instructions in merging.cpp, updates in updates.cpp.
 #include <algorithm>
 #include <cstring>
 
@@ -51,31 +52,41 @@ void column_sum(const Run& run, const Instruction& i, int thread, float* scratch
     run.table->add_inplace(run.data(i.out) + r.begin, scratch, n);
 }
 
-// sums: [rows, total loss, each loss, each metric], each times the rows of the batch. One thread; loss sums by the
-// fixed order of weighted_sum, batches joined in float64.
+// The sum over the rows of one value a row, weighted where the target has weights, for samples of several rows their
+// mean; by the fixed order of weighted_sum.
+double sum_of_rows(const Run& run, int tensor, const float* weights) {
+  const int64_t rows = run.shape(tensor).rows;
+  float sum;
+  run.table->weighted_sum(run.data(tensor), weights, &sum, run.batch * rows);
+  return static_cast<double>(sum) / static_cast<double>(rows);
+}
+
+// sums: [rows, total loss, each loss, then for each metric its sum and what to divide it by], losses times the rows of
+// the batch. One thread; batches joined in float64.
 void report(const Run& run) {
   const double batch = static_cast<double>(run.batch);
+  const PlanInput& input = *run.input;
   double total = 0;
   double* out = run.sums;
   out[0] += batch;
-  float sum;
-  for (size_t l = 0; l < run.input->losses.size(); ++l) {
-    const int t = run.plan->row_loss_tensor[l];
-    const int64_t rows = run.shape(t).rows;
-    run.table->weighted_sum(run.data(t), run.sample_weight, &sum, run.batch * rows);
-    const double loss = static_cast<double>(sum) / static_cast<double>(rows);
-    total += loss * static_cast<double>(run.input->losses[l].weight);
+  for (size_t l = 0; l < input.losses.size(); ++l) {
+    const LossSpec& spec = input.losses[l];
+    const double loss = sum_of_rows(run, run.plan->row_loss_tensor[l], run.weights[spec.target]);
+    total += loss * static_cast<double>(spec.weight);
     out[2 + l] += loss;
   }
-  for (size_t i = 0; i < run.input->regularizers.size(); ++i) total += static_cast<double>(run.penalties[i]) * batch;
+  for (size_t i = 0; i < input.regularizers.size(); ++i) total += static_cast<double>(run.penalties[i]) * batch;
   for (size_t i = 0; i < run.plan->activities.size(); ++i)  // a sum over the rows as it is
-    total += static_cast<double>(run.penalties[run.input->regularizers.size() + i]);
+    total += static_cast<double>(run.penalties[input.regularizers.size() + i]);
   out[1] += total;
-  for (size_t m = 0; m < run.input->metrics.size(); ++m) {
-    const int t = run.plan->metric_tensor[m];
-    const int64_t rows = run.shape(t).rows;
-    run.table->weighted_sum(run.data(t), nullptr, &sum, run.batch * rows);
-    out[2 + run.input->losses.size() + m] += static_cast<double>(sum) / static_cast<double>(rows);
+  out += 2 + input.losses.size();
+  for (size_t m = 0; m < input.metrics.size(); ++m, out += 2) {
+    const MetricSpec& spec = input.metrics[m];
+    const float* weights = spec.weighted ? run.weights[spec.target] : nullptr;
+    out[0] += sum_of_rows(run, run.plan->metric_tensor[m], weights);
+    float sum = 0;
+    if (weights) run.table->weighted_sum(weights, nullptr, &sum, run.batch);
+    out[1] += weights ? static_cast<double>(sum) : batch;
   }
 }
 
@@ -120,8 +131,6 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
                                  rows, cols);
     case Kind::kNormalizeBackward:
       return k.normalize_backward(at(i.in), run.variable(i.bias).data(), at(i.out), rows, cols);
-    case Kind::kAdd:
-      return k.add_inplace(at(i.out), at(i.in), rows * cols);
     case Kind::kLoss: {
       const float param = run.input->losses[static_cast<size_t>(i.index)].param;
       return run.losses[i.index]->rows(k, at(i.in), at(i.in2), param, at(i.out), rows, cols);
@@ -134,7 +143,8 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
       const LossSpec& spec = run.input->losses[static_cast<size_t>(i.index)];
       const double count = static_cast<double>(run.batch * shape.rows);
       const float scale = static_cast<float>(static_cast<double>(spec.weight) / count);
-      const float* weight = run.sample_weight ? run.sample_weight + r.begin : nullptr;
+      const float* weight = run.weights[spec.target];
+      if (weight) weight += r.begin;
       return run.losses[i.index]->gradient(k, at(i.in), at(i.in2), spec.param, weight, scale, at(i.out), rows, cols);
     }
     case Kind::kActivityBackward: {
@@ -176,6 +186,14 @@ void execute(const Run& run, const Instruction& i, int thread, float* scratch) {
                                 run.batch * y.rows * y.cols);
       }
       return;
+    case Kind::kMerge:
+    case Kind::kMaximumBackward:
+    case Kind::kPutColumns:
+    case Kind::kTakeColumns:
+    case Kind::kDot:
+    case Kind::kScale:
+    case Kind::kScaleRows:
+      return execute_merge(run, i, thread);
     case Kind::kReport:
       if (thread == 0) report(run);
       return;

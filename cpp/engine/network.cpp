@@ -20,11 +20,12 @@ void collect(const Graph& graph, std::vector<VariablePtr>& variables) {
 Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, std::vector<LossSpec> losses,
                  std::vector<MetricSpec> metrics, std::vector<VariablePtr> trainable,
                  std::vector<std::pair<VariablePtr, Regularizer>> regularizers,
-                 std::vector<std::pair<VariablePtr, Constraint>> constraints, bool fused)
+                 std::vector<std::pair<VariablePtr, Constraint>> constraints, bool fused,
+                 const std::vector<TargetSpec>& more_targets)
     : graph_(std::move(graph)) {
   const int count = static_cast<int>(trainable.size());
   input_ = {
-      graph_.get(), std::move(outputs), std::move(losses), std::move(metrics), std::move(trainable), count, {}, {}};
+      graph_.get(), std::move(outputs), {}, std::move(losses), std::move(metrics), std::move(trainable), count, {}, {}};
   std::vector<VariablePtr> named;
   collect(*graph_, named);
   for (const auto& v : input_.variables)
@@ -46,25 +47,31 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
     input_.constraints.push_back(constraint);
   }
   for (int v : input_.outputs) graph_->value(v);
-  for (const auto& loss : input_.losses) {
+  for (auto& loss : input_.losses) {
     graph_->value(loss.value);
+    loss.target = static_cast<int>(input_.targets.size());
+    input_.targets.push_back({loss.value, loss.sparse()});
     losses_.push_back(&loss_kernel(loss.kernel));
     if (losses_.back()->metric()) throw std::invalid_argument("losses: '" + loss.kernel + "' is a metric, not a loss.");
+  }
+  for (const auto& target : more_targets) {
+    graph_->value(target.value);
+    input_.targets.push_back(target);
   }
   for (const auto& metric : input_.metrics) {
     graph_->value(metric.value);
     metrics_.push_back(&loss_kernel(metric.kernel));
-    if (metric.target < 0 || metric.target >= static_cast<int>(input_.losses.size()))
+    if (metric.target < 0 || metric.target >= static_cast<int>(input_.targets.size()))
       throw std::invalid_argument("metrics: no target has the index " + std::to_string(metric.target) + ".");
-    const auto& loss = input_.losses[static_cast<size_t>(metric.target)];
-    const Value &seen = graph_->value(metric.value), &fitted = graph_->value(loss.value);
+    const auto& target = input_.targets[static_cast<size_t>(metric.target)];
+    const Value &seen = graph_->value(metric.value), &fitted = graph_->value(target.value);
     if (seen.rows() != fitted.rows() || seen.cols() != fitted.cols())
-      throw std::invalid_argument("metrics: '" + metric.kernel + "' is given a value of another shape than the loss '" +
-                                  loss.kernel + "', whose target it shares.");
-    if (metrics_.back()->sparse() != loss.sparse())
+      throw std::invalid_argument("metrics: '" + metric.kernel +
+                                  "' is given a value of another shape than its target is for.");
+    if (metrics_.back()->sparse() != target.labels)
       throw std::invalid_argument("metrics: '" + metric.kernel + "' takes " +
-                                  (loss.sparse() ? "float targets" : "integer labels") + ", but the loss '" +
-                                  loss.kernel + "' does not.");
+                                  (target.labels ? "float targets" : "integer labels") +
+                                  ", but its target has the other kind.");
   }
   plan_ = make_plan(input_, false);
   whole_plan_ = make_plan(input_, true);

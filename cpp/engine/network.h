@@ -15,8 +15,8 @@ namespace lanewise {
 // The arrays of one call: every input, every target, perhaps weights, and which rows in which order.
 struct Data {
   std::vector<Source> inputs, targets;
-  const float* sample_weight = nullptr;
-  const uint32_t* order = nullptr;  // null: rows as they stand
+  std::vector<const float*> weights;  // of the samples, for each target, null where there are none
+  const uint32_t* order = nullptr;    // null: rows as they stand
 };
 
 // What training steps cost alone and in a team, as measured: more threads must never be slower than one, whatever else
@@ -63,13 +63,15 @@ struct Pace {
 
 class Network {
  public:
+  // Loss i is fitted to target i; more_targets come after those, for metrics.
   Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, std::vector<LossSpec> losses,
           std::vector<MetricSpec> metrics, std::vector<VariablePtr> trainable,
           std::vector<std::pair<VariablePtr, Regularizer>> regularizers,
-          std::vector<std::pair<VariablePtr, Constraint>> constraints, bool fused);
+          std::vector<std::pair<VariablePtr, Constraint>> constraints, bool fused,
+          const std::vector<TargetSpec>& more_targets = {});
 
   // Trains on rows order[start, stop) in batches; the last one may be partial. Returns sums over the rows:
-  // [rows, total loss, each loss, each metric], losses with the weights that each batch met.
+  // [rows, total loss, each loss, then for each metric its sum and what to divide it by].
   std::vector<double> train(const Data& data, int64_t start, int64_t stop, int64_t batch_size, Optimizer& optimizer,
                             uint64_t seed);
   std::vector<double> evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size);
@@ -89,7 +91,7 @@ class Network {
 
   const Graph& graph() const { return *graph_; }
   const PlanInput& input() const { return input_; }
-  std::vector<double> new_sums() const { return std::vector<double>(2 + losses_.size() + metrics_.size(), 0.0); }
+  std::vector<double> new_sums() const { return std::vector<double>(2 + losses_.size() + 2 * metrics_.size(), 0.0); }
   // Readers (predict, get) share it; whoever changes weights holds it alone.
   std::shared_mutex& mutex() { return mutex_; }
 

@@ -15,6 +15,7 @@ Plan Planner::build() {
   std::rotate(list_.begin(), list_.begin() + static_cast<long>(plan_.predict.size()), list_.end());
   for (size_t i = 0; i < plan_.activities.size(); ++i)
     emit({.kind = Kind::kActivityPenalty, .in = plan_.activities[i].tensor, .index = static_cast<int>(i)});
+  for (const TargetSpec& spec : in_.targets) target(spec);
   for (size_t i = 0; i < in_.losses.size(); ++i) loss(static_cast<int>(i));
   for (size_t i = 0; i < in_.metrics.size(); ++i) metric(static_cast<int>(i));
   plan_.evaluate = list_;
@@ -50,17 +51,20 @@ int Planner::add_tensor(Tensor t) {
   return id;
 }
 
+void Planner::target(const TargetSpec& spec) {
+  const Tensor shape = plan_.tensors[static_cast<size_t>(tensor_of(spec.value))];
+  plan_.target_tensor.push_back(
+      add_tensor({.rows = shape.rows, .cols = spec.labels ? 1 : shape.cols, .labels = spec.labels}));
+  plan_.weight_tensor.push_back(add_tensor({.rows = 1, .cols = 1}));
+}
+
 void Planner::loss(int i) {
   const LossSpec& spec = in_.losses[static_cast<size_t>(i)];
   const int pred = tensor_of(spec.value);
-  const Tensor shape = plan_.tensors[static_cast<size_t>(pred)];
-  plan_.target_tensor.push_back(
-      add_tensor({.rows = shape.rows, .cols = spec.sparse() ? 1 : shape.cols, .labels = spec.sparse()}));
-  plan_.row_loss_tensor.push_back(add_tensor({.rows = shape.rows, .cols = 1}));
-  if (plan_.weight_tensor < 0) plan_.weight_tensor = add_tensor({.rows = 1, .cols = 1});
+  plan_.row_loss_tensor.push_back(add_tensor({.rows = plan_.tensors[static_cast<size_t>(pred)].rows, .cols = 1}));
   emit({.kind = Kind::kLoss,
         .in = pred,
-        .in2 = plan_.target_tensor.back(),
+        .in2 = plan_.target_tensor[static_cast<size_t>(spec.target)],
         .out = plan_.row_loss_tensor.back(),
         .index = i});
 }
@@ -82,7 +86,7 @@ void Planner::loss_backward(int i) {
   write_gradient(spec.value, [&](int target) {
     emit({.kind = Kind::kLossBackward,
           .in = tensor_of(spec.value),
-          .in2 = plan_.target_tensor[static_cast<size_t>(i)],
+          .in2 = plan_.target_tensor[static_cast<size_t>(spec.target)],
           .out = target,
           .index = i});
   });

@@ -17,6 +17,10 @@ enum class Kind {
   kSoftmax,
   kDropout,
   kNormalize,
+  kMerge,
+  kPutColumns,
+  kDot,
+  kScale,
   // losses, metrics, reports
   kPenalty,
   kActivityPenalty,
@@ -32,7 +36,9 @@ enum class Kind {
   kMatmulDx,
   kMatmulDw,
   kColumnSum,
-  kAdd,
+  kMaximumBackward,
+  kTakeColumns,
+  kScaleRows,
   kActivityBackward,
   // whole gradients and updates
   kRegularize,
@@ -44,10 +50,11 @@ enum class Kind {
 
 struct Instruction {
   Kind kind;
-  int in = -1, in2 = -1, out = -1;  // tensors
-  int variable = -1, bias = -1;     // variables
-  Op activation = Op::kLinear;      // kDense, kActivation, kActivationBackward, kMatmulDx (its fused gradient)
-  int index = -1;                   // which loss, metric or regularizer; dropout: the node that keys its random words
+  int in = -1, in2 = -1, in3 = -1, out = -1;  // tensors
+  int variable = -1, bias = -1;               // variables
+  Op activation = Op::kLinear;    // kDense, kActivation, kActivationBackward, kMatmulDx (its fused gradient), kMerge
+  int index = -1;                 // which loss, metric or regularizer; dropout: the node that keys its random words
+  int64_t first = 0, blocks = 1;  // kPutColumns, kTakeColumns: where in each of the stretches of a sample
   float rate = 0;
   bool accumulate = false;  // kMatmulDw, kColumnSum: add to what is there
   bool update = false;      // kMatmulDw, kColumnSum: hand the gradient to the optimizer, block by block
@@ -62,11 +69,18 @@ struct Tensor {
   int storage = -1;  // the tensor whose memory it shares (a reshape); its own index otherwise
 };
 
+// What the caller hands in beside the inputs: rows like a value, or one label for each of its rows.
+struct TargetSpec {
+  int value;
+  bool labels;
+};
+
 struct LossSpec {
   std::string kernel;
   int value;  // prediction or logits
   float param;
   float weight;  // in the total
+  int target = 0;
   bool sparse() const { return kernel.rfind("sparse_", 0) == 0; }
 };
 
@@ -74,7 +88,8 @@ struct MetricSpec {
   std::string kernel;
   int value;
   float param;
-  int target;  // which loss's target
+  int target;
+  bool weighted = false;  // by the sample weights of its target
 };
 
 struct Regularizer {
@@ -99,6 +114,7 @@ struct Activity {
 struct PlanInput {
   const Graph* graph;
   std::vector<int> outputs;
+  std::vector<TargetSpec> targets;
   std::vector<LossSpec> losses;
   std::vector<MetricSpec> metrics;
   std::vector<VariablePtr> variables;  // all that the graph names; the trainable ones first
@@ -111,12 +127,12 @@ struct PlanInput {
 struct Plan {
   std::vector<Tensor> tensors;
   std::vector<int> value_tensor;     // of each value of the graph (a reshape shares its input's)
-  std::vector<int> target_tensor;    // of each loss
+  std::vector<int> target_tensor;    // of each target
+  std::vector<int> weight_tensor;    // sample weights of each target
   std::vector<int> row_loss_tensor;  // of each loss
   std::vector<int> metric_tensor;    // of each metric
   std::vector<int> gradient_tensor;  // of each trainable variable
   std::vector<Activity> activities;  // in graph order
-  int weight_tensor = -1;            // sample weights
   std::vector<Instruction> predict, evaluate, gradient, apply, train;  // train = gradient, then apply
 };
 

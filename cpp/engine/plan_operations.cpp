@@ -6,7 +6,9 @@ namespace lanewise {
 void Planner::forward(const Node& node) {
   const Value& value = in_.graph->value(node.output);
   const int x = node.inputs.empty() ? -1 : tensor_of(node.inputs[0]);
-  bool needs_gradient = !node.inputs.empty() && needs(node.inputs[0]);
+  const int x2 = node.inputs.size() > 1 ? tensor_of(node.inputs[1]) : -1;
+  bool needs_gradient = false;
+  for (int input : node.inputs) needs_gradient |= needs(input);
   int y;
   if (node.op == Op::kLinear || node.op == Op::kActivityPenalty) {
     y = x;
@@ -45,23 +47,48 @@ void Planner::forward(const Node& node) {
       activity_of_[node.output] = static_cast<int>(plan_.activities.size());
       plan_.activities.push_back({y, node.l1, node.l2});
       break;
+    case Op::kAdd:
+    case Op::kSubtract:
+    case Op::kMultiply:
+    case Op::kMaximum:
+    case Op::kMinimum:
+      emit({.kind = Kind::kMerge, .in = x, .in2 = x2, .out = y, .activation = node.op});
+      break;
+    case Op::kConcatenate:
+      each_part(node, [&](int input, int64_t offset, int64_t blocks) {
+        emit({.kind = Kind::kPutColumns, .in = tensor_of(input), .out = y, .first = offset, .blocks = blocks});
+      });
+      break;
+    case Op::kDot:
+      emit({.kind = Kind::kDot, .in = x, .in2 = x2, .out = y});
+      break;
+    case Op::kScale:
+      emit({.kind = Kind::kScale, .in = x, .out = y, .rate = node.rate});
+      break;
     default:
       break;
   }
   needs_gradient_[static_cast<size_t>(node.output)] = needs_gradient;
 }
 
+// Sums go into memory of their own: what is added may be the gradient of another value too.
+void Planner::add_gradient(int value, int tensor) {
+  const Tensor shape = plan_.tensors[static_cast<size_t>(tensor)];
+  int& gradient = gradient_[static_cast<size_t>(value)];
+  if (gradient < 0) {
+    gradient = tensor;
+    return;
+  }
+  const int sum = add_tensor({.rows = shape.rows, .cols = shape.cols});
+  emit({.kind = Kind::kMerge, .in = gradient, .in2 = tensor, .out = sum, .activation = Op::kAdd});
+  gradient = sum;
+}
+
 void Planner::pass_gradient(int value, int from) {
   const Tensor shape = plan_.tensors[static_cast<size_t>(tensor_of(value))];
   const Tensor source = plan_.tensors[static_cast<size_t>(from)];
-  const int view = source.rows == shape.rows && source.cols == shape.cols
-                       ? from
-                       : add_tensor({.rows = shape.rows, .cols = shape.cols, .storage = source.storage});
-  int& gradient = gradient_[static_cast<size_t>(value)];
-  if (gradient < 0)
-    gradient = view;
-  else
-    emit({.kind = Kind::kAdd, .in = view, .out = gradient});
+  const bool same = source.rows == shape.rows && source.cols == shape.cols;
+  add_gradient(value, same ? from : add_tensor({.rows = shape.rows, .cols = shape.cols, .storage = source.storage}));
 }
 
 void Planner::weight_gradient(Instruction instruction, int variable) {
@@ -74,7 +101,8 @@ void Planner::weight_gradient(Instruction instruction, int variable) {
 
 void Planner::backward(const Node& node) {
   if (node.inputs.empty()) return;
-  const int dy = gradient_of(node.output), x_value = node.inputs[0], x = tensor_of(x_value), y = tensor_of(node.output);
+  int dy = gradient_of(node.output);
+  const int x_value = node.inputs[0], x = tensor_of(x_value), y = tensor_of(node.output);
   const bool wanted = needs(x_value);
   switch (node.op) {
     case Op::kMatmul: {  // dX before dW: dX still needs the weights that dW's update will change
@@ -91,8 +119,15 @@ void Planner::backward(const Node& node) {
       break;
     }
     case Op::kActivityPenalty:
+      if (!wanted) break;
+      if (shared_.count(plan_.tensors[static_cast<size_t>(dy)].storage)) {
+        const int own = add_tensor(
+            {.rows = plan_.tensors[static_cast<size_t>(dy)].rows, .cols = plan_.tensors[static_cast<size_t>(dy)].cols});
+        emit({.kind = Kind::kActivation, .in = dy, .out = own});
+        dy = own;
+      }
       emit({.kind = Kind::kActivityBackward, .in2 = y, .out = dy, .index = activity_of_.at(node.output)});
-      if (wanted) pass_gradient(x_value, dy);
+      pass_gradient(x_value, dy);
       break;
     case Op::kReshape:
     case Op::kLinear:
@@ -122,8 +157,54 @@ void Planner::backward(const Node& node) {
           emit({.kind = Kind::kNormalizeBackward, .in = dy, .out = dx, .bias = variable_index(node.variables[1])});
         });
       break;
+    case Op::kAdd:
+    case Op::kSubtract:
+    case Op::kMultiply:
+    case Op::kMaximum:
+    case Op::kMinimum:
+    case Op::kDot:
+      merge_backward(node, dy);
+      break;
+    case Op::kConcatenate:
+      each_part(node, [&](int input, int64_t offset, int64_t blocks) {
+        if (needs(input))
+          write_gradient(input, [&](int dx) {
+            emit({.kind = Kind::kTakeColumns, .in = dy, .out = dx, .first = offset, .blocks = blocks});
+          });
+      });
+      break;
+    case Op::kScale:
+      if (wanted)
+        write_gradient(x_value, [&](int dx) { emit({.kind = Kind::kScale, .in = dy, .out = dx, .rate = node.rate}); });
+      break;
     case Op::kInput:
       break;
+  }
+}
+
+// d(a + b) = da + db; d(a - b) = da - db; d(a b) = b da + a db; d(a . b) likewise, row by row; the larger (smaller) of
+// two takes the gradient, equal ones half of it each.
+void Planner::merge_backward(const Node& node, int dy) {
+  for (size_t i = 0; i < 2; ++i) {
+    const int value = node.inputs[i], own = tensor_of(value), other = tensor_of(node.inputs[1 - i]);
+    if (!needs(value)) continue;
+    if (node.op == Op::kAdd || (node.op == Op::kSubtract && i == 0)) {
+      shared_.insert(plan_.tensors[static_cast<size_t>(dy)].storage);
+      pass_gradient(value, dy);
+      continue;
+    }
+    write_gradient(value, [&](int dx) {
+      if (node.op == Op::kSubtract)
+        emit({.kind = Kind::kScale, .in = dy, .out = dx, .rate = -1.0f});
+      else if (node.op == Op::kMultiply)
+        emit({.kind = Kind::kMerge, .in = dy, .in2 = other, .out = dx, .activation = Op::kMultiply});
+      else if (node.op == Op::kDot)
+        emit({.kind = Kind::kScaleRows, .in = dy, .in2 = other, .out = dx});
+      else if (node.op == Op::kMaximum)
+        emit({.kind = Kind::kMaximumBackward, .in = dy, .in2 = own, .in3 = other, .out = dx});
+      else
+        emit({.kind = Kind::kMaximumBackward, .in = dy, .in2 = other, .in3 = own, .out = dx});
+    });
   }
 }
 

@@ -46,8 +46,20 @@ const char* kind_name(Kind kind) {
       return "matmul_dw";
     case Kind::kColumnSum:
       return "column_sum";
-    case Kind::kAdd:
-      return "add";
+    case Kind::kMerge:
+      return "merge";
+    case Kind::kPutColumns:
+      return "put_columns";
+    case Kind::kDot:
+      return "dot";
+    case Kind::kScale:
+      return "scale";
+    case Kind::kMaximumBackward:
+      return "maximum_backward";
+    case Kind::kTakeColumns:
+      return "take_columns";
+    case Kind::kScaleRows:
+      return "scale_rows";
     case Kind::kRegularize:
       return "regularize";
     case Kind::kSquareSums:
@@ -78,12 +90,14 @@ std::string describe(const Plan& plan, const Instruction& i) {
       text << " t" << t << "(" << (s.rows == 1 ? "" : std::to_string(s.rows) + "*") << "B, " << s.cols << ")";
   };
   if (i.barrier) text << "| ";
-  text << kind_name(i.kind);
+  text << (i.kind == Kind::kMerge ? op_name(i.activation) : kind_name(i.kind));
   if (i.in >= 0) tensor(i.in);
   if (i.in2 >= 0) tensor(i.in2);
+  if (i.in3 >= 0) tensor(i.in3);
   if (i.variable >= 0) text << " w" << i.variable;
   if (i.bias >= 0) text << " w" << i.bias;
-  if (i.activation != Op::kLinear) text << " " << op_name(i.activation);
+  if (i.kind == Kind::kPutColumns || i.kind == Kind::kTakeColumns) text << " at " << i.first;
+  if (i.activation != Op::kLinear && i.kind != Kind::kMerge) text << " " << op_name(i.activation);
   if (i.accumulate) text << " accumulate";
   if (i.update) text << " + update";
   if (i.out >= 0 && !i.update) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "engine/plan.h"
 
@@ -25,6 +26,7 @@ class Planner {
   }
   bool trained(int variable) const { return variable < in_.trainable; }
 
+  void target(const TargetSpec& spec);
   void loss(int i);
   void metric(int i);
   void loss_backward(int i);
@@ -32,20 +34,30 @@ class Planner {
 
   void forward(const Node& node);
   void backward(const Node& node);
-  // Where an operation writes the gradient of a value: its tensor the first time, afterwards a spare one that is then
-  // added to it, in graph order.
+  void merge_backward(const Node& node, int dy);
+  // each(input, offset, blocks) for the inputs of a concatenation: where they lie in each of `blocks` equal stretches
+  // of a sample.
+  template <class Each>
+  void each_part(const Node& node, Each each) const {
+    int64_t blocks = 1, offset = 0;
+    const auto axis = static_cast<size_t>(node.axis);
+    for (size_t i = 0; i < axis; ++i) blocks *= in_.graph->value(node.output).shape[i];
+    for (int input : node.inputs) {
+      const Value& value = in_.graph->value(input);
+      each(input, offset, blocks);
+      offset += value.rows() * value.cols() / blocks;
+    }
+  }
+  // Where an operation writes the gradient of a value: a tensor of its own, added to what is there, in graph order.
   template <class Emit>
   void write_gradient(int value, Emit emit_into) {
     const Tensor& shape = plan_.tensors[static_cast<size_t>(tensor_of(value))];
     const int target = add_tensor({.rows = shape.rows, .cols = shape.cols});
     emit_into(target);
-    int& gradient = gradient_[static_cast<size_t>(value)];
-    if (gradient < 0)
-      gradient = target;
-    else
-      emit({.kind = Kind::kAdd, .in = target, .out = gradient});
+    add_gradient(value, target);
   }
-  // The gradient passes through unchanged (bias, reshape, linear): the same memory.
+  void add_gradient(int value, int tensor);
+  // The gradient passes through unchanged (bias, reshape, linear, sums): the same memory.
   void pass_gradient(int value, int from);
   void weight_gradient(Instruction instruction, int variable);
 
@@ -55,6 +67,7 @@ class Planner {
   std::vector<Instruction> list_;
   std::vector<int> gradient_;  // tensor of each value's gradient
   std::vector<bool> needs_gradient_, written_;
+  std::set<int> shared_;            // memory that is the gradient of several values
   std::map<int, int> activity_of_;  // value -> activity
 };
 

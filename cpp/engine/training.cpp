@@ -30,8 +30,15 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   for (size_t i = 0; i < data.inputs.size(); ++i)
     feeds.push_back({&data.inputs[i], p.value_tensor[static_cast<size_t>(graph_->inputs()[i])]});
   for (size_t i = 0; i < data.targets.size(); ++i) feeds.push_back({&data.targets[i], p.target_tensor[i]});
-  const Source weights{reinterpret_cast<const char*>(data.sample_weight), DType::kFloat32, stop, 1, 4, 4};
-  if (data.sample_weight) feeds.push_back({&weights, p.weight_tensor});
+  std::vector<Source> weights(data.weights.size());
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = {reinterpret_cast<const char*>(data.weights[i]), DType::kFloat32, stop, 1, 4, 4};
+    if (data.weights[i]) feeds.push_back({&weights[i], p.weight_tensor[i]});
+  }
+  std::vector<float*> weights_of(input_.targets.size(), nullptr);
+  for (size_t i = 0; i < weights.size(); ++i)
+    if (data.weights[i]) weights_of[i] = tensors[p.tensors[static_cast<size_t>(p.weight_tensor[i])].storage];
+  run.weights = weights_of.data();
 
   // Lists for every team size that could come out of the region, before it opens.
   std::vector<const List*> lists;
@@ -40,7 +47,6 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   run_team(team.count(), [&](int thread, int threads) {
     Run mine = run;
     mine.threads = threads;
-    if (data.sample_weight) mine.sample_weight = tensors[p.tensors[static_cast<size_t>(p.weight_tensor)].storage];
     for (int64_t s = 0; s < steps; ++s) {
       const int64_t first = start + s * batch_size;
       mine.batch = std::min(batch_size, stop - first);

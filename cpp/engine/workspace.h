@@ -26,13 +26,14 @@ class Workspace {
     for (const auto& i : list) {
       need(i.in);
       need(i.in2);
+      need(i.in3);
       if (!i.update) need(i.out);
       scratch_floats_ = std::max(scratch_floats_, scratch_floats(plan, input, i, batch));
       targets |= i.kind == Kind::kReport;
     }
     if (targets) {
       for (int t : plan.target_tensor) need(t);
-      need(plan.weight_tensor);
+      for (int t : plan.weight_tensor) need(t);
     }
     scratch_floats_ = (scratch_floats_ + 31) / 16 * 16;  // threads on cache lines of their own
     int64_t total = 0;

@@ -158,8 +158,9 @@ class Optimizer:
 class Network:
     """A compiled graph: instruction lists for predicting, evaluating, and training, fused unless fuse=False.
 
-    losses: (kernel name, value id of prediction or logits, param, weight) one for each target;
-    metrics: (kernel name, value id, param, target index) — a loss or a metric kernel;
+    losses: (kernel name, value id of prediction or logits, param, weight); loss i is fitted to target i;
+    targets: (value id, labels) of targets that come after those, for metrics;
+    metrics: (kernel name, value id, param, target index, weighted) — a loss or a metric kernel;
     regularizers: (variable, l1, l2); constraints: (variable, "norm", least, largest, rate) or (variable, "non_neg", 0, 0, 0),
     enforced after each update; trainable: the variables that training updates, in order.
     outputs: the values that predict returns.
@@ -170,17 +171,18 @@ class Network:
         graph: Graph,
         outputs: Sequence[int],
         losses: Sequence[tuple[str, int, float, float]] = (),
-        metrics: Sequence[tuple[str, int, float, int]] = (),
+        metrics: Sequence[tuple[str, int, float, int, bool]] = (),
         trainable: Sequence[Variable] = (),
         regularizers: Sequence[tuple[Variable, float, float]] = (),
         constraints: Sequence[tuple[Variable, str, float, float, float]] = (),
         fuse: bool = True,
+        targets: Sequence[tuple[int, bool]] = (),
     ) -> None: ...
     def train(
         self,
         x: Sequence[AnyArray],
         y: Sequence[AnyArray],
-        sample_weight: Float32 | None,
+        sample_weight: Float32 | Sequence[Float32 | None] | None,
         order: NDArray[np.uint32] | None,
         start: int,
         stop: int,
@@ -191,14 +193,16 @@ class Network:
         """Train on rows order[start:stop] (order None: rows start..stop) in batches of batch_size, the last one partial.
 
         x, y: arrays of any real dtype and any strides, first axis the rows; read in place, converted batch by batch.
-        Returns float64 sums [rows, sum(rows * loss), sum(rows * loss_i) for each loss, sum of metric_j over rows ...], loss with regularizers.
+        sample_weight: one array for all targets, or a list with an array or None for each.
+        Returns float64 sums [rows, sum(rows * loss), sum(rows * loss_i) for each loss, then for each metric its sum over the
+        rows and what to divide it by], loss with regularizers.
         The GIL is released; one call is one slice of an epoch.
         """
     def evaluate(
         self,
         x: Sequence[AnyArray],
         y: Sequence[AnyArray],
-        sample_weight: Float32 | None,
+        sample_weight: Float32 | Sequence[Float32 | None] | None,
         start: int,
         stop: int,
         batch_size: int,
@@ -212,7 +216,7 @@ class Network:
         self,
         x: Sequence[AnyArray],
         y: Sequence[AnyArray],
-        sample_weight: Float32 | None,
+        sample_weight: Float32 | Sequence[Float32 | None] | None,
         training: bool,
         seed: int,
         step: int,

@@ -123,11 +123,14 @@ class Builder:
         """A float32 input of this shape per sample."""
         return self.graph.input(shape)
 
-    def add(self, op: str, value: int, variables: Sequence[_core.Variable] = (), **attributes: float) -> int:
-        """Append an operation on one value; returns the id of its output."""
-        out = self.graph.add(op, [value], variables, **attributes)
+    def add(
+        self, op: str, value: int | Sequence[int], variables: Sequence[_core.Variable] = (), **attributes: float
+    ) -> int:
+        """Append an operation on one value, or on a list of values; returns the id of its output."""
+        values = [value] if isinstance(value, int) else list(value)
+        out = self.graph.add(op, values, variables, **attributes)
         # a penalty passes its input through: the loss behind it still finds the logits
-        self._made_by[out] = self.made_by(value) if op == "activity_penalty" else (op, value)
+        self._made_by[out] = self.made_by(values[0]) if op == "activity_penalty" else (op, values[0])
         return out
 
     def shape(self, value: int) -> tuple[int, ...]:
@@ -139,44 +142,62 @@ class Builder:
         return self._made_by.get(value, ("", value))
 
 
-Term = tuple[str, int, float]
-"""A loss or a metric for the engine: kernel, value it reads, its parameter."""
+LossTerm = tuple[str, int, float, float]
+"""A loss for the engine: kernel, value it reads, its parameter, its weight in the total."""
+
+MetricTerm = tuple[str, int, float, int, bool]
+"""A metric for the engine: kernel, value it reads, its parameter, its target, whether sample weights count."""
+
+TargetTerm = tuple[int, bool]
+"""A target that no loss is fitted to: the value it is like, whether it holds labels."""
 
 
 class Program:
-    """A chain of layers as one graph, with the networks compiled from it, one for each loss and trainable set."""
+    """Layers as one graph, with the networks compiled from it, one for each set of losses and trained variables.
 
-    def __init__(self, input_shape: tuple[int, ...], lower: Sequence[Callable[[Builder, int], int]]) -> None:
+    Attributes:
+        inputs: shapes of the inputs for one sample.
+        outputs: values of the outputs.
+        output_shapes: their shapes for one sample.
+        input_shape: the input's shape where there is one input and one output, else None.
+        output_shape: the first output's shape.
+    """
+
+    def __init__(self, inputs: Sequence[tuple[int, ...]], write: Callable[[Builder, list[int]], Sequence[int]]) -> None:
         self.builder = Builder()
-        value = self.builder.input(input_shape)
-        for write in lower:
-            value = write(self.builder, value)
-        self.input_shape = tuple(input_shape)
-        self.output = value
-        self.output_shape = self.builder.shape(value)
+        self.inputs = tuple(tuple(shape) for shape in inputs)
+        self.outputs = list(write(self.builder, [self.builder.input(shape) for shape in self.inputs]))
+        self.output_shapes = [self.builder.shape(value) for value in self.outputs]
+        self.input_shape = self.inputs[0] if len(self.inputs) == len(self.outputs) == 1 else None
+        self.output_shape = self.output_shapes[0]
         self._networks: dict[Any, tuple[Network, Any]] = {}
         self._predictor: Network | None = None
 
     def network(
         self,
-        loss: Term | None = None,
-        metrics: Sequence[Term] = (),
+        losses: Sequence[LossTerm] = (),
+        metrics: Sequence[MetricTerm] = (),
         trainable: Sequence[_core.Variable] = (),
         regularizers: Sequence[tuple[_core.Variable, float, float]] = (),
         constraints: Sequence[tuple[_core.Variable, str, float, float, float]] = (),
+        targets: Sequence[TargetTerm] = (),
     ) -> Network:
-        """The network for these terms: compiled at the first request, kept."""
+        """The network for these terms: compiled at the first request, kept.
+
+        Loss i is fitted to target i; `targets` come after those.
+        """
         rules = tuple((id(v), *rule) for v, *rule in (*regularizers, *constraints))
-        key = (loss, tuple(metrics), tuple(map(id, trainable)), rules)
+        key = (tuple(losses), tuple(metrics), tuple(map(id, trainable)), rules, tuple(targets))
         if key not in self._networks:
             network = _core.Network(
                 self.builder.graph,
-                [self.output],
-                losses=[] if loss is None else [(*loss, 1.0)],
-                metrics=[(*term, 0) for term in metrics],
+                self.outputs,
+                losses=losses,
+                metrics=metrics,
                 trainable=trainable,
                 regularizers=regularizers,
                 constraints=constraints,
+                targets=targets,
             )
             # the variables are held, so that no id in a key is reused
             self._networks[key] = network, (trainable, regularizers, constraints)
@@ -270,13 +291,18 @@ def slices(rows: int, unit: int, pace: Pace, every_unit: bool = False) -> Iterat
         start = stop
 
 
-def predict_rows(network: Network, x: AnyArray, start: int, stop: int, out: Float32) -> None:
-    """Rows start..stop of the prediction into out[start:stop]."""
-    network.predict([x], start, stop, [out])
+def predict_rows(network: Network, x: Sequence[AnyArray], start: int, stop: int, out: Sequence[Float32]) -> None:
+    """Rows start..stop of the predictions into out[i][start:stop]."""
+    network.predict(x, start, stop, out)
 
 
-def run_chain(program: Program, x: AnyArray) -> Float32:
-    """The chain's output for all rows of x, dropout off."""
-    out = np.empty((len(x), *program.output_shape), np.float32)
-    program.network().predict([x], 0, len(x), [out])
+def empty_outputs(program: Program, rows: int) -> list[Float32]:
+    """Arrays for so many rows of each output."""
+    return [np.empty((rows, *shape), np.float32) for shape in program.output_shapes]
+
+
+def run_rows(program: Program, x: Sequence[AnyArray]) -> list[Float32]:
+    """The outputs for all rows of x, dropout off."""
+    out = empty_outputs(program, len(x[0]))
+    program.network().predict(x, 0, len(x[0]), out)
     return out

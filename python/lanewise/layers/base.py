@@ -222,10 +222,10 @@ class Layer(Configurable):
             )
         x = match_rank(as_array("inputs", inputs), None)
         self.build((None, *x.shape[1:]))
-        program = _engine.Program(x.shape[1:], [self.write])
+        program = _engine.Program([x.shape[1:]], lambda builder, values: [self.write(builder, values[0])])
         if training:
             return program.network().call([x], True, random.next_run_seed(), 0)[0].view(Array)
-        return _engine.run_chain(program, x).view(Array)
+        return _engine.run_rows(program, [x])[0].view(Array)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

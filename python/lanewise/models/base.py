@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Float64, Network, Pace, Program, SharedLock, Weight
+from .._engine import AnyArray, Float32, Float64, Network, Pace, Program, SharedLock, Weight
 from .._names import KeywordChecked, keyword_checked
 from ..layers import Layer
 from ..optimizers import Optimizer
@@ -39,13 +40,22 @@ class BaseModel(KeywordChecked):
         """The layers, inputs not counted."""
         raise NotImplementedError
 
-    def _fit_input(self, argument: str, x: Any) -> tuple[AnyArray, tuple[int, ...]]:
-        """(x as an array that fits the model, shape of the output for one sample); changes nothing."""
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs, as `compile` and logs call them."""
         raise NotImplementedError
 
-    def _ready(self, sample_shape: tuple[int, ...]) -> Program:
-        """The program for samples of this shape, built if it was not."""
+    def _fit_inputs(self, argument: str, x: Any) -> tuple[list[AnyArray], list[tuple[int, ...]]]:
+        """(x as arrays that fit the inputs, shapes of the outputs for one sample); changes nothing."""
         raise NotImplementedError
+
+    def _ready(self, shapes: Sequence[tuple[int, ...]]) -> Program:
+        """The program for samples of these shapes, built if it was not."""
+        raise NotImplementedError
+
+    def _packed(self, outputs: Sequence[Any]) -> Any:
+        """One thing for each output in the lists or dicts that the outputs were given in."""
+        return outputs[0]
 
     @property
     def trainable_weights(self) -> list[Weight]:
@@ -72,16 +82,18 @@ class BaseModel(KeywordChecked):
 
         Args:
             optimizer: name or instance; rmsprop as in Keras.
-            loss: name, instance or function of `lanewise.losses`.
-            loss_weights: not supported; None.
-            metrics: names or instances; 'accuracy' goes by the shapes of output and targets.
-            weighted_metrics: as metrics.
+            loss: name, instance or function of `lanewise.losses`; with several outputs one for all, a list or a dict by
+                output.
+            loss_weights: number, or numbers by output: the total loss is the sum of the losses times these.
+            metrics: names or instances; 'accuracy' goes by the shapes of output and targets. With several outputs a
+                dict by output or a list with those of each.
+            weighted_metrics: as metrics; sample and class weights count in them.
             run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted, mean nothing here.
 
         Raises:
             ValueError: unknown names. NotImplementedError: what is not supported. The model stays as it was.
         """
-        self._compiled = Compiled(optimizer, loss, metrics, weighted_metrics, loss_weights)
+        self._compiled = Compiled(optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names)
         self._sums = None
 
     @property
@@ -101,12 +113,12 @@ class BaseModel(KeywordChecked):
 
     @property
     def loss(self) -> Any:
-        """The loss; None before `compile`."""
+        """The loss, with several outputs a dict by output; None before `compile`."""
         return None if self._compiled is None else self._compiled.loss
 
     @property
     def metrics_names(self) -> list[str]:
-        """'loss', then the metrics in compile order: what `evaluate` returns."""
+        """'loss', losses of several outputs, metrics: what `evaluate` returns, in its order."""
         return [] if self._compiled is None else list(self._compiled.names)
 
     def reset_metrics(self) -> None:
@@ -122,26 +134,47 @@ class BaseModel(KeywordChecked):
     def _rows(
         self, compiled: Compiled, x: Any, y: Any, sample_weight: Any, class_weight: Any, prefix: str = ""
     ) -> Rows:
-        array, output_shape = self._fit_input(f"{prefix}x", x)
+        arrays, output_shapes = self._fit_inputs(f"{prefix}x", x)
         if y is None:
             raise ValueError(f"{prefix}y: expected targets, received None")
         if class_weight is not None and sample_weight is not None:
             raise ValueError("class_weight, sample_weight: give one of them, received both")
-        raw = as_array(f"{prefix}y", y)
-        check_rows(f"{prefix}y", len(raw), len(array))
-        weights = row_weights(f"{prefix}sample_weight", sample_weight, len(array))
-        weighted = weights is not None or class_weight is not None
-        target = compiled.target(f"{prefix}y", raw, output_shape, weighted)
+        if class_weight is not None and compiled.several:
+            raise ValueError(
+                f"class_weight: the model has {len(compiled.output_names)} outputs, class weights are for one; give "
+                "sample_weight= as a dict by output"
+            )
+        count = len(arrays[0])
+
+        def rows_of(argument: str, value: Any) -> AnyArray:
+            array = as_array(argument, value)
+            check_rows(argument, len(array), count)
+            return array
+
+        targets = compiled.align(f"{prefix}y", y, output_shapes, rows_of)
+        weights: list[Float32 | None] | None = None
         if class_weight is not None:
-            weights = class_weights(class_weight, target)
-        return Rows(array, target, weights)
+            weights = [class_weights(class_weight, targets[0])]
+        elif sample_weight is not None:
+            weights = self._weights_of(compiled, f"{prefix}sample_weight", sample_weight, count)
+        return Rows(arrays, targets, weights)
+
+    def _weights_of(self, compiled: Compiled, argument: str, given: Any, rows: int) -> list[Float32 | None]:
+        """The weights of each target: one array for all, or a list or dict by output."""
+        each = isinstance(given, dict) or (isinstance(given, list | tuple) and np.ndim(given[0]) > 0)
+        if not each or (not compiled.several and not isinstance(given, dict)):
+            weights = row_weights(argument, given, rows)
+            return [weights] * len(compiled.targets)
+        found = compiled.spread(argument, given)
+        return [row_weights(f"{argument}[{compiled.output_names[i]!r}]", found[i], rows) for i in compiled.targets]
 
     def _network(self, compiled: Compiled, rows: Rows) -> Network:
-        program = self._ready(rows.x.shape[1:])
-        loss, metrics = compiled.terms(program, rows.y)
+        program = self._ready(rows.shapes)
+        terms = compiled.terms(program, rows.y)
         penalties = [(w.variable, r.l1, r.l2) for layer in self.layers for w, r in layer.penalties]
         limits = [(w.variable, *c.limits()) for layer in self.layers for w, c in layer.limits]
-        return program.network(loss, metrics, [w.variable for w in self.trainable_weights], penalties, limits)
+        trainable = [w.variable for w in self.trainable_weights]
+        return program.network(terms.losses, terms.metrics, trainable, penalties, limits, terms.targets)
 
     def _run_seed(self) -> int:
         if self._seed is None or self._seed_generation != random.generation():

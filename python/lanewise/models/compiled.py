@@ -1,123 +1,332 @@
-"""What `compile` fixes: optimizer, loss and metrics, and what the engine's sums mean in their terms."""
+"""What `compile` fixes: optimizer, losses and metrics, and what the engine's sums mean in their terms."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import losses, metrics, optimizers
-from .._engine import AnyArray, Float64, Program, Term
-from .._names import serialize
+from .. import losses, metrics as metric_classes, optimizers
+from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Program, TargetTerm
+from .._names import check_finite, serialize
 from ..losses.base import RowFunction, align
+from .structure import by_name
+
+
+class OutputTerms(NamedTuple):
+    """What one output is trained and judged by."""
+
+    name: str
+    loss: losses.Loss | None
+    weight: float
+    metrics: list[metric_classes.Metric]
+    weighted: list[metric_classes.Metric]
+
+    @property
+    def judged(self) -> bool:
+        """Whether it needs a target."""
+        return self.loss is not None or bool(self.metrics or self.weighted)
+
+    def all_metrics(self, target_shape: tuple[int, ...], shape: tuple[int, ...]) -> list[metric_classes.Metric]:
+        """The metrics, then the weighted ones, 'accuracy' as the one for targets and outputs of these shapes."""
+        return [
+            metric.resolved(target_shape, shape) if isinstance(metric, metric_classes.Accuracy) else metric
+            for metric in self.metrics + self.weighted
+        ]
+
+
+class Terms(NamedTuple):
+    """Losses, metrics and further targets, as `Program.network` takes them."""
+
+    losses: list[LossTerm]
+    metrics: list[MetricTerm]
+    targets: list[TargetTerm]
 
 
 class Compiled:
-    """Optimizer, loss and metrics of a model.
+    """Optimizer, losses and metrics of a model.
+
+    Args:
+        optimizer, loss, given_metrics, weighted_metrics, loss_weights: as `compile` takes them.
+        output_names: of the model; with several, losses and metrics come as lists in this order, or as dicts.
 
     Raises:
-        ValueError / TypeError: unknown names, several losses, two metrics of one name.
-        NotImplementedError: functions of the user's, loss weights.
+        ValueError / TypeError: unknown names, or lists and dicts that do not fit the outputs.
+        NotImplementedError: functions of the user's.
     """
 
-    def __init__(self, optimizer: Any, loss: Any, given_metrics: Any, weighted_metrics: Any, loss_weights: Any) -> None:
-        if loss_weights is not None:
-            hint = "; metrics come as metrics=[...]" if any(isinstance(w, str) for w in np.ravel(loss_weights)) else ""
-            raise NotImplementedError(
-                f"loss_weights: a model has one output and one loss, received {loss_weights!r}{hint}"
-            )
-        if isinstance(loss, list | tuple) and len(loss) == 1:
-            loss = loss[0]
+    def __init__(
+        self, optimizer: Any, loss: Any, given_metrics: Any, weighted_metrics: Any, loss_weights: Any,
+        output_names: Sequence[str],
+    ) -> None:  # fmt: skip
         self.optimizer = optimizers.get(optimizer)
-        self.loss: losses.Loss | None = None if loss is None else losses.get(loss)
-        self.metrics: list[metrics.Metric] = _metric_list("metrics", given_metrics)
-        self.weighted = _metric_list("weighted_metrics", weighted_metrics)
-        self.names = ["loss"] + [metric.name for metric in self.metrics + self.weighted]
+        self.output_names = list(output_names)
+        each_loss = _per_output("loss", loss, self.output_names)
+        fitted = [None if entry is None else losses.get(entry) for entry in each_loss]
+        weights = _weights(loss_weights, self.output_names, given_metrics)
+        plain = _metric_lists("metrics", given_metrics, self.output_names)
+        weighted = _metric_lists("weighted_metrics", weighted_metrics, self.output_names)
+        self.outputs = [
+            OutputTerms(*terms) for terms in zip(self.output_names, fitted, weights, plain, weighted, strict=True)
+        ]
+        self.given_weights = loss_weights is not None
+        self.several = len(self.output_names) > 1
+        self.fitted = [i for i, output in enumerate(self.outputs) if output.loss is not None]
+        # in the engine's order: targets of losses, then those that only metrics look at
+        self.targets = self.fitted + [
+            i for i, output in enumerate(self.outputs) if output.judged and output.loss is None
+        ]
+        self._label()
+
+    def _label(self) -> None:
+        """The names of the values in logs, by Keras's rules."""
+        several_losses = len(self.fitted) > 1
+        self.loss_names = [f"{self.output_names[i]}_loss" for i in self.fitted] if several_losses else []
+        self._metrics: list[tuple[str, metric_classes.Metric]] = []  # in the order of the engine
+        counts: dict[str, int] = {}
+
+        def unique(name: str) -> str:
+            index = counts.get(name, 0)
+            counts[name] = index + 1
+            return f"{name}_{index}" if index else name
+
+        for kind in ("metrics", "weighted"):
+            for output in self.outputs:
+                prefix = f"{output.name}_" if self.several else ""
+                for metric in getattr(output, kind):
+                    name = f"{prefix}{metric.name}"
+                    if kind == "weighted" and name in counts:
+                        name = f"{prefix}weighted_{metric.name}"
+                    self._metrics.append((unique(name), metric))
+        names = [name for name, _ in self._metrics]
+        shown = sorted(names) if self.several else names
+        self.names = ["loss", *self.loss_names, *shown]
         for name in self.names:
             if self.names.count(name) > 1:
                 raise ValueError(f"metrics: two values would be called {name!r}; give one of them another name=")
 
-    def target(self, argument: str, y: AnyArray, output_shape: tuple[int, ...], weighted: bool) -> AnyArray:
-        """y as loss and metrics want it, every label checked; see `losses.base.align`."""
-        if self.loss is None:
+    @property
+    def loss(self) -> Any:
+        """The loss; with several outputs a dict by output."""
+        if not self.several:
+            return self.outputs[0].loss
+        return {output.name: output.loss for output in self.outputs if output.loss is not None}
+
+    @property
+    def metrics(self) -> list[metric_classes.Metric]:
+        """The metrics of all outputs, then the weighted ones."""
+        return [metric for _, metric in self._metrics]
+
+    # --- targets ------------------------------------------------------------------------------------------------
+
+    def align(self, argument: str, y: Any, output_shapes: Sequence[tuple[int, ...]], as_array: Any) -> list[AnyArray]:
+        """y as the engine takes it, one array for each of `targets`, every label checked; see `losses.base.align`."""
+        if not self.fitted:
             raise ValueError("loss: the model was compiled without a loss; call compile(loss=...)")
-        if weighted and self.weighted:
-            raise NotImplementedError("weighted_metrics: not supported together with sample or class weights yet")
-        target = align(self.loss, y, output_shape, argument)
-        checked = {_needs(self.loss)}
-        for metric in self._resolved(target.shape[1:], output_shape):
-            if metric.sparse != self.loss.sparse:
-                wanted = ("one-hot rows", "integer labels")
-                raise ValueError(
-                    f"metrics: {metric.name} takes {wanted[metric.sparse]}, the loss {self.loss.name} takes "
-                    f"{wanted[self.loss.sparse] if self.loss.joint else 'rows like the output'}"
-                )
-            if _needs(metric) not in checked:
-                align(metric, target, output_shape, argument)
-                checked.add(_needs(metric))
-        return target
+        given = self.spread(argument, y)
+        aligned = []
+        for i in self.targets:
+            name = f"{argument}[{self.output_names[i]!r}]" if self.several else argument
+            if given[i] is None:
+                raise ValueError(f"{name}: expected targets, received None")
+            aligned.append(_aligned(self.outputs[i], as_array(name, given[i]), output_shapes[i], name))
+        return aligned
 
-    def terms(self, program: Program, target: AnyArray) -> tuple[Term, list[Term]]:
-        """(loss, metrics) for the engine, for a checked target."""
-        resolved = self._resolved(target.shape[1:], program.output_shape)
-        return self.loss_term(program), [_term(metric, program) for metric in resolved]
+    def spread(self, argument: str, y: Any) -> list[Any]:
+        """Targets or weights for each output, None where there are none."""
+        names = self.output_names
+        if not self.several:
+            return [y[names[0]] if isinstance(y, dict) and list(y) == names else y]
+        if isinstance(y, dict):
+            return by_name(argument, y, names)
+        if not isinstance(y, list | tuple):
+            received = f"{type(y).__name__}" + (f" of shape {y.shape}" if hasattr(y, "shape") else "")
+            raise ValueError(
+                f"{argument}: the model has {len(names)} outputs ({', '.join(map(repr, names))}), give a list or a "
+                f"dict with the targets of each; received {received}"
+            )
+        if len(y) == len(self.targets) < len(names):  # of the outputs that have a loss
+            found = dict(zip(sorted(self.targets), y, strict=True))
+            return [found.get(i) for i in range(len(names))]
+        return by_name(argument, y, names)
 
-    def loss_term(self, program: Program) -> Term:
-        """The loss for the engine. Raises ValueError where the model was compiled without one."""
-        if self.loss is None:
-            raise ValueError("loss: the model was compiled without a loss; call compile(loss=...)")
-        return _term(self.loss, program)
+    # --- for the engine -----------------------------------------------------------------------------------------
 
-    def _resolved(self, target_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> list[metrics.Metric]:
-        return [
-            metric.resolved(target_shape, output_shape) if isinstance(metric, metrics.Accuracy) else metric
-            for metric in self.metrics + self.weighted
+    def terms(self, program: Program, targets: Sequence[AnyArray]) -> Terms:
+        """What to compile for the engine, for aligned targets."""
+        found: list[tuple[bool, MetricTerm]] = []
+        for at, i in enumerate(self.targets):
+            output = self.outputs[i]
+            resolved = output.all_metrics(targets[at].shape[1:], program.output_shapes[i])
+            for m, metric in enumerate(resolved):
+                weighted = m >= len(output.metrics)
+                found.append((weighted, (*_term(metric, program, i), at, weighted)))
+        order = [term for weighted in (False, True) for term in self._in_output_order(found, weighted)]
+        further = [
+            (
+                program.outputs[i],
+                any(m.sparse for m in self.outputs[i].all_metrics(t.shape[1:], program.output_shapes[i])),
+            )
+            for i, t in zip(self.targets[len(self.fitted) :], targets[len(self.fitted) :], strict=True)
         ]
+        return Terms(self.loss_terms(program), order, further)
+
+    def _in_output_order(self, found: list[tuple[bool, MetricTerm]], weighted: bool) -> list[MetricTerm]:
+        terms = [term for kind, term in found if kind == weighted]
+        return sorted(terms, key=lambda term: self.targets[term[3]])
+
+    def loss_terms(self, program: Program) -> list[LossTerm]:
+        """The losses for the engine. Raises ValueError where the model was compiled without one."""
+        if not self.fitted:
+            raise ValueError("loss: the model was compiled without a loss; call compile(loss=...)")
+        terms = []
+        for i in self.fitted:
+            loss = self.outputs[i].loss
+            assert loss is not None
+            terms.append((*_term(loss, program, i), self.outputs[i].weight))
+        return terms
 
     def results(self, sums: Float64) -> dict[str, float]:
-        """Loss and metrics, in compile order, from the engine's sums [rows, loss, loss_0, metric_0, ...].
+        """Loss and metrics by name, in the order that `evaluate` returns, from the engine's sums.
 
         Rounded to float32, as the losses of the batches are: how an epoch was cut into slices leaves no trace.
         """
+        first = 2 + len(self.fitted)
         with np.errstate(invalid="ignore", over="ignore"):
-            values = [float(np.float32(value / sums[0])) for value in (sums[1], *sums[3:])]
-        finished = [
-            float(np.float32(metric.finish(value)))
-            for metric, value in zip(self.metrics + self.weighted, values[1:], strict=True)
-        ]
-        return dict(zip(self.names, [values[0], *finished], strict=True))
+            values = [float(np.float32(value / sums[0])) for value in sums[1:first]]
+            means = [
+                float(np.float32(total / count)) if count else 0.0
+                for total, count in zip(sums[first::2].tolist(), sums[first + 1 :: 2].tolist(), strict=True)
+            ]
+        finished = {
+            name: float(np.float32(metric.finish(mean)))
+            for (name, metric), mean in zip(self._metrics, means, strict=True)
+        }
+        found = {"loss": values[0], **dict(zip(self.loss_names, values[1:], strict=False)), **finished}
+        return {name: found[name] for name in self.names}
 
     @property
     def sums(self) -> Float64:
         """Zero sums to add to."""
-        return np.zeros(2 + len(self.names), np.float64)
+        return np.zeros(2 + len(self.fitted) + 2 * len(self._metrics), np.float64)
+
+    # --- description --------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of `compile` as plain JSON values."""
-        return {
-            "optimizer": serialize(self.optimizer),
-            "loss": None if self.loss is None else serialize(self.loss),
-            "metrics": [serialize(metric) for metric in self.metrics],
-            "weighted_metrics": [serialize(metric) for metric in self.weighted],
+        config: dict[str, Any] = {"optimizer": serialize(self.optimizer)}
+        parts: dict[str, list[Any]] = {
+            "loss": [None if output.loss is None else serialize(output.loss) for output in self.outputs],
+            "metrics": [[serialize(metric) for metric in output.metrics] for output in self.outputs],
+            "weighted_metrics": [[serialize(metric) for metric in output.weighted] for output in self.outputs],
         }
+        for key, entries in parts.items():
+            by = {name: entry for name, entry in zip(self.output_names, entries, strict=True) if entry}
+            config[key] = by if self.several else entries[0]
+        if self.given_weights:
+            weights = {output.name: output.weight for output in self.outputs}
+            config["loss_weights"] = weights if self.several else self.outputs[0].weight
+        return config
+
+
+# --- one output -------------------------------------------------------------------------------------------------
+
+
+def _aligned(output: OutputTerms, y: AnyArray, shape: tuple[int, ...], argument: str) -> AnyArray:
+    """The target of one output as its loss and metrics want it."""
+    target, checked = y, set()
+    if output.loss is not None:
+        target = align(output.loss, y, shape, argument)
+        checked.add(_needs(output.loss))
+    for metric in output.all_metrics(target.shape[1:], shape):
+        sparse = next(iter(checked))[0] if checked else metric.sparse
+        if metric.sparse != sparse:
+            loss = output.loss
+            wanted = ("one-hot rows", "integer labels")
+            if loss is None:
+                raise ValueError(f"metrics: {metric.name} takes {wanted[metric.sparse]}, those before it do not")
+            raise ValueError(
+                f"metrics: {metric.name} takes {wanted[metric.sparse]}, the loss {loss.name} takes "
+                f"{wanted[loss.sparse] if loss.joint else 'rows like the output'}"
+            )
+        if _needs(metric) not in checked:
+            seen = align(metric, target, shape, argument)
+            target = target if checked else seen
+            checked.add(_needs(metric))
+    return target
 
 
 def _needs(function: RowFunction) -> tuple[bool, bool, bool]:
     return function.sparse, function.joint, function.unit_interval
 
 
-def _term(function: RowFunction, program: Program) -> Term:
-    operation, source = program.builder.made_by(program.output)
+def _term(function: RowFunction, program: Program, output: int) -> tuple[str, int, float]:
+    value = program.outputs[output]
+    operation, source = program.builder.made_by(value)
     kernel, before = function.kernel_after(operation)
-    return kernel, source if before else program.output, function.param
+    return kernel, source if before else value, function.param
 
 
-def _metric_list(argument: str, given: Any) -> list[metrics.Metric]:
+# --- arguments of compile ---------------------------------------------------------------------------------------
+
+
+def _is_config(given: Any) -> bool:
+    return isinstance(given, Mapping) and "class_name" in given
+
+
+def _per_output(argument: str, given: Any, names: Sequence[str]) -> list[Any]:
+    """One entry for each output: one thing for all, a list, or a dict by name."""
+    if isinstance(given, dict) and not _is_config(given):
+        return by_name(argument, given, names)
+    if isinstance(given, list | tuple):
+        return by_name(argument, given, names)
+    return [given] * len(names)
+
+
+def _weights(given: Any, names: Sequence[str], given_metrics: Any) -> list[float]:
+    if given is None:
+        return [1.0] * len(names)
+    if any(isinstance(w, str) for w in (given if isinstance(given, list | tuple) else [given])):
+        raise ValueError(f"loss_weights: expected numbers, received {given!r}; metrics come as metrics=[...]")
+    if len(names) > 1 and not isinstance(given, dict | list | tuple):
+        raise ValueError(
+            f"loss_weights: the model has {len(names)} outputs ({', '.join(map(repr, names))}), give a list or a dict; "
+            f"received {given!r}"
+        )
+    each = (
+        by_name("loss_weights", given, names, missing=1.0)
+        if isinstance(given, dict)
+        else _per_output("loss_weights", given, names)
+    )
+    return [check_finite("loss_weights", weight) for weight in each]
+
+
+def _metric_lists(argument: str, given: Any, names: Sequence[str]) -> list[list[metric_classes.Metric]]:
+    """The metrics of each output.
+
+    Raises:
+        ValueError: several outputs and a list that is not one entry for each.
+    """
+    if given is None or (isinstance(given, list | tuple | dict) and not given):
+        return [[] for _ in names]
+    if len(names) == 1:
+        if isinstance(given, dict) and not _is_config(given):
+            given = by_name(argument, given, names)
+        return [_metrics(given)]
+    if not isinstance(given, list | tuple | dict) or _is_config(given):
+        given = [given]
+    if not isinstance(given, dict) and len(given) != len(names):
+        raise ValueError(
+            f"{argument}: the model has {len(names)} outputs ({', '.join(map(repr, names))}), give a dict by output or "
+            f"a list with the metrics of each, such as {[['mae'], *([[]] * (len(names) - 1))]}; received {given!r}"
+        )
+    return [_metrics(entry) for entry in by_name(argument, given, names)]
+
+
+def _metrics(given: Any) -> list[metric_classes.Metric]:
     if given is None:
         return []
-    if isinstance(given, dict):
-        raise NotImplementedError(f"{argument}: a model has one output; give a list, received {given!r}")
-    items = list(given) if isinstance(given, list | tuple) else [given]
-    if len(items) == 1 and isinstance(items[0], list | tuple):
-        items = list(items[0])
-    return [metrics.get(item) for item in items]
+    if isinstance(given, list | tuple):
+        return [metric for entry in given for metric in _metrics(entry)]
+    return [metric_classes.get(given)]

@@ -13,21 +13,28 @@ from .._names import check_integer, check_number
 
 
 class Rows(NamedTuple):
-    """x (n, ...), y (n, ...) as the loss wants it, weights (n,) or None; all read in place."""
+    """x: each input (n, ...); y: each target as its loss wants it; weights (n,) or None of each. Read in place."""
 
-    x: AnyArray
-    y: AnyArray
-    weights: Float32 | None
+    x: list[AnyArray]
+    y: list[AnyArray]
+    weights: list[Float32 | None] | None
 
     @property
     def size(self) -> int:
         """n."""
-        return len(self.x)
+        return len(self.x[0])
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of a sample of each input."""
+        return [array.shape[1:] for array in self.x]
 
     def part(self, start: int, stop: int) -> Rows:
         """Rows start..stop, as views."""
-        weights = None if self.weights is None else self.weights[start:stop]
-        return Rows(self.x[start:stop], self.y[start:stop], weights)
+        weights = self.weights
+        if weights is not None:
+            weights = [None if w is None else w[start:stop] for w in weights]
+        return Rows([a[start:stop] for a in self.x], [a[start:stop] for a in self.y], weights)
 
 
 def check_rows(argument: str, received: int, expected: int, first: str = "x") -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _engine
-from .._engine import Array, Float32, Network, Pace
+from .._engine import Array, Network, Pace
 from .._names import check_integer, keyword_checked
 from ..layers import Layer
 from .base import BaseModel, callback_list, check_verbose, returned, sorted_logs
 from .compiled import Compiled
 from .data import Rows
+from .structure import map_leaves
 
 if TYPE_CHECKING:
     from ..callbacks import CallbackList
@@ -71,7 +72,7 @@ class Predictor(BaseModel):
             if each:
                 hooks.on_test_batch_begin(start // batch_size, None)
             sums += self._weights_lock.read(
-                network.evaluate, [rows.x], [rows.y], rows.weights, start, stop, batch_size
+                network.evaluate, rows.x, rows.y, rows.weights, start, stop, batch_size
             )  # fmt: skip
             results = compiled.results(sums)
             if each:
@@ -86,7 +87,7 @@ class Predictor(BaseModel):
         compiled = self._get_compiled("test_on_batch")
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
-        sums = self._weights_lock.read(network.evaluate, [rows.x], [rows.y], rows.weights, 0, rows.size, rows.size)
+        sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size)
         return self._add_batch(compiled, sums, return_dict)
 
     # --- predict ------------------------------------------------------------------------------------------------
@@ -95,8 +96,10 @@ class Predictor(BaseModel):
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None,
         callbacks: Any = None,
-    ) -> Float32:  # fmt: skip
+    ) -> Any:  # fmt: skip
         """The output for each row, (n, ...) float32, dropout off. Rows do not depend on the batch they are in.
+
+        With several outputs a list or a dict of such arrays, as the model was made.
 
         Args:
             x: as in `fit`.
@@ -109,12 +112,13 @@ class Predictor(BaseModel):
         check_verbose(verbose)
         if steps is not None:
             raise NotImplementedError("steps: predict takes all rows; pass fewer rows instead")
-        array, _ = self._fit_input("x", x)
+        arrays, _ = self._fit_inputs("x", x)
 
-        program = self._ready(array.shape[1:])
+        program = self._ready([array.shape[1:] for array in arrays])
         network = program.predictor()
-        out = np.empty((len(array), *program.output_shape), np.float32)
-        count = -(-len(array) // batch_size)
+        rows = len(arrays[0])
+        out = _engine.empty_outputs(program, rows)
+        count = -(-rows // batch_size)
         hooks = None
         if callbacks is not None:
             from ..callbacks import CallbackList
@@ -127,12 +131,12 @@ class Predictor(BaseModel):
         quiet_until = perf_counter() + _QUIET_SECONDS if verbose == "auto" else 0.0
         pace = self._paces.setdefault(("predict", unit), Pace(4))
         try:
-            for start, stop in _engine.slices(len(array), unit, pace, each):
+            for start, stop in _engine.slices(rows, unit, pace, each):
                 if hooks is not None and each:
                     hooks.on_predict_batch_begin(start // unit, None)
-                self._weights_lock.read(_engine.predict_rows, network, array, start, stop, out)
+                self._weights_lock.read(_engine.predict_rows, network, arrays, start, stop, out)
                 if hooks is not None and each:
-                    hooks.on_predict_batch_end(start // unit, {"outputs": out[start:stop]})
+                    hooks.on_predict_batch_end(start // unit, {"outputs": self._packed([o[start:stop] for o in out])})
                 if progress is None and verbose and perf_counter() >= quiet_until:
                     from ..progress import make_progress
 
@@ -147,9 +151,9 @@ class Predictor(BaseModel):
                 progress.close()
         if hooks is not None:
             hooks.on_predict_end(None)
-        return out
+        return self._packed(out)
 
-    def predict_on_batch(self, x: Any) -> Float32:
+    def predict_on_batch(self, x: Any) -> Any:
         """`predict` without progress."""
         program = self._made_program()
         if (
@@ -164,16 +168,16 @@ class Predictor(BaseModel):
             return out
         return self.predict(x, verbose=0)
 
-    def __call__(self, x: Any, training: bool = False) -> Array:
+    def __call__(self, x: Any, training: bool = False) -> Any:
         """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on."""
         if isinstance(x, Layer):
             raise NotImplementedError("the functional API is not supported; chain layers with Sequential([...])")
         if not training:
-            return self.predict_on_batch(x).view(Array)
-        array, _ = self._fit_input("x", x)
-        network = self._ready(array.shape[1:]).network()
+            return map_leaves(lambda array: array.view(Array), self.predict_on_batch(x))
+        arrays, _ = self._fit_inputs("x", x)
+        network = self._ready([array.shape[1:] for array in arrays]).network()
         self._calls += 1
-        out = self._weights_lock.read(network.call, [array], True, self._run_seed() ^ (1 << 63), self._calls)
-        return out[0].view(Array)
+        out = self._weights_lock.read(network.call, arrays, True, self._run_seed() ^ (1 << 63), self._calls)
+        return self._packed([array.view(Array) for array in out])
 
     call = __call__

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import layers as layer_classes, optimizers, random
 from .._arrays import as_array, sample_shape
-from .._engine import AnyArray, Float32, Program, Weight
+from .._engine import AnyArray, Builder, Float32, Program, Weight
 from .._names import automatic_name, near_match, serialize, snake_case
 from ..layers import InputLayer, Layer
 from ..layers.base import Shape, assign_all, match_rank
@@ -151,7 +151,12 @@ class Sequential(Trainer):
         """(None, ...). Raises ValueError before it is known."""
         return self._shape_after(self.input_shape)
 
-    def _fit_input(self, argument: str, x: Any) -> tuple[AnyArray, tuple[int, ...]]:
+    @property
+    def output_names(self) -> list[str]:
+        """The name of the last layer."""
+        return [self._layers[-1].name if self._layers else self.name]
+
+    def _fit_inputs(self, argument: str, x: Any) -> tuple[list[AnyArray], list[tuple[int, ...]]]:
         if not self._layers:
             raise ValueError("the model has no layers; add() some first")
         array = match_rank(as_array(argument, x), self._sample_shape)
@@ -163,16 +168,22 @@ class Sequential(Trainer):
             wanted = ", ".join(map(str, ("n", *sample)))
             raise ValueError(f"{argument}: expected an array of shape ({wanted}), received {array.shape}{hint}")
         out = self._shape_after((None, *sample))
-        return array, tuple(axis for axis in out if axis is not None)
+        return [array], [tuple(axis for axis in out if axis is not None)]
 
-    def _ready(self, shape: tuple[int, ...]) -> Program:
+    def _ready(self, shapes: Sequence[tuple[int, ...]]) -> Program:
         def make() -> Program:
             if self._program is None:
-                self.build((None, *shape))
-                self._program = Program(shape, [layer.write for layer in self._layers])
+                self.build((None, *shapes[0]))
+                self._program = Program(shapes, self._write)
             return self._program
 
         return self._program or self._weights_lock.write(make)
+
+    def _write(self, builder: Builder, values: Sequence[int]) -> list[int]:
+        (value,) = values
+        for layer in self._layers:
+            value = layer.write(builder, value)
+        return [value]
 
     def _made_program(self) -> Program | None:
         return self._program
@@ -180,7 +191,7 @@ class Sequential(Trainer):
     def _built_program(self, method: str) -> Program:
         if self._sample_shape is None or not self.built:
             raise ValueError(f"{method}: the model is not built; call build((None, ...)) or show it data first")
-        return self._ready(self._sample_shape)
+        return self._ready([self._sample_shape])
 
     # --- weights ------------------------------------------------------------------------------------------------
 

@@ -81,9 +81,9 @@ class Trainer(Predictor):
         validation: Rows | None = None
         if validation_data is not None:
             validation = self._rows(compiled, *unpack_validation(validation_data), None, "validation ")
-            if validation.x.shape[1:] != rows.x.shape[1:]:
+            if validation.shapes != rows.shapes:
                 raise ValueError(
-                    f"validation x: expected rows of shape {rows.x.shape[1:]}, received {validation.x.shape[1:]}"
+                    f"validation x: expected rows of shape {_shown(rows.shapes)}, received {_shown(validation.shapes)}"
                 )
         elif validation_split:
             at = split_point(validation_split, rows.size)
@@ -142,7 +142,7 @@ class Trainer(Predictor):
             if each:
                 hooks.on_train_batch_begin(start // batch_size, None)
             sums += self._weights_lock.write(
-                network.train, [rows.x], [rows.y], rows.weights, order, start, stop, batch_size, native, seed
+                network.train, rows.x, rows.y, rows.weights, order, start, stop, batch_size, native, seed
             )  # fmt: skip
             results = compiled.results(sums)
             if each:
@@ -165,7 +165,7 @@ class Trainer(Predictor):
         with self._training():
             network = self._network(compiled, rows)
             sums = self._weights_lock.write(
-                network.train, [rows.x], [rows.y], rows.weights, None, 0, rows.size, rows.size,
+                network.train, rows.x, rows.y, rows.weights, None, 0, rows.size, rows.size,
                 compiled.optimizer.native, self._run_seed(),
             )  # fmt: skip
         return self._add_batch(compiled, sums, return_dict)
@@ -184,7 +184,7 @@ class Trainer(Predictor):
         network = self._network(compiled, rows)
         step = compiled.optimizer.iterations
         sums, gradients = self._weights_lock.read(
-            network.value_and_grad, [rows.x], [rows.y], rows.weights, bool(training), self._run_seed(), step
+            network.value_and_grad, rows.x, rows.y, rows.weights, bool(training), self._run_seed(), step
         )  # fmt: skip
         return compiled.results(sums)["loss"], gradients
 
@@ -205,7 +205,7 @@ class Trainer(Predictor):
         checked = [weight.checked(gradient) for weight, gradient in zip(weights, given, strict=True)]
         with self._training():
             program = self._built_program("apply_gradients")
-            network = program.network(compiled.loss_term(program), trainable=[w.variable for w in weights])
+            network = program.network(compiled.loss_terms(program), trainable=[w.variable for w in weights])
             self._weights_lock.write(network.apply_gradients, compiled.optimizer.native, checked)
 
     @contextmanager
@@ -223,10 +223,15 @@ class Trainer(Predictor):
                 self._trained_by = None
 
 
+def _shown(shapes: Sequence[tuple[int, ...]]) -> str:
+    return str(shapes[0] if len(shapes) == 1 else list(shapes))
+
+
 def _warn_not_finite(loss: float, epoch: int, rows: Rows) -> None:
-    cause = not_finite("x", rows.x) or not_finite("y", rows.y)
+    parts = [("x", array) for array in rows.x] + [("y", array) for array in rows.y]
+    cause = next(filter(None, (not_finite(name, array) for name, array in parts)), None)
     if cause is None:
-        reach = " and ".join(f"|{name}| is at most {largest(v):.3g}" for name, v in (("x", rows.x), ("y", rows.y)))
+        reach = " and ".join(f"|{name}| is at most {largest(array):.3g}" for name, array in parts)
         cause = f"{reach}: try a smaller learning_rate, clipnorm=, or data scaled to a spread of about 1"
     shown = "NaN" if math.isnan(loss) else f"{loss}"
     warnings.warn(f"loss: {shown} in epoch {epoch + 1}; {cause}", RuntimeWarning, stacklevel=4)

@@ -1,0 +1,62 @@
+"""Lists, tuples and dicts of things, as Keras takes them for several inputs and outputs; a dict goes by sorted keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def flatten(structure: Any) -> list[Any]:
+    """The leaves in order."""
+    if isinstance(structure, dict):
+        return [leaf for key in sorted(structure) for leaf in flatten(structure[key])]
+    if isinstance(structure, list | tuple):
+        return [leaf for entry in structure for leaf in flatten(entry)]
+    return [structure]
+
+
+def pack(structure: Any, leaves: Sequence[Any]) -> Any:
+    """The same lists, tuples and dicts with these leaves."""
+    left = iter(leaves)
+    return map_leaves(lambda _: next(left), structure)
+
+
+def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
+    """The same lists, tuples and dicts with function(leaf) for each leaf, called in the order of `flatten`."""
+    if isinstance(structure, dict):
+        done = {key: map_leaves(function, structure[key]) for key in sorted(structure)}
+        return {key: done[key] for key in structure}
+    if isinstance(structure, list):
+        return [map_leaves(function, entry) for entry in structure]
+    if isinstance(structure, tuple):
+        return tuple(map_leaves(function, entry) for entry in structure)
+    return function(structure)
+
+
+def by_name(argument: str, given: Any, names: Sequence[str], what: str = "outputs", missing: Any = None) -> list[Any]:
+    """One entry for each name from a dict by name, or from a list or tuple in their order.
+
+    Args:
+        argument: what the user gave it as, for the errors.
+        given: the dict, list or tuple.
+        names: of the inputs or outputs, in order.
+        what: "inputs" or "outputs".
+        missing: for names that a dict does not have.
+
+    Raises:
+        ValueError: a name that is none of these, or another number of entries.
+    """
+    if isinstance(given, dict):
+        unknown = [key for key in given if key not in names]
+        if unknown:
+            from .._names import near_match
+
+            raise ValueError(
+                f"{argument}: no {what[:-1]} is called {unknown[0]!r}.{near_match(str(unknown[0]), list(names))} "
+                f"The model's {what}: {', '.join(map(repr, names))}"
+            )
+        return [given.get(name, missing) for name in names]
+    if len(given) != len(names):
+        shown = ", ".join(map(repr, names))
+        raise ValueError(f"{argument}: the model has {len(names)} {what} ({shown}), received {len(given)} entries")
+    return list(given)
