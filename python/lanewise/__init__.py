@@ -78,6 +78,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
     elif name == "__version__":
         value = _import_module(f"{__name__}.ops").build_info()["version"]
+    elif name == "datasets":
+        return _import_module(f"{__name__}.keras.datasets")
+    elif not name.startswith("_") and name in (tensorflow := _import_module(f"{__name__}._tensorflow")).__all__:
+        value = getattr(tensorflow, name)
     else:
         from ._missing import absent
 

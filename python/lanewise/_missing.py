@@ -14,6 +14,7 @@ _SEQUENTIAL = "models are chains: use lanewise.Sequential([...])"
 _GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients)"
 _ARRAYS = "NumPy arrays go in and come out: use the NumPy function"
 _DATA = "fit takes arrays (memory-mapped ones too, read in place) and makes the batches itself"
+_PREPARE = "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.Normalization in the model"
 _SCHEDULE = "set model.optimizer.learning_rate in a lanewise.callbacks.LambdaCallback(on_epoch_begin=...)"
 _LOG = "write logs from a lanewise.callbacks.LambdaCallback(on_epoch_end=...), or read the History that fit returns"
 _FUNCTIONAL = "there is no functional API: " + _SEQUENTIAL
@@ -35,20 +36,16 @@ _INSTEAD: dict[str, str] = {
     **_each("Embedding Attention MultiHeadAttention BatchNormalization LayerNormalization Lambda", _DENSE),
     **_each("Reshape Permute RepeatVector Masking GaussianNoise GaussianDropout AlphaDropout Rescaling", _DENSE),
     **_each("LeakyReLU PReLU ELU SpatialDropout1D SpatialDropout2D TextVectorization StringLookup", _DENSE),
-    **_each("Add Subtract Multiply Average Maximum Concatenate Dot add concatenate", _FUNCTIONAL),
+    **_each("Add Subtract Multiply Average Maximum Concatenate Dot", _FUNCTIONAL),
     **_each("Model Functional clone_model model_from_json", _FUNCTIONAL),
     **_each("GradientTape gradients", _GRADIENTS),
-    **_each("data Dataset TFRecordDataset image_dataset_from_directory image timeseries_dataset_from_array", _DATA),
-    **_each("Sequence PyDataset", _DATA),
+    **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
-    **_each("constant convert_to_tensor Tensor Variable cast reshape reduce_mean reduce_sum concat", _ARRAYS),
-    **_each("stack expand_dims squeeze zeros ones eye range argmax square sqrt abs exp one_hot transpose", _ARRAYS),
-    **_each("float32 float64 int32 int64 uint8 bool string shape math linalg numpy_function", _ARRAYS),
-    "matmul": "use lanewise.ops.matmul on float32 arrays",
+    **_each("Tensor Variable TensorArray string numpy_function py_function while_loop cond map_fn", _ARRAYS),
     **_each("Session compat global_variables_initializer placeholder reset_default_graph", "there are no sessions: "
             "models run at once"),
-    **_each("distribute device tpu", "everything runs on this CPU's cores; see lanewise.set_num_threads"),
-    **_each("test debugging", "lanewise.build_info() says what runs; there is never a GPU"),
+    **_each("distribute tpu", "everything runs on this CPU's cores; see lanewise.set_num_threads"),
+    "debugging": "lanewise.build_info() says what runs; there is never a GPU",
     **_each("train io saved_model lite", "save with model.save(path), read with lanewise.load_model(path)"),
     **_each("estimator feature_column", _SEQUENTIAL),
     "summary": _LOG,
@@ -61,14 +58,12 @@ _INSTEAD: dict[str, str] = {
     **_each("KLDivergence Poisson Hinge SquaredHinge CosineSimilarity LogCosh MeanAbsolutePercentageError", _LOSS),
     **_each("MeanSquaredLogarithmicError CategoricalFocalCrossentropy kl_divergence poisson hinge log_cosh", _LOSS),
     **_each("mape msle kld SensitivityAtSpecificity SpecificityAtSensitivity MeanIoU BinaryFocalCrossentropy", _LOSS),
-    "datasets": "lanewise downloads nothing; load arrays with NumPy, scikit-learn or mlxtend",
-    "preprocessing": "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.Normalization in the model",
+    **_each("text image_dataset ImageDataGenerator Tokenizer image", _PREPARE),
     "applications": "lanewise has no pretrained models",
     "wrappers": _WRAPPER,
     **_each("KerasClassifier KerasRegressor", _WRAPPER),
     **_each("mixed_precision set_global_policy", "layers compute in float32"),
     **_each("plot_model model_to_dot", "model.summary() prints the layers"),
-    **_each("get_file pad_sequences", "prepare the data with NumPy"),
     **_each("register_keras_serializable custom_object_scope get_custom_objects CustomObjectScope",
             "files name classes of a closed table only; there are no custom objects"),
     "Progbar": "fit, evaluate and predict show their progress with verbose=1",
@@ -117,11 +112,14 @@ def _is_from_import(frame: FrameType) -> bool:
     return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
 
 
-def getter(module: str, known: Iterable[str]) -> Callable[[str], Any]:
-    """A module's `__getattr__` that explains what is not there."""
+def getter(module: str, known: Iterable[str], submodules: Iterable[str] = ()) -> Callable[[str], Any]:
+    """A module's `__getattr__` that loads its submodules at first use and explains what is not there."""
     import sys
+    from importlib import import_module
 
     def __getattr__(name: str) -> Any:
+        if name in submodules:
+            return import_module(f"{module}.{name}")
         raise absent(module, name, known, sys._getframe(1))
 
     return __getattr__

@@ -94,3 +94,6 @@ def deserialize(name: str) -> Activation:
 def lower(activation: Activation, builder: _engine.Builder, value: int) -> int:
     """The operation of this activation on a value of the graph; linear adds none."""
     return value if activation is linear else builder.add(serialize(activation), value)
+
+
+__all__ = ["deserialize", "get", "linear", "relu", "serialize", "sigmoid", "softmax", "tanh"]

@@ -29,10 +29,27 @@ class threading:
         """Accepted; operations run one after the other."""
 
 
+def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
+    """Accepted; there is one device."""
+
+
+def set_soft_device_placement(enabled: bool) -> None:
+    """Accepted; there is one device."""
+
+
+class optimizer:
+    """`tf.config.optimizer`."""
+
+    @staticmethod
+    def set_jit(enabled: Any) -> None:
+        """Accepted; everything is compiled already."""
+
+
 class experimental:
     """`tf.config.experimental`."""
 
     list_physical_devices = staticmethod(list_physical_devices)
+    list_logical_devices = staticmethod(list_physical_devices)
 
     @staticmethod
     def enable_op_determinism() -> None:
@@ -43,10 +60,16 @@ class experimental:
         """Accepted; there is no GPU."""
 
 
+list_logical_devices = get_visible_devices = list_physical_devices
+
+
 def run_functions_eagerly(run_eagerly: bool) -> None:
     """Accepted; means nothing here."""
 
 
-__all__ = ["experimental", "list_physical_devices", "run_functions_eagerly", "threading"]
+__all__ = [
+    "experimental", "get_visible_devices", "list_logical_devices", "list_physical_devices", "optimizer",
+    "run_functions_eagerly", "set_soft_device_placement", "set_visible_devices", "threading",
+]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

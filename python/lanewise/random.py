@@ -1,4 +1,4 @@
-"""One global seed, and the keys of the random streams that follow from it.
+"""One global seed, arrays of random numbers, and the keys of the random streams that follow from it.
 
 Every random number comes from a counter-based generator (Philox) keyed by seed, stream and counter, so that it
 depends on nothing but the seed and on what was asked before it: not on threads, batch or machine.
@@ -10,9 +10,11 @@ import operator
 import os
 from typing import Any
 
+import numpy as np
+
 from . import _engine
 
-__all__ = ["set_seed"]
+__all__ = ["SeedGenerator", "normal", "randint", "set_seed", "shuffle", "truncated_normal", "uniform"]
 
 _MASK = 2**64 - 1
 
@@ -82,3 +84,75 @@ def next_normal(n: int, seed: int | None = None, limit: float | None = None) -> 
     if limit is None:
         return _engine.random_normal(*key, n)
     return _engine.random_normal(*key, n, -limit, limit)
+
+
+# --- arrays: the functions of `keras.random` and of `tf.random` ------------------------------------------------------
+
+
+class SeedGenerator:
+    """Seeds, one after the other, for the functions below.
+
+    Args:
+        seed: where to begin; None for the next of the global seed.
+    """
+
+    def __init__(self, seed: int | None = None, name: str | None = None) -> None:
+        self._seed = next_run_seed() if seed is None else check_seed("seed", seed)
+        self._used = 0
+
+    def next(self) -> int:
+        """The next seed."""
+        self._used += 1
+        return int(_engine.random_uniform(self._seed, _RUN_STREAM, 1, self._used, 1)[0] * 2.0**53)
+
+
+def _seed_of(seed: Any) -> int | None:
+    if isinstance(seed, SeedGenerator):
+        return seed.next()
+    return None if seed is None else check_seed("seed", seed)
+
+
+def _shaped(values: _engine.Float64, shape: Any, dtype: Any) -> Any:
+    kind = np.dtype("float32" if dtype is None else getattr(dtype, "name", dtype))
+    return values.reshape(shape).astype(kind).view(_engine.Array)
+
+
+def _count(shape: Any) -> int:
+    return int(np.prod(shape, dtype=np.int64))
+
+
+def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+    """Normally distributed numbers, float32.
+
+    Args:
+        shape: of the result.
+        mean, stddev: of the distribution.
+        dtype: another type of number.
+        seed: the same seed gives the same numbers; None for the next of the global seed.
+    """
+    return _shaped(mean + stddev * next_normal(_count(shape), _seed_of(seed)), shape, dtype)
+
+
+def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+    """`normal`, none further than two standard deviations from the mean."""
+    return _shaped(mean + stddev * next_normal(_count(shape), _seed_of(seed), 2.0), shape, dtype)
+
+
+def uniform(shape: Any, minval: float = 0.0, maxval: float | None = None, dtype: Any = None, seed: Any = None) -> Any:
+    """Numbers in [minval, maxval), float32; integers for an integer dtype; arguments as of `normal`."""
+    high = 1.0 if maxval is None else maxval
+    values = minval + (high - minval) * next_uniform(_count(shape), _seed_of(seed))
+    whole = dtype is not None and np.dtype(getattr(dtype, "name", dtype)).kind in "iu"
+    return _shaped(np.floor(values) if whole else values, shape, dtype)
+
+
+def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Integers in [minval, maxval); arguments as of `normal`."""
+    return uniform(shape, minval, maxval, dtype, seed)
+
+
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
+    """x, its slices along an axis in another order."""
+    array = np.asarray(x)
+    order = np.argsort(next_uniform(array.shape[axis], _seed_of(seed)), kind="stable")
+    return np.take(array, order, axis)

@@ -12,13 +12,17 @@ if TYPE_CHECKING:
         activations,
         backend,
         callbacks,
+        config,
         constraints,
+        datasets,
         initializers,
         layers,
         losses,
         metrics,
         models,
+        ops,
         optimizers,
+        preprocessing,
         random,
         regularizers,
         saving,
@@ -26,8 +30,8 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = frozenset({
-    "activations", "backend", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models",
-    "optimizers", "random", "regularizers", "saving", "utils",
+    "activations", "backend", "callbacks", "config", "constraints", "datasets", "initializers", "layers", "losses",
+    "metrics", "models", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "utils",
 })  # fmt: skip
 
 _HOME = {
@@ -37,9 +41,15 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "Input", "InputLayer", "Layer", "Sequential", "__version__", "activations", "backend", "callbacks", "constraints",
-    "initializers", "layers", "losses", "metrics", "models", "optimizers", "random", "regularizers", "saving", "utils",
+    "Input", "InputLayer", "Layer", "Sequential", "__version__", "activations", "backend", "callbacks", "config",
+    "constraints", "datasets", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
+    "preprocessing", "random", "regularizers", "saving", "utils",
 ]  # fmt: skip
+
+
+def version() -> str:
+    """The version."""
+    return str(__getattr__("__version__"))
 
 
 def __getattr__(name: str) -> Any:

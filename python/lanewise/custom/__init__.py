@@ -1,0 +1,1 @@
+"""What a person writes in Python: losses, metrics, activations and layers, differentiated here."""

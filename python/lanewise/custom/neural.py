@@ -1,0 +1,92 @@
+"""Activations and cross-entropies among the operations of `keras.ops`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .functions import log_sum_exp
+from .operations import _elementwise, _out, _value, convert_to_tensor, exp, ndim, one_hot, shape
+from .tape import Traced, plain
+
+sigmoid = _elementwise(lambda x: 0.5 * np.tanh(0.5 * x) + 0.5, "sigmoid", "1/(1 + exp(-x))")
+softplus = _elementwise(lambda x: np.logaddexp(x, 0.0), "softplus", "log(1 + exp(x))")
+log_sigmoid = _elementwise(lambda x: -np.logaddexp(-x, 0.0), "log_sigmoid", "log(sigmoid(x))")
+softsign = _elementwise(lambda x: x / (1 + np.absolute(x)), "softsign", "x/(1 + |x|)")
+silu = swish = _elementwise(lambda x: x * (0.5 * np.tanh(0.5 * x) + 0.5), "silu", "x*sigmoid(x)")
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0), elementwise; its gradient at 0 is 0."""
+    x = _value(x)
+    return _out(np.where(np.greater(x, 0), x, np.multiply(x, 0.0)) if isinstance(x, Traced) else np.maximum(x, 0))
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """x where x > 0, else negative_slope*x."""
+    x = _value(x)
+    return _out(np.where(np.greater(x, 0), x, np.multiply(x, negative_slope)))
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where x > 0, else alpha*(exp(x) - 1)."""
+    x = _value(x)
+    return _out(np.where(np.greater(x, 0), x, np.multiply(np.expm1(np.minimum(x, 0.0)), alpha)))
+
+
+def selu(x: Any) -> Any:
+    """Scaled elu (Klambauer et al. 2017)."""
+    return _out(np.multiply(elu(x, 1.6732632423543772848170429916717), 1.0507009873554804934193349852946))
+
+
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """x times the normal distribution function of x, by tanh."""
+    if not approximate:
+        raise NotImplementedError("approximate: only True here; as a layer's activation 'gelu' has both forms")
+    x = _value(x)
+    inner = np.multiply(np.add(x, np.multiply(np.power(x, 3), 0.044715)), 0.7978845608028654)
+    return _out(np.multiply(np.multiply(x, 0.5), np.add(np.tanh(inner), 1.0)))
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x)/sum(exp(x)) along an axis."""
+    return exp(log_softmax(x, axis))
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """log(softmax(x)) along an axis."""
+    x = convert_to_tensor(x, None if isinstance(x, Traced | np.ndarray) else "float32")
+    return _out(x - log_sum_exp(x, axis, keepdims=True))
+
+
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
+    """-(t*log(p) + (1 - t)*log(1 - p)), elementwise."""
+    target, output = _value(target), _value(output)
+    if from_logits:
+        return _out(np.logaddexp(output, 0.0) - target * output)
+    p = np.clip(output, 1e-7, 1 - 1e-7)
+    return _out(-(target * np.log(p) + (1 - target) * np.log(1 - p)))
+
+
+def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+    """-sum t*log(p) along an axis."""
+    target, output = _value(target), _value(output)
+    if from_logits:
+        return _out(-np.sum(target * log_softmax(output, axis), axis=axis))
+    p = np.clip(output / np.sum(output, axis=axis, keepdims=True), 1e-7, 1 - 1e-7)
+    return _out(-np.sum(target * np.log(p), axis=axis))
+
+
+def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+    """-log(p[label]) along an axis."""
+    labels, classes = np.asarray(plain(_value(target))), shape(output)[axis]
+    if labels.ndim == ndim(output):
+        labels = labels.squeeze(-1)
+    return categorical_crossentropy(one_hot(labels, classes, axis), output, from_logits, axis)
+
+
+__all__ = [
+    "binary_crossentropy", "categorical_crossentropy", "elu", "gelu", "leaky_relu", "log_sigmoid", "log_softmax",
+    "relu", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "sparse_categorical_crossentropy", "swish",
+]  # fmt: skip

@@ -1,0 +1,383 @@
+"""The operations of `keras.ops` that dense networks need: on arrays, and on traced arrays inside your own functions.
+
+Arrays come out as ndarrays with `.numpy()`. Lists become float32 or int32, as in Keras; other arrays keep their type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._engine import Array
+from .functions import log_sum_exp
+from .tape import Traced, plain
+
+_DEFAULT = {"f": np.float32, "i": np.int32, "u": np.int32}
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None, name: Any = None) -> Any:
+    """x as an array; lists and numbers as float32, int32 or bool where no dtype is given."""
+    if isinstance(x, Traced):
+        return x if dtype is None else x.astype(_dtype(dtype))
+    typed = hasattr(x, "dtype") or (isinstance(x, list | tuple) and len(x) > 0 and hasattr(x[0], "dtype"))
+    if dtype is None and not typed:
+        array = np.asarray(plain(x))
+        return array.astype(_DEFAULT.get(array.dtype.kind, array.dtype)).view(Array)
+    array = np.asarray(x, dtype=None if dtype is None else _dtype(dtype))
+    return array if array.dtype.kind in "OUS" else array.view(Array)
+
+
+def _dtype(dtype: Any) -> Any:
+    name = getattr(dtype, "name", dtype)  # tf.float32, "float32", np.float32
+    return np.dtype(name if isinstance(name, str) else dtype)
+
+
+def _value(x: Any) -> Any:
+    """What NumPy's functions take: a traced array as it is, a bare number weak, anything else an array."""
+    if isinstance(x, Traced | np.ndarray | float | int | bool):
+        return x
+    if isinstance(x, list | tuple) and [item for item in x if isinstance(item, Traced)]:
+        return stack(x)
+    return convert_to_tensor(x)
+
+
+def _out(y: Any) -> Any:
+    return y if isinstance(y, Traced) else convert_to_tensor(y)
+
+
+def _elementwise(function: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
+    def operation(x: Any) -> Any:
+        x = _value(x)
+        if isinstance(x, np.ndarray | float | int) and np.asarray(x).dtype.kind not in "fc":
+            x = convert_to_tensor(x, "float32")
+        return _out(function(x))
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"{text}, elementwise."
+    return operation
+
+
+def _pairwise(function: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
+    def operation(x1: Any, x2: Any) -> Any:
+        return _out(function(_value(x1), _value(x2)))
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"{text}, elementwise, broadcasting."
+    return operation
+
+
+exp = _elementwise(np.exp, "exp", "e**x")
+expm1 = _elementwise(np.expm1, "expm1", "e**x - 1")
+log = _elementwise(np.log, "log", "Natural logarithm")
+log1p = _elementwise(np.log1p, "log1p", "log(1 + x)")
+log2 = _elementwise(np.log2, "log2", "Logarithm to base 2")
+log10 = _elementwise(np.log10, "log10", "Logarithm to base 10")
+sqrt = _elementwise(np.sqrt, "sqrt", "Square root")
+rsqrt = _elementwise(lambda x: 1.0 / np.sqrt(x), "rsqrt", "1/sqrt(x)")
+sin = _elementwise(np.sin, "sin", "Sine")
+cos = _elementwise(np.cos, "cos", "Cosine")
+tan = _elementwise(np.tan, "tan", "Tangent")
+arctan = _elementwise(np.arctan, "arctan", "Inverse tangent")
+sinh = _elementwise(np.sinh, "sinh", "Hyperbolic sine")
+cosh = _elementwise(np.cosh, "cosh", "Hyperbolic cosine")
+tanh = _elementwise(np.tanh, "tanh", "Hyperbolic tangent")
+reciprocal = _elementwise(np.reciprocal, "reciprocal", "1/x")
+
+add = _pairwise(np.add, "add", "x1 + x2")
+subtract = _pairwise(np.subtract, "subtract", "x1 - x2")
+multiply = _pairwise(np.multiply, "multiply", "x1*x2")
+divide = true_divide = _pairwise(np.true_divide, "divide", "x1/x2")
+floor_divide = _pairwise(np.floor_divide, "floor_divide", "Floor of x1/x2")
+mod = _pairwise(np.remainder, "mod", "Remainder of x1/x2")
+power = _pairwise(np.power, "power", "x1**x2")
+maximum = _pairwise(np.maximum, "maximum", "The larger one")
+minimum = _pairwise(np.minimum, "minimum", "The smaller one")
+logaddexp = _pairwise(np.logaddexp, "logaddexp", "log(exp(x1) + exp(x2))")
+arctan2 = _pairwise(np.arctan2, "arctan2", "Angle of (x2, x1)")
+equal = _pairwise(np.equal, "equal", "x1 == x2")
+not_equal = _pairwise(np.not_equal, "not_equal", "x1 != x2")
+greater = _pairwise(np.greater, "greater", "x1 > x2")
+greater_equal = _pairwise(np.greater_equal, "greater_equal", "x1 >= x2")
+less = _pairwise(np.less, "less", "x1 < x2")
+less_equal = _pairwise(np.less_equal, "less_equal", "x1 <= x2")
+logical_and = _pairwise(np.logical_and, "logical_and", "x1 and x2")
+logical_or = _pairwise(np.logical_or, "logical_or", "x1 or x2")
+matmul = _pairwise(np.matmul, "matmul", "Matrix product")
+dot = _pairwise(np.dot, "dot", "Dot product")
+outer = _pairwise(np.outer, "outer", "Outer product")
+
+
+def divide_no_nan(x1: Any, x2: Any) -> Any:
+    """x1/x2, 0 where x2 is 0."""
+    x1, x2 = _value(x1), _value(x2)
+    nothing = np.equal(plain(x2), 0)
+    return where(nothing, 0.0, np.true_divide(x1, where(nothing, 1.0, x2)))
+
+
+def _keeping(function: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
+    """An operation that keeps integers integers."""
+
+    def operation(x: Any) -> Any:
+        return _out(function(_value(x)))
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"{text}, elementwise."
+    return operation
+
+
+abs = absolute = _keeping(np.absolute, "abs", "|x|")
+negative = _keeping(np.negative, "negative", "-x")
+square = _keeping(np.square, "square", "x**2")
+sign = _keeping(np.sign, "sign", "-1, 0 or 1")
+floor = _keeping(np.floor, "floor", "Largest integer that is not above x")
+ceil = _keeping(np.ceil, "ceil", "Smallest integer that is not below x")
+round = _keeping(np.rint, "round", "Nearest integer, half to even")
+isnan = _keeping(np.isnan, "isnan", "Whether NaN")
+isfinite = _keeping(np.isfinite, "isfinite", "Whether finite")
+isinf = _keeping(np.isinf, "isinf", "Whether infinite")
+logical_not = _keeping(np.logical_not, "logical_not", "not x")
+
+
+def _reduction(function: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
+    def operation(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        return _out(function(_value(x), axis=axis, keepdims=keepdims))
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"{text}, over all axes or those of `axis`."
+    return operation
+
+
+sum = _reduction(np.sum, "sum", "Sum")
+mean = _reduction(np.mean, "mean", "Mean")
+max = amax = _reduction(np.max, "max", "Largest element")
+min = amin = _reduction(np.min, "min", "Smallest element")
+prod = _reduction(np.prod, "prod", "Product")
+var = _reduction(np.var, "var", "Variance")
+std = _reduction(np.std, "std", "Standard deviation")
+any = _reduction(np.any, "any", "Whether any is true")
+all = _reduction(np.all, "all", "Whether all are true")
+median = _reduction(np.median, "median", "Median")
+logsumexp = _reduction(log_sum_exp, "logsumexp", "log(sum(exp(x)))")
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Place of the first largest element, int32."""
+    return convert_to_tensor(np.argmax(plain(_value(x)), axis=axis, keepdims=keepdims).astype(np.int32))
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Place of the first smallest element, int32."""
+    return convert_to_tensor(np.argmin(plain(_value(x)), axis=axis, keepdims=keepdims).astype(np.int32))
+
+
+def argsort(x: Any, axis: int = -1) -> Any:
+    """Places in ascending order, int32."""
+    return convert_to_tensor(np.argsort(plain(_value(x)), axis=axis, kind="stable").astype(np.int32))
+
+
+def cumsum(x: Any, axis: int | None = None) -> Any:
+    """Running sums."""
+    return _out(np.cumsum(_value(x), axis))
+
+
+def sort(x: Any, axis: int = -1) -> Any:
+    """Elements in ascending order."""
+    return _out(np.sort(_value(x), axis))
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Norm of vectors: sqrt(sum x**2), or sum |x| with ord=1."""
+    return _out(np.linalg.norm(_value(x), ord, axis, keepdims))
+
+
+# --- choosing, shapes ---------------------------------------------------------------------------------------------
+
+
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """x1 where the condition holds, else x2; without them the places where it holds."""
+    if x1 is None:
+        return tuple(convert_to_tensor(i) for i in np.where(plain(_value(condition))))
+    return _out(np.where(plain(_value(condition)), _value(x1), _value(x2)))
+
+
+def clip(x: Any, x_min: Any, x_max: Any) -> Any:
+    """x limited to [x_min, x_max]."""
+    return _out(np.clip(_value(x), x_min, x_max))
+
+
+def cast(x: Any, dtype: Any, name: Any = None) -> Any:
+    """x in another dtype."""
+    return convert_to_tensor(x, dtype)
+
+
+def stop_gradient(x: Any) -> Any:
+    """x, through which no gradient flows."""
+    return convert_to_tensor(plain(_value(x)))
+
+
+def transpose(x: Any, axes: Any = None) -> Any:
+    """Axes in another order; by default reversed."""
+    return _out(np.transpose(_value(x), axes))
+
+
+def reshape(x: Any, newshape: Any) -> Any:
+    """The same elements in another shape."""
+    return _out(np.reshape(_value(x), newshape))
+
+
+def ravel(x: Any) -> Any:
+    """The same elements along one axis."""
+    return _out(np.reshape(_value(x), -1))
+
+
+def concatenate(xs: Any, axis: int = 0) -> Any:
+    """Arrays one after the other along an axis."""
+    return _out(np.concatenate([_value(x) for x in xs], axis))
+
+
+def stack(x: Any, axis: int = 0) -> Any:
+    """Arrays along a new axis."""
+    return _out(np.stack([_value(item) for item in x], axis))
+
+
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Parts along an axis."""
+    return [_out(part) for part in np.split(_value(x), indices_or_sections, axis)]
+
+
+def expand_dims(x: Any, axis: Any) -> Any:
+    """A new axis of one element."""
+    return _out(np.expand_dims(_value(x), axis))
+
+
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """Without the axes of one element."""
+    return _out(np.squeeze(_value(x), axis))
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    return _out(np.swapaxes(_value(x), axis1, axis2))
+
+
+def flip(x: Any, axis: Any = None) -> Any:
+    """Elements in reverse order."""
+    return _out(np.flip(_value(x), axis))
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Elements, or slices along an axis, by their places."""
+    return _out(np.take(_value(x), plain(_value(indices)), axis))
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Elements along an axis by their places, a place for each row."""
+    return _out(np.take_along_axis(_value(x), plain(_value(indices)).astype(np.int64), axis))
+
+
+def tile(x: Any, repeats: Any) -> Any:
+    """x again and again."""
+    return _out(np.tile(_value(x), repeats))
+
+
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element again and again."""
+    return _out(np.repeat(_value(x), repeats, axis))
+
+
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """x in a larger shape."""
+    return _out(np.broadcast_to(_value(x), shape))
+
+
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """Sums of products by Einstein's convention, with an explicit result: 'ij,jk->ik'."""
+    return _out(np.einsum(subscripts, *(_value(x) for x in operands)))
+
+
+def shape(x: Any) -> tuple[int, ...]:
+    """The shape."""
+    return tuple(np.shape(plain(_value(x))))
+
+
+def ndim(x: Any) -> int:
+    """Number of axes."""
+    return len(shape(x))
+
+
+def size(x: Any) -> int:
+    """Number of elements."""
+    return int(np.size(plain(_value(x))))
+
+
+def zeros(shape: Any, dtype: Any = "float32") -> Any:
+    """Zeros."""
+    return convert_to_tensor(np.zeros(shape, _dtype(dtype)))
+
+
+def ones(shape: Any, dtype: Any = "float32") -> Any:
+    """Ones."""
+    return convert_to_tensor(np.ones(shape, _dtype(dtype)))
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """The same number everywhere."""
+    return convert_to_tensor(np.full(shape, convert_to_tensor(fill_value, dtype)))
+
+
+def zeros_like(x: Any, dtype: Any = None) -> Any:
+    """Zeros in the shape of x."""
+    return convert_to_tensor(np.zeros_like(plain(_value(x)), None if dtype is None else _dtype(dtype)))
+
+
+def ones_like(x: Any, dtype: Any = None) -> Any:
+    """Ones in the shape of x."""
+    return convert_to_tensor(np.ones_like(plain(_value(x)), None if dtype is None else _dtype(dtype)))
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = "float32") -> Any:
+    """Ones on a diagonal."""
+    return convert_to_tensor(np.eye(N, M, k, _dtype(dtype)))
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
+    """Numbers at equal distances."""
+    return convert_to_tensor(np.arange(*((start,) if stop is None else (start, stop, step))).tolist(), dtype)
+
+
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any:
+    """`num` numbers from start to stop."""
+    return convert_to_tensor(np.linspace(start, stop, num, endpoint), "float32")
+
+
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Any:
+    """Rows with a 1 in column x[i]; zeros where it is outside."""
+    labels = np.asarray(plain(_value(x)))
+    hot = (labels[..., None] == np.arange(num_classes)).astype("float32" if dtype is None else _dtype(dtype))
+    return convert_to_tensor(np.moveaxis(hot, -1, axis))
+
+
+def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float = 1e-12) -> Any:
+    """x divided by its norm along an axis."""
+    x = _value(x)
+    return _out(x / np.maximum(norm(x, order, axis, True), epsilon))
+
+
+def convert_to_numpy(x: Any) -> Any:
+    """x as a plain ndarray."""
+    return np.asarray(plain(x))
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is an array of this package's."""
+    return isinstance(x, Traced | Array)
+
+
+__all__ = sorted(
+    name
+    for name, value in list(globals().items())
+    if not name.startswith("_") and getattr(value, "__module__", None) == __name__
+)

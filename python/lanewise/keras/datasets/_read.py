@@ -1,0 +1,82 @@
+"""Reading the files of the data sets without running anything that stands in them."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BASE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+
+Array = NDArray[Any]
+Split = tuple[tuple[Array, Array], tuple[Array, Array]]
+"""(x_train, y_train), (x_test, y_test)."""
+
+_reconstruct = np.empty(0).__reduce__()[0]
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+}
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Reads arrays, lists, dicts, numbers, bytes and texts; any other class or function raises UnpicklingError."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = _ALLOWED.get((module, name))
+        if found is None:
+            raise pickle.UnpicklingError(f"the file names {module}.{name}, which no data set needs; it was not loaded")
+        return found
+
+
+def load_npz(path: str) -> dict[str, Array]:
+    """The arrays of an .npz file, those of objects (lists of several lengths) too."""
+    arrays: dict[str, Array] = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as file:
+                arrays[member.removesuffix(".npy")] = _load_npy(file)
+    return arrays
+
+
+def _load_npy(file: Any) -> Array:
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
+    shape, fortran_order, dtype = read_header(file)
+    if dtype.hasobject:
+        array = ArrayUnpickler(file).load()
+        if not isinstance(array, np.ndarray):
+            raise pickle.UnpicklingError(f"expected an array, received {type(array).__name__}")
+        return array
+    count = int(np.prod(shape, dtype=np.int64))
+    flat: Array = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
+    return flat.reshape(shape[::-1]).T if fortran_order else flat.reshape(shape).copy()
+
+
+def shuffled(seed: int, *arrays: Array) -> list[Array]:
+    """The arrays in the order that Keras takes for this seed."""
+    order = np.arange(len(arrays[0]))
+    np.random.RandomState(seed).shuffle(order)
+    return [array[order] for array in arrays]
+
+
+def check_split(test_split: float) -> None:
+    """Raises ValueError for a fraction outside [0, 1)."""
+    if not 0 <= test_split < 1:
+        raise ValueError(f"test_split: expected a number in [0, 1), received {test_split!r}")
+
+
+def load_table(path: str, name: str, file_hash: str, rows: int | None, test_split: float, seed: int) -> Split:
+    """x and y of a table, shuffled and split."""
+    from ...utils import get_file
+
+    check_split(test_split)
+    with np.load(get_file(path, origin=BASE + name, file_hash=file_hash), allow_pickle=False) as file:
+        x, y = shuffled(seed, file["x"][:rows], file["y"][:rows])
+    at = int(len(x) * (1 - test_split))
+    return (x[:at], y[:at]), (x[at:], y[at:])
