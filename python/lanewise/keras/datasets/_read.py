@@ -58,10 +58,10 @@ def _load_npy(file: Any) -> Array:
     return flat.reshape(shape[::-1]).T if fortran_order else flat.reshape(shape).copy()
 
 
-def shuffled(seed: int, *arrays: Array) -> list[Array]:
-    """The arrays in the order that Keras takes for this seed."""
+def shuffled(random: np.random.RandomState, *arrays: Array) -> list[Array]:
+    """The arrays in the order that Keras takes for a generator of this state."""
     order = np.arange(len(arrays[0]))
-    np.random.RandomState(seed).shuffle(order)
+    random.shuffle(order)
     return [array[order] for array in arrays]
 
 
@@ -77,6 +77,6 @@ def load_table(path: str, name: str, file_hash: str, rows: int | None, test_spli
 
     check_split(test_split)
     with np.load(get_file(path, origin=BASE + name, file_hash=file_hash), allow_pickle=False) as file:
-        x, y = shuffled(seed, file["x"][:rows], file["y"][:rows])
+        x, y = shuffled(np.random.RandomState(seed), file["x"][:rows], file["y"][:rows])
     at = int(len(x) * (1 - test_split))
     return (x[:at], y[:at]), (x[at:], y[at:])

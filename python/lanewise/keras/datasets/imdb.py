@@ -1,5 +1,7 @@
 """IMDB: film reviews and whether they praise (Maas et al. 2011)."""
 
+import numpy as np
+
 from ...utils import get_file
 from ._read import BASE, Split, load_npz, shuffled
 from ._words import as_objects, begun, limited, shorter, word_index
@@ -28,9 +30,10 @@ def load_data(
         (x_train, y_train), (x_test, y_test); x are arrays of lists.
     """
     file = load_npz(get_file(path, origin=f"{BASE}imdb.npz", file_hash=_HASH))
+    random = np.random.RandomState(seed)
     parts = []
     for part in ("train", "test"):
-        rows, labels = shuffled(seed, file[f"x_{part}"], file[f"y_{part}"])
+        rows, labels = shuffled(random, file[f"x_{part}"], file[f"y_{part}"])
         parts.append(shorter(begun(rows, start_char, index_from), labels, maxlen))
     (train, y_train), (test, y_test) = parts
     kept = limited(train + test, num_words, skip_top, oov_char)

@@ -1,5 +1,7 @@
 """Reuters: newswires of 1987 and their topics (Reuters-21578)."""
 
+import numpy as np
+
 from ...utils import get_file
 from ._read import BASE, Split, check_split, load_npz, shuffled
 from ._words import as_objects, begun, limited, shorter, word_index
@@ -24,7 +26,7 @@ def load_data(
     """
     check_split(test_split)
     file = load_npz(get_file(path, origin=f"{BASE}reuters.npz", file_hash=_HASH))
-    rows, labels = shuffled(seed, file["x"], file["y"])
+    rows, labels = shuffled(np.random.RandomState(seed), file["x"], file["y"])
     kept, labels = shorter(begun(rows, start_char, index_from), labels, maxlen)
     kept = limited(kept, num_words, skip_top, oov_char)
     at = int(len(kept) * (1 - test_split))
