@@ -3,10 +3,10 @@
 import json
 
 import numpy as np
-from lanewise.keras.preprocessing.sequence import pad_sequences
 
 from lanewise import keras
 from lanewise.keras.layers import Dense, Dropout, Embedding, GlobalAveragePooling1D
+from lanewise.keras.preprocessing.sequence import pad_sequences
 
 keras.utils.set_random_seed(10)
 
