@@ -1,4 +1,4 @@
-"""`python -m lanewise info` and `python -m lanewise demo`."""
+"""`python -m lanewise info`, `demo` and `check`."""
 
 import sys
 

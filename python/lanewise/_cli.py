@@ -12,11 +12,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from argparse import ArgumentParser
 
-    parser = ArgumentParser(prog="python -m lanewise", description="Dense neural networks on the CPU.")
+    parser = ArgumentParser(prog="lanewise", description="Dense neural networks on the CPU.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("info", help="what is compiled in and what runs on this machine")
     demo = commands.add_parser("demo", help="train a small network and compare its fingerprint")
     demo.add_argument("--check", action="store_true", help="exit with 1 if the fingerprint is another one")
+    check = commands.add_parser("check", help="which lines of a Keras script or notebook will not work, not running it")
+    check.add_argument("files", nargs="+", metavar="script.py|notebook.ipynb")
     given = parser.parse_args(arguments)
     try:
         from . import ops  # noqa: F401  loads the compiled core
@@ -26,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command == "info":
         print_info()
         return 0
+    if given.command == "check":
+        return check_files(given.files)
     from .demo import run
 
     return 0 if run() or not given.check else 1
@@ -49,3 +53,21 @@ def print_info() -> None:
     }
     for name, value in rows.items():
         print(f"{name + ':':16}{value}")
+
+
+def check_files(paths: Sequence[str]) -> int:
+    """Print the lines that will not work; 0 if there are none, 1 if there are, 2 for a file that cannot be read."""
+    from ._check import check_file
+
+    code = 0
+    for path in paths:
+        try:
+            findings = check_file(path)
+        except (OSError, SyntaxError, ValueError) as error:
+            print(f"{path}: {error}", file=sys.stderr)
+            code = 2
+            continue
+        for finding in findings:
+            print(finding)
+        code = max(code, 1 if findings else 0)
+    return code
