@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         set_num_threads,
         use_isa,
     )
-    from .saving import load_model
+    from .saving import from_keras, load_model, to_keras
 
     __version__: str
 
@@ -52,7 +52,9 @@ _SUBMODULES = frozenset({
 _HOME = {
     "Input": "layers",
     "Sequential": "models",
+    "from_keras": "saving",
     "load_model": "saving",
+    "to_keras": "saving",
     "fingerprint": "_fingerprint",
     "active_isa": "ops",
     "available_isas": "ops",
@@ -65,9 +67,9 @@ _HOME = {
 
 __all__ = [
     "Input", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info", "callbacks",
-    "compiled_isas", "config", "constraints", "fingerprint", "get_num_threads", "initializers", "keras", "layers",
-    "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers", "saving",
-    "set_num_threads", "use_isa", "utils",
+    "compiled_isas", "config", "constraints", "fingerprint", "from_keras", "get_num_threads", "initializers", "keras",
+    "layers", "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers", "saving",
+    "set_num_threads", "to_keras", "use_isa", "utils",
 ]  # fmt: skip
 
 

@@ -37,7 +37,7 @@ _INSTEAD: dict[str, str] = {
     **_each("Reshape Permute RepeatVector Masking GaussianNoise GaussianDropout AlphaDropout Rescaling", _DENSE),
     **_each("LeakyReLU PReLU ELU SpatialDropout1D SpatialDropout2D TextVectorization StringLookup", _DENSE),
     **_each("Add Subtract Multiply Average Maximum Concatenate Dot", _FUNCTIONAL),
-    **_each("Model Functional clone_model model_from_json", _FUNCTIONAL),
+    **_each("Model Functional", _FUNCTIONAL),
     **_each("GradientTape gradients", _GRADIENTS),
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
@@ -64,8 +64,6 @@ _INSTEAD: dict[str, str] = {
     **_each("KerasClassifier KerasRegressor", _WRAPPER),
     **_each("mixed_precision set_global_policy", "layers compute in float32"),
     **_each("plot_model model_to_dot", "model.summary() prints the layers"),
-    **_each("register_keras_serializable custom_object_scope get_custom_objects CustomObjectScope",
-            "files name classes of a closed table only; there are no custom objects"),
     "Progbar": "fit, evaluate and predict show their progress with verbose=1",
 }  # fmt: skip
 

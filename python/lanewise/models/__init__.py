@@ -1,5 +1,24 @@
 """Models: what a person builds, trains, evaluates and predicts with."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._names import lookup
 from .sequential import Sequential
+
+_TABLE: dict[str, type[Any]] = {"Sequential": Sequential}
+
+
+def get_class(name: str) -> type[Any]:
+    """The class of models of this name, from a closed table."""
+    return lookup("model", name, _TABLE)
+
+
+def deserialize(config: Mapping[str, Any]) -> Any:
+    """A new model from {"class_name", "config"}, which may be Keras's."""
+    return get_class(config["class_name"]).from_config(config["config"])
+
 
 __all__ = ["Sequential"]

@@ -254,7 +254,10 @@ class Sequential(Trainer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """A new model, with new weights, from what `get_config` returned."""
+        """A new model, with new weights, from what `get_config` returned, here or in Keras."""
+        from ..saving.keras_read import own_form
+
+        config = own_form({"class_name": "Sequential", "config": config})["config"]
         model = cls([layer_classes.deserialize(entry) for entry in config["layers"]], name=config.get("name"))
         if config.get("build_input_shape") is not None and model._layers:
             model.build(config["build_input_shape"])
@@ -269,6 +272,7 @@ class Sequential(Trainer):
         self.compile(
             optimizer=optimizers.deserialize(config["optimizer"]),
             loss=config.get("loss"),
+            loss_weights=config.get("loss_weights"),
             metrics=config.get("metrics"),
             weighted_metrics=config.get("weighted_metrics"),
         )
@@ -344,17 +348,23 @@ class Sequential(Trainer):
 
         save_model(self, filepath, overwrite=overwrite, **kwargs)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Write the weights to a file; see `lanewise.saving.save_weights`."""
         from ..saving import save_weights
 
-        save_weights(self, filepath, overwrite=overwrite)
+        save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
-    def load_weights(self, filepath: Any) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, **kwargs: Any) -> None:
         """Read the weights from a file; see `lanewise.saving.load_weights`."""
         from ..saving import load_weights
 
-        load_weights(self, filepath)
+        load_weights(self, filepath, skip_mismatch=skip_mismatch, by_name=by_name, **kwargs)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The layers as JSON, which `model_from_json` here and in Keras reads; no weights."""
+        from ..saving.describe import to_json
+
+        return to_json(self, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (type(self), self.get_config(), self.get_weights(), self.get_compile_config(),

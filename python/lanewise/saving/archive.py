@@ -29,8 +29,12 @@ _END = struct.Struct("<4s4H2LH")  # the zip's last record
 _ZIP64_BYTES = 2**31 - 1  # zip64 records are written only in files beyond this size
 
 
-class FormatError(Exception):
-    """What is wrong with a file; `saving.model` turns it into a ValueError that names the file."""
+class FormatError(ValueError):
+    """What is wrong with a file or a description; `saving.model` makes it a ValueError that names the file."""
+
+
+class Mismatch(ValueError):
+    """An intact file that holds the weights of another model: what it holds, without the file's name."""
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
@@ -103,7 +107,11 @@ class Archive:
 
     def __init__(self, file: BinaryIO) -> None:
         size = file.seek(0, os.SEEK_END)
-        _check_directory(file, size)
+        if size >= 8:
+            file.seek(0)
+            if file.read(8) == b"\x89HDF\r\n\x1a\n":
+                raise FormatError("this is an HDF5 file; give it the suffix '.h5'")
+        check_end(file, size, _MAX_DIRECTORY)
         self._zip = ZipFile(file)
         entries = self._zip.infolist()
         self._entries = {info.filename: info for info in entries}
@@ -128,7 +136,7 @@ class Archive:
         info = self._entries.pop(MANIFEST, None)
         if info is None:
             if "config.json" in self._entries and "model.weights.h5" in self._entries:
-                raise FormatError("this is a .keras file, which lanewise does not read yet")
+                raise FormatError("this is a .keras file; give it the suffix '.keras'")
             raise FormatError(f"it has no entry {MANIFEST!r}")
         if info.file_size > MAX_MANIFEST:
             raise FormatError(f"{MANIFEST} has {info.file_size} bytes, allowed are {MAX_MANIFEST}")
@@ -178,24 +186,20 @@ class Archive:
         return code, tuple(shape)
 
 
-def _check_directory(file: BinaryIO, size: int) -> None:
-    """The list of entries is read in one go by `ZipFile`: its length is checked before."""
-    if size >= 8:
-        file.seek(0)
-        if file.read(8) == b"\x89HDF\r\n\x1a\n":
-            raise FormatError("this is an HDF5 file, which lanewise does not read")
+def check_end(file: BinaryIO, size: int, longest: int) -> None:
+    """The list of entries is read in one go by `ZipFile`: its length, at most `longest`, is checked before."""
     if size < _END.size:
         raise FormatError("it is too short")
     file.seek(size - _END.size)
     mark, _, _, _, _, length, _, comment = _END.unpack(file.read(_END.size))
     if mark != b"PK\x05\x06" or comment != 0:
-        raise FormatError("it does not end as a lanewise file; it may be cut off")
+        raise FormatError("it does not end as such a file; it may be cut off")
     if size <= _ZIP64_BYTES and size >= _END.size + 20:
         file.seek(size - _END.size - 20)
         if file.read(4) == b"PK\x06\x07":
             raise FormatError("it is small and has zip64 records")
-    if length > _MAX_DIRECTORY:
-        raise FormatError(f"its list of entries has {length} bytes, allowed are {_MAX_DIRECTORY}")
+    if length > longest:
+        raise FormatError(f"its list of entries has {length} bytes, allowed are {longest}")
     file.seek(0)
 
 

@@ -1,215 +1,198 @@
-"""save_model, load_model, save_weights, load_weights."""
+"""save_model, load_model, save_weights, load_weights: which format, and one kind of error for all of them."""
 
-import math
+from __future__ import annotations
+
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
-import numpy as np
+from .._registry import CustomObjectScope
+from . import h5
+from .archive import FormatError, Mismatch
 
-from ..initializers.base import zeros_only
-from .archive import AnyArray, Archive, FormatError, Plan, describe, write
+# --- which format -----------------------------------------------------------------------------------------------
 
-if TYPE_CHECKING:
-    from ..models import Sequential
-
-FORMAT = "lanewise"
-VERSION = 1
-_KEYS = {"format", "version", "made_by", "kind", "model", "compile", "weights", "optimizer", "arrays"}
+_NOT_OURS = (".pkl", ".pickle", ".npz", ".npy", ".pt", ".pth", ".onnx", ".tf", ".pb")
 
 
-# --- file names -------------------------------------------------------------------------------------------------
+def check_suffix(argument: str, path: str, weights: bool = False) -> str:
+    """The format that a file name asks for: 'lanewise', 'keras', 'h5', 'weights.h5' or 'safetensors'.
 
-
-def check_suffix(argument: str, path: str, weights: bool = False) -> None:
-    """Raises ValueError for a file name of a format that lanewise does not have."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix in (".keras", ".h5", ".hdf5"):
-        raise ValueError(
-            f"{argument}: Keras's files ({suffix}) are neither written nor read yet; use the suffix '.lanewise', or "
-            "'.safetensors' for weights that other libraries read. To bring weights over from Keras: build the "
-            "same layers here and call model.set_weights(keras_model.get_weights())"
-        )
+    Raises:
+        ValueError: a suffix of a format that lanewise does not have, or that does not hold what is to be saved.
+    """
+    name = path.lower()
+    suffix = os.path.splitext(name)[1]
     if suffix == ".safetensors" and not weights:
         raise ValueError(
             f"{argument}: '.safetensors' holds weights only: use save_weights and load_weights; for a whole model use "
-            "the suffix '.lanewise'"
+            "the suffix '.lanewise' or '.keras'"
         )
-    if suffix in (".pkl", ".pickle", ".npz", ".npy", ".pt", ".pth", ".onnx"):
-        raise ValueError(f"{argument}: expected a file called *.lanewise, received {path!r}")
+    if suffix == ".keras" and weights:
+        raise ValueError(
+            f"{argument}: '.keras' holds whole models: use model.save, or for weights the suffix '.weights.h5', "
+            f"'.lanewise' or '.safetensors'; received {path!r}"
+        )
+    if suffix in _NOT_OURS:
+        raise ValueError(f"{argument}: expected a file called *.lanewise, *.keras or *.h5, received {path!r}")
+    if suffix in (".h5", ".hdf5"):
+        return "weights.h5" if weights and name.endswith(".weights.h5") else "h5"
+    return {".keras": "keras", ".safetensors": "safetensors"}.get(suffix, "lanewise")
 
 
-def _path(filepath: Any, weights: bool = False) -> str:
+def _path(filepath: Any) -> str:
     path = os.fspath(filepath)
-    if not isinstance(path, str):
-        path = os.fsdecode(path)
-    check_suffix("filepath", path, weights)
-    return path
+    return path if isinstance(path, str) else os.fsdecode(path)
 
 
-def _check_overwrite(path: str, overwrite: bool) -> None:
+def _target(method: str, model: Any, path: str, overwrite: bool, weights: bool) -> str:
+    """The format to write; raises what `save_model` and `save_weights` say."""
+    kind = check_suffix("filepath", path, weights)
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"filepath: {path!r} exists; pass overwrite=True to replace it")
+    if not getattr(model, "built", False):
+        raise ValueError(f"{method}: the model is not built; give the first layer input_shape=, or show it data first")
+    if kind in ("keras", "h5", "weights.h5"):
+        h5.library()
+    return kind
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Archive]:
-    """The archive; whatever is wrong with the file, while it is read and used, is one ValueError."""
+def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
+    """(format, file) by what the file begins with; whatever is wrong with it, while it is used, is one ValueError."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"filepath: {path!r} is a directory; a SavedModel of TensorFlow has to be saved from there as '.h5' first"
+        )
     with open(path, "rb") as file:
+        kind = "keras" if path.lower().endswith(".keras") else "lanewise"
+        if file.read(len(h5.SIGNATURE)) == h5.SIGNATURE:
+            kind = "h5"
+        if kind != "lanewise":
+            h5.library()
+        file.seek(0)
         try:
-            yield Archive(file)
+            yield kind, file
+        except Mismatch as error:
+            raise ValueError(f"filepath: {path!r} {error}") from None
         except Exception as error:
             what = str(error) if isinstance(error, FormatError) else f"{type(error).__name__}: {error}"
-            raise ValueError(f"filepath: {path!r} is no intact lanewise file: {what[:500]}") from None
+            raise ValueError(f"filepath: {path!r} is no intact {kind} file: {what[:500]}") from None
 
 
 # --- saving -----------------------------------------------------------------------------------------------------
 
 
-def save_model(model: "Sequential", filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
     """Write layers, weights, and if compiled the optimizer with its state, to one file.
 
     The file is replaced in one step: after a crash it holds the old model or the new one.
 
     Args:
-        model: a built Sequential of lanewise's own layers.
-        filepath: recommended suffix '.lanewise'.
+        model: a built model of lanewise's own layers, or of classes that are registered.
+        filepath: '*.lanewise' writes lanewise's own format, '*.keras' and '*.h5' write Keras's (with h5py).
         overwrite: False refuses to replace a file.
-        **kwargs: `include_optimizer=False` leaves out what the model was compiled with; `save_format` is accepted.
+        **kwargs: `include_optimizer=False` leaves out what the model was compiled with; `save_format` and `zipped`
+            are accepted.
 
     Raises:
         ValueError: not built, classes that no file can name, or a suffix of another format.
-        FileExistsError: with overwrite=False. OSError: the file cannot be written.
+        FileExistsError: with overwrite=False. ImportError: h5py is not installed. OSError: the file cannot be written.
     """
-    from .. import __version__
+    from . import keras_h5, keras_zip, native
     from .shapes import check_nameable
 
-    include_optimizer = kwargs.pop("include_optimizer", True)
+    include_optimizer = bool(kwargs.pop("include_optimizer", True))
     kwargs.pop("save_format", None)
+    kwargs.pop("zipped", None)
     if kwargs:
         raise TypeError(f"save: unknown arguments {sorted(kwargs)}")
     path = _path(filepath)
-    _check_overwrite(path, overwrite)
-    if not getattr(model, "built", False):
-        raise ValueError("save: the model is not built; give the first layer input_shape=, or show it data first")
+    kind = _target("save", model, path, overwrite, weights=False)
     check_nameable(model)
-    config = model.get_config()
-    weights = model.get_weights()
-    compiled = model.get_compile_config() if include_optimizer else None
-    state = model.optimizer_state() if compiled is not None else {}
-    _write(
-        path,
-        {"kind": "model", "made_by": __version__, "model": config, "compile": compiled},
-        [weight.path for weight in model.weights],
-        weights,
-        state,
-    )
+    writer = {"keras": keras_zip.write, "h5": keras_h5.write_model}.get(kind, native.write_model)
+    writer(path, model, include_optimizer)
 
 
-def save_weights(model: "Sequential", filepath: Any, overwrite: bool = True) -> None:
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
     """Write the weights only.
 
     Args:
-        model: a built Sequential.
-        filepath: '*.lanewise'; '*.safetensors' writes that format (needs `pip install safetensors`).
+        model: a built model.
+        filepath: '*.lanewise'; '*.weights.h5' and '*.h5' write Keras 3's and Keras 2's layout (with h5py), the first
+            with the state of the optimizer, as Keras does; '*.safetensors' writes that format (with safetensors).
         overwrite: False refuses to replace a file.
+        **kwargs: `save_format` is accepted.
 
     Raises:
         ValueError: not built, or a suffix of another format. FileExistsError: with overwrite=False.
-        ImportError: safetensors is not installed. OSError: the file cannot be written.
+        ImportError: h5py or safetensors is not installed. OSError: the file cannot be written.
     """
-    from .. import __version__
+    from . import keras_h5, keras_state, native, tensors
 
-    path = _path(filepath, weights=True)
-    _check_overwrite(path, overwrite)
-    if not getattr(model, "built", False):
-        raise ValueError("save_weights: the model is not built; give the first layer input_shape=, or show it data")
-    if path.lower().endswith(".safetensors"):
-        from .tensors import save_tensors
-
-        save_tensors(model, path)
-        return
-    names = [weight.path for weight in model.weights]
-    head = {"kind": "weights", "made_by": __version__, "model": None, "compile": None}
-    _write(path, head, names, model.get_weights(), {})
-
-
-def _write(
-    path: str, head: dict[str, Any], names: list[str], weights: list[Any], state: Mapping[str, AnyArray]
-) -> None:
-    arrays: dict[str, AnyArray] = {f"weights/{i}.npy": array for i, array in enumerate(weights)}
-    arrays.update({f"optimizer/{i}.npy": np.asarray(array) for i, array in enumerate(state.values())})
-    manifest = {
-        "format": FORMAT,
-        "version": VERSION,
-        **head,
-        "weights": names,
-        "optimizer": list(state),
-        "arrays": {name: describe(array) for name, array in arrays.items()},
+    kwargs.pop("save_format", None)
+    if kwargs:
+        raise TypeError(f"save_weights: unknown arguments {sorted(kwargs)}")
+    path = _path(filepath)
+    kind = _target("save_weights", model, path, overwrite, weights=True)
+    writers = {
+        "safetensors": lambda: tensors.save_tensors(model, path),
+        "weights.h5": lambda: keras_state.write_weights(path, model),
+        "h5": lambda: keras_h5.write_weights(path, model),
+        "lanewise": lambda: native.write_weights(path, model),
     }
-    write(path, manifest, arrays)
+    writers[kind]()
 
 
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-def load_model(filepath: Any, compile: bool = True, **kwargs: Any) -> "Sequential":
-    """The model that `save_model` wrote, ready to predict and to train on.
+def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
+    """The model in a file, ready to predict and to train on.
 
-    Nothing in the file is executed: classes come from a closed table, and every size is checked before it is used.
+    Nothing in the file is executed: classes come from closed tables, and every size is checked before it is used.
 
     Args:
-        filepath: the file.
+        filepath: what `save_model` wrote, or a '.keras' or '.h5' file of Keras 2 or 3 (with h5py).
+        custom_objects: name -> class or function of yours, for the names that the file holds beside the known ones.
         compile: False leaves out optimizer, loss and metrics.
-        **kwargs: `safe_mode` is accepted; `custom_objects` must be None or empty.
+        safe_mode: accepted; loading is always safe: Python code in a file is refused.
 
     Raises:
-        ValueError: not a lanewise model file, damaged, or made by a later version. OSError: it cannot be read.
+        ValueError: no model file, damaged, made by a later version, or with what lanewise does not have.
+        ImportError: h5py is not installed. OSError: it cannot be read.
     """
-    from ..models import Sequential
-    from .shapes import SLACK, check_description
+    from . import keras_h5, keras_zip, native
 
-    kwargs.pop("safe_mode", None)
-    if kwargs.pop("custom_objects", None):
-        raise NotImplementedError("custom_objects: a file names classes of a closed table only")
-    if kwargs:
-        raise TypeError(f"load_model: unknown arguments {sorted(kwargs)}")
     path = _path(filepath)
-    with _opened(path) as archive:
-        manifest, plan = _checked(archive)
-        if manifest["kind"] != "model":
-            raise FormatError("it holds weights only: build the model and call load_weights on it")
-        config = manifest["model"]
-        shapes = [shape for _, _, shape in plan[: len(manifest["weights"])]]
-        check_description(config)
-        with zeros_only(sum(map(math.prod, shapes)) + SLACK):
-            model = Sequential.from_config(config)
-        if [weight.shape for weight in model.weights] != shapes:
-            raise FormatError("the weights do not have the shapes that the layers ask for")
-        if [weight.path for weight in model.weights] != manifest["weights"]:
-            raise FormatError("the weights are not called as the layers ask for")
-        weights, state = _arrays(archive, manifest, plan)
-        model.set_weights(weights)
-        if compile and manifest["compile"] is not None:
-            model.compile_from_config(manifest["compile"])
-            _check_state(state)
-            if state:
-                model.load_optimizer_state(state)
-    return model
+    check_suffix("filepath", path)
+    with CustomObjectScope(custom_objects), _opened(path) as (kind, file):
+        if kind == "h5":
+            return keras_h5.read_model(path, compile)
+        return (keras_zip.read if kind == "keras" else native.read_model)(file, compile)
 
 
-def load_weights(model: "Sequential", filepath: Any) -> None:
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name: bool = False) -> None:
     """Read weights into a built model of the same shapes.
 
     Args:
         model: changed only if everything fits.
-        filepath: what `save_weights` or `save_model` wrote, or a '.safetensors' file with the same names.
+        filepath: what `save_weights` or `save_model` wrote, a file of Keras's, or a '.safetensors' file with the same
+            names.
+        skip_mismatch: leave layers as they are, with a warning, whose weights have another shape or number (Keras's
+            files).
+        by_name: take the layers that have the same name, and leave the others (legacy '.h5' files).
 
     Raises:
-        ValueError: not built, a damaged file, or weights of other shapes. OSError: it cannot be read.
+        ValueError: not built, a damaged file, or weights of other shapes. ImportError: h5py is not installed.
+        OSError: it cannot be read.
     """
-    path = _path(filepath, weights=True)
+    from . import keras_h5, keras_state, keras_zip, native
+
+    path = _path(filepath)
+    if not path.lower().endswith(".keras"):
+        check_suffix("filepath", path, weights=True)
     if not getattr(model, "built", False):
         raise ValueError("load_weights: the model is not built; give the first layer input_shape=, or call build()")
     if path.lower().endswith(".safetensors"):
@@ -217,56 +200,20 @@ def load_weights(model: "Sequential", filepath: Any) -> None:
 
         load_tensors(model, path)
         return
-    with _opened(path) as archive:
-        manifest, plan = _checked(archive)
-        names: list[str] = manifest["weights"]
-        weights, _ = _arrays(archive, manifest, plan)
-    own = [(weight.name, weight.shape) for weight in model.weights]
-    found = [(name.rpartition("/")[2], array.shape) for name, array in zip(names, weights, strict=True)]
-    if own != found:
-        raise ValueError(f"filepath: {path!r} holds the weights {_listed(found)}, the model has {_listed(own)}")
-    model.set_weights(weights)
-
-
-def _listed(weights: list[tuple[str, tuple[int, ...]]]) -> str:
-    shown = ", ".join(f"{name} {shape}" for name, shape in weights[:6])
-    return shown + (f", ... ({len(weights)} in all)" if len(weights) > 6 else "")
-
-
-def _checked(archive: Archive) -> tuple[dict[str, Any], Plan]:
-    """The manifest and its arrays, every structure and size checked."""
-    manifest = archive.manifest
-    if manifest.get("format") != FORMAT:
-        raise FormatError(f"its format is {manifest.get('format')!r}")
-    version = manifest.get("version")
-    if type(version) is not int or version < 1:
-        raise FormatError(f"its version is {version!r}")
-    if version > VERSION:
-        raise FormatError(f"it has version {version} of the format and this lanewise reads up to {VERSION}; upgrade it")
-    if set(manifest) != _KEYS or manifest["kind"] not in ("model", "weights"):
-        raise FormatError(f"unknown content: {sorted(set(manifest) ^ _KEYS)[:3] or manifest.get('kind')}")
-    for key in ("weights", "optimizer"):
-        names = manifest[key]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise FormatError(f"{key}: expected a list of names")
-        if len(set(names)) != len(names):
-            raise FormatError(f"{key}: two have one name")
-    expected = [f"{kind}/{i}.npy" for kind in ("weights", "optimizer") for i in range(len(manifest[kind]))]
-    if not isinstance(manifest["arrays"], dict) or list(manifest["arrays"]) != expected:
-        raise FormatError("arrays: not those that weights and optimizer list")
-    return manifest, archive.plan(manifest["arrays"])
-
-
-def _arrays(archive: Archive, manifest: dict[str, Any], plan: Plan) -> tuple[list[Any], dict[str, AnyArray]]:
-    """(weights in order, optimizer state by name)."""
-    arrays = archive.read(plan)
-    weights = [arrays[f"weights/{i}.npy"] for i in range(len(manifest["weights"]))]
-    if any(array.dtype != np.float32 for array in weights):
-        raise FormatError("a weight is not float32")
-    return weights, {name: arrays[f"optimizer/{i}.npy"] for i, name in enumerate(manifest["optimizer"])}
-
-
-def _check_state(state: Mapping[str, AnyArray]) -> None:
-    for key in ("iterations", "epoch", "seed"):
-        if key in state and (state[key].shape != () or state[key].dtype.kind not in "iu" or int(state[key]) < 0):
-            raise FormatError(f"optimizer: {key} is no number of steps")
+    with _opened(path) as (kind, file):
+        legacy = False
+        if kind == "lanewise":
+            weights = native.read_weights(file, model)
+        else:
+            with h5.reading(path if kind == "h5" else keras_zip.weights_of(file)) as root:
+                legacy = keras_h5.is_legacy(root)
+                if legacy:
+                    keras_state.assign(model, keras_h5.places(root, model, by_name, skip_mismatch))
+                elif not by_name:
+                    keras_state.assign(model, keras_state.read_weights(root, model, skip_mismatch=skip_mismatch))
+                    if model.compiled:
+                        keras_state.read_optimizer(root, model)
+    if by_name and not legacy:
+        raise ValueError(f"by_name: only legacy '.h5' files go by the names of layers, received {path!r}")
+    if kind == "lanewise":
+        model.set_weights(weights)

@@ -1,0 +1,210 @@
+"""Descriptions that Keras wrote, as lanewise's own: {"class_name", "config"} with the arguments of constructors.
+
+Keras 3 nests {"module", "class_name", "config", "registered_name"}; Keras 2 had other names for some arguments.
+Only the class name is looked at, in closed tables, later; a module is never imported and no code is ever run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import _registry
+from .archive import FormatError
+
+Config = dict[str, Any]
+
+
+def own_form(value: Any) -> Any:
+    """A value of a description, all objects in it in lanewise's form.
+
+    Raises:
+        FormatError: Python code (a lambda), or a mixed-precision policy.
+    """
+    if isinstance(value, list | tuple):
+        return [own_form(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if set(value) == {"type", "value"}:  # an array, as the first Keras 2 wrote it
+        return value["value"]
+    if not isinstance(value.get("class_name"), str) or "config" not in value:
+        return {key: own_form(item) for key, item in value.items()}
+    name, config = value["class_name"], value["config"]
+    if name in ("__lambda__", "Lambda"):
+        raise FormatError("it holds Python code (a Lambda), which is never run")
+    if name == "function":
+        return _function(value)
+    if name in ("__numpy__", "__tensor__", "__bytes__"):
+        return config["value"]
+    if name.endswith("Policy"):
+        _check_dtype(config.get("name") if isinstance(config, Mapping) else config)
+        return "float32"
+    if name == "__keras_tensor__":
+        return dict(value)
+    return _object(name, value)
+
+
+def _function(value: Mapping[str, Any]) -> Any:
+    """The name of a function: one of the package's tables, or of the user's."""
+    for name in (value.get("registered_name"), value["config"]):
+        if isinstance(name, str) and name != "function" and _registry.find_function(name) is not None:
+            return name
+    return value["config"]
+
+
+def _object(name: str, value: Mapping[str, Any]) -> Config:
+    registered = value.get("registered_name")
+    if isinstance(registered, str) and _registry.get_registered_object(registered) is not None:
+        name = registered
+    config = value["config"]
+    if name == "Sequential":
+        config = _chain(config)
+    elif name in ("Functional", "Model"):
+        name, config = "Functional", _graph(config)
+    elif isinstance(config, Mapping):
+        config = _arguments(name, config)
+    result: Config = {"class_name": name, "config": config}
+    for key in ("name", "inbound_nodes"):  # of a layer in a graph
+        if key in value:
+            result[key] = value[key] if key == "name" else _nodes(value[key])
+    return result
+
+
+# --- models -----------------------------------------------------------------------------------------------------
+
+
+def _chain(config: Any) -> Config:
+    """Arguments of a Sequential. The first Keras wrote a bare list of layers, Keras 2 no shape beside them."""
+    if isinstance(config, list):
+        config = {"name": None, "layers": config}
+    if not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
+        raise FormatError("a Sequential has no list of layers")
+    described = [own_form(entry) for entry in config["layers"]]
+    shape = config.get("build_input_shape")
+    if shape is None and described and isinstance(described[0], Mapping):
+        first = described[0].get("config", {})
+        shape = first.get("batch_shape") or first.get("batch_input_shape")
+    if isinstance(shape, list | tuple) and shape:
+        shape = [None, *shape[1:]]
+    return {"name": config.get("name"), "layers": described, "build_input_shape": shape}
+
+
+def _graph(config: Any) -> Config:
+    if not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
+        raise FormatError("a functional model has no list of layers")
+    kept = {key: config[key] for key in ("name", "input_layers", "output_layers") if key in config}
+    return {**kept, "layers": [own_form(entry) for entry in config["layers"]]}
+
+
+def _nodes(nodes: Any) -> Any:
+    """Calls of a layer as Keras 3 writes them; Keras 2: [[[layer, node, tensor, {}], ...], ...] for each layer."""
+    if not isinstance(nodes, list):
+        return nodes
+    return [_call(node) if isinstance(node, list) else node for node in nodes]
+
+
+def _call(node: list[Any]) -> Config:
+    if node and isinstance(node[0], str):  # one tensor, not in a list
+        node = [node]
+    tensors = [_tensor(entry) for entry in node]
+    extra: Config = {}
+    for entry in node:
+        if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], Mapping):
+            extra.update({k: v for k, v in entry[3].items() if v is not None})
+    return {"args": [tensors if len(tensors) != 1 else tensors[0]], "kwargs": extra}
+
+
+def _tensor(entry: Any) -> Config:
+    if not isinstance(entry, list) or len(entry) < 3:
+        raise FormatError(f"inbound_nodes: {str(entry)[:100]} is no call of a layer")
+    return {"class_name": "__keras_tensor__", "config": {"shape": None, "keras_history": list(entry[:3])}}
+
+
+# --- arguments that had, or have, another name ------------------------------------------------------------------
+
+_RENAMED = {
+    "InputLayer": {"batch_input_shape": "batch_shape"},
+    "LeakyReLU": {"alpha": "negative_slope"},
+}
+_MEANINGLESS = {
+    "BatchNormalization": ("renorm_momentum", "renorm_clipping"),  # without renorm, which is refused where it is on
+    "Embedding": ("input_length",),
+}
+_FLOATS = ("float16", "float32", "float64")  # float16 and float64 layers are computed in float32 here
+_OTHERS = ("bool", "uint8", "int8", "int16", "int32", "int64", "string")
+
+
+def _arguments(name: str, config: Mapping[str, Any]) -> Config:
+    """Arguments of a constructor, by the names they have today."""
+    config = {_RENAMED.get(name, {}).get(key, key): own_form(value) for key, value in config.items()}
+    for key in _MEANINGLESS.get(name, ()):
+        config.pop(key, None)
+    if isinstance(config.get("dtype"), str):
+        _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
+        if name != "InputLayer":
+            del config["dtype"]
+    axis = config.get("axis")
+    if isinstance(axis, list) and len(axis) == 1:  # Keras 2 has [1] for BatchNormalization
+        config["axis"] = axis[0]
+    return config
+
+
+def _check_dtype(name: Any, allowed: tuple[str, ...] = _FLOATS) -> None:
+    if name not in allowed:
+        raise FormatError(f"its layers compute by the policy {str(name)[:100]!r}; lanewise computes in float32")
+
+
+# --- what a model was compiled with -----------------------------------------------------------------------------
+
+
+def compile_form(config: Mapping[str, Any]) -> Config:
+    """{"optimizer", "loss", "metrics", "weighted_metrics", "loss_weights"} of Keras 3's compile_config or of the
+    training_config of an .h5 file."""
+    optimizer = own_form(config.get("optimizer_config", config.get("optimizer")))
+    if isinstance(optimizer, str):
+        optimizer = {"class_name": optimizer, "config": {}}
+    if not isinstance(optimizer, dict) or not isinstance(optimizer.get("config"), dict):
+        raise FormatError(f"optimizer: {str(optimizer)[:100]} is none")
+    result = {
+        "optimizer": {**optimizer, "config": _optimizer_arguments(optimizer["config"])},
+        "loss": _each(own_form(config.get("loss"))),
+        "metrics": _each(own_form(config.get("metrics"))),
+        "weighted_metrics": _each(own_form(config.get("weighted_metrics"))),
+    }
+    if config.get("loss_weights") is not None:
+        result["loss_weights"] = own_form(config["loss_weights"])
+    return result
+
+
+def _optimizer_arguments(config: Config) -> Config:
+    """Arguments of an optimizer: `lr` and `decay` of old, and settings of averages that are not taken."""
+    config = dict(config)
+    for key in ("jit_compile", "is_legacy_optimizer", "schedule_decay"):
+        config.pop(key, None)
+    if not config.get("use_ema"):
+        config = {key: value for key, value in config.items() if key not in ("ema_momentum", "ema_overwrite_frequency")}
+    if "lr" in config:
+        config["learning_rate"] = config.pop("lr")
+    decay = config.pop("decay", None)
+    if decay:  # lr/(1 + decay*steps)
+        schedule = {"initial_learning_rate": config["learning_rate"], "decay_steps": 1, "decay_rate": decay}
+        config["learning_rate"] = {"class_name": "InverseTimeDecay", "config": schedule}
+    if config.get("epsilon", 0) is None:
+        del config["epsilon"]
+    return config
+
+
+def _each(value: Any) -> Any:
+    """Losses and metrics in whatever lists and dicts they stand; Keras 2 wraps a metric's function."""
+    if isinstance(value, list):
+        return [_each(item) for item in value if item is not None] or None
+    if not isinstance(value, dict):
+        return value
+    if "class_name" not in value:
+        return {key: _each(item) for key, item in value.items()}
+    config = value.get("config")
+    if value["class_name"] in ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper") and isinstance(config, dict):
+        return {"class_name": str(config.get("fn")), "config": {"name": config.get("name")}}
+    if value["class_name"] == "LossFunctionWrapper" and isinstance(config, dict):
+        return config.get("fn")
+    return value

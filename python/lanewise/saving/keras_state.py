@@ -1,0 +1,227 @@
+"""Where Keras 3 keeps the numbers of a model: `layers/dense_1/vars/0`, `optimizer/vars/2`.
+
+Layers are counted by class within each model, whatever their names are; a model inside a model has `layers` of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from .._engine import Weight
+from . import h5, keras_optimizer
+from .archive import AnyArray, FormatError, Mismatch
+from .atomic import replacing
+from .h5 import Group
+
+Places = list[tuple[Weight, Group, str]]
+"""(weight, group, name of the array in it) of what is to be read."""
+
+_BESIDE: dict[str, tuple[AnyArray, ...]] = {"Normalization": (np.zeros((), np.int32),)}
+"""The count of rows that were adapted to, which Keras keeps and lanewise does not."""
+
+
+def layer_paths(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, layer) of every layer, inner models and their layers included, each layer once."""
+    seen: set[int] = set()
+    yield from _paths(model, prefix, seen)
+
+
+def _paths(model: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    used: dict[str, int] = {}
+    for layer in model.layers:
+        kind = _container_name(type(layer).__name__)
+        used[kind] = used.get(kind, -1) + 1
+        path = f"{prefix}layers/{kind}" + (f"_{used[kind]}" if used[kind] else "")
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        yield path, layer
+        if hasattr(layer, "layers"):
+            yield from _paths(layer, f"{path}/", seen)
+
+
+def _container_name(name: str) -> str:
+    """Keras's rule, which differs from that of automatic names for digits: `Dense2D` -> `dense2_d`."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def own_weights(layer: Any) -> list[Weight]:
+    """The weights of a layer itself in Keras's order: those that are ever trained, then the others."""
+    if hasattr(layer, "layers"):
+        return []
+    weights: list[Weight] = layer.weights
+    return sorted(weights, key=lambda weight: not weight.trainable)
+
+
+def beside(layer: Any) -> tuple[AnyArray, ...]:
+    """What Keras keeps of a layer after its weights."""
+    return _BESIDE.get(type(layer).__name__, ()) if own_weights(layer) else ()
+
+
+# --- writing ----------------------------------------------------------------------------------------------------
+
+
+def write_state(root: Any, model: Any, optimizer: bool) -> None:
+    """Write the numbers of a model under the root of an h5py.File.
+
+    Args:
+        root: the open file.
+        model: built.
+        optimizer: whether its state goes along, where the model is compiled.
+    """
+    root.create_group("vars").attrs["name"] = model.name
+    for path, layer in layer_paths(model):
+        group = root.create_group(path).create_group("vars")
+        group.attrs["name"] = layer.name
+        for i, value in enumerate([*(weight.numpy() for weight in own_weights(layer)), *beside(layer)]):
+            group[str(i)] = value
+    if optimizer and model.compiled:
+        group = root.create_group("optimizer").create_group("vars")
+        group.attrs["name"] = model.optimizer.name
+        for i, (_, value) in enumerate(keras_optimizer.values_in_order(model)):
+            group[str(i)] = value
+
+
+def write_weights(path: str, model: Any) -> None:
+    """Write a `.weights.h5` file in the place of `path`."""
+    with replacing(path) as file, h5.writing(file) as root:
+        write_state(root, model, optimizer=True)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def read_weights(root: Group, model: Any, named: bool = False, skip_mismatch: bool = False) -> Places:
+    """Where the weights of a built model stand in the file, shapes checked; nothing is read yet.
+
+    Args:
+        root: of the file.
+        model: built.
+        named: whether to go by the names of the layers that stand in the file, where they do: the file was made of
+            this very model. Otherwise by class and position, as Keras does.
+        skip_mismatch: leave out, with a warning, layers whose weights do not fit.
+
+    Raises:
+        Mismatch: weights missing, too many, or of another shape.
+    """
+    if "layers" not in root and "_layer_checkpoint_dependencies" not in root:
+        raise FormatError("it has no group 'layers'")
+    by_name = _named_groups(root, model) if named else {}
+    places: Places = []
+    for path, layer in layer_paths(model):
+        weights = own_weights(layer)
+        if not weights:
+            continue
+        try:
+            places += _places(by_name.get(layer.name) or _group(root, path), layer, weights, path)
+        except Mismatch as error:
+            if not skip_mismatch:
+                raise
+            warnings.warn(f"load_weights: the file {error}; skipped", stacklevel=2)
+    return places
+
+
+def _places(group: Group | None, layer: Any, weights: Sequence[Weight], path: str) -> Places:
+    count = len(weights)
+    names = group.names() if group is not None else []
+    if group is None or len(names) not in (count, count + len(beside(layer))):
+        raise Mismatch(f"has {len(names)} weights in {path!r}, layer {layer.name!r} of the model has {count}")
+    for i, weight in enumerate(weights):
+        if str(i) not in group or group.shape(str(i)) != weight.shape:
+            found = f"shape {group.shape(str(i))}" if str(i) in group else "nothing"
+            raise Mismatch(f"has {found} at {path}/vars/{i}, {weight.path} of the model has {weight.shape}")
+    return [(weight, group, str(i)) for i, weight in enumerate(weights)]
+
+
+def _group(root: Group, path: str) -> Group | None:
+    for place in (path, path.replace("layers", "_layer_checkpoint_dependencies")):  # Keras 2.12
+        if f"{place}/vars" in root:
+            return root.group(f"{place}/vars")
+    return None
+
+
+def _named_groups(root: Group, model: Any) -> dict[str, Group]:
+    """Groups by the name of the layer whose variables they hold; empty where the file has not all names."""
+    found: dict[str, Group] = {}
+    places = ["layers"]
+    while places:
+        place = places.pop()
+        for kind in root.group(place).names() if place in root else []:
+            path = f"{place}/{kind}"
+            if f"{path}/vars" in root:
+                group = root.group(f"{path}/vars")
+                name = group.text("name")
+                if name is not None:
+                    found[name] = group
+            if f"{path}/layers" in root:
+                if len(places) > 1000 or path.count("/") > 50:
+                    raise FormatError("layers are nested too deeply")
+                places.append(f"{path}/layers")
+    wanted = [layer.name for _, layer in layer_paths(model) if own_weights(layer)]
+    return found if len(set(wanted)) == len(wanted) and all(name in found for name in wanted) else {}
+
+
+def read_optimizer(root: Group, model: Any) -> None:
+    """Give the optimizer of a compiled model the state in the file; where it is another's, only a warning."""
+    if "optimizer/vars" not in root:
+        return
+    group = root.group("optimizer/vars")
+    count = len(group.names())
+    places = [str(i) for i in range(count)]
+    if not all(place in group for place in places):
+        raise FormatError("optimizer: its variables are not numbered from 0")
+    load_state(model, group, places)
+
+
+class Numbers(Protocol):
+    """What `Group` is for reading: arrays by name."""
+
+    def shape(self, path: str, /) -> tuple[int, ...]: ...
+    def array(self, path: str, /) -> AnyArray: ...
+
+
+def load_state(model: Any, group: Numbers, places: Sequence[str], names: Sequence[str] = ()) -> None:
+    """Give the optimizer the values at these places in Keras's order; a warning where they are another's."""
+    indices = keras_optimizer.state_of(model, [group.shape(place) for place in places], names)
+    if indices is None:
+        steps = len(places) <= 2  # compiled, never trained
+        if not steps:
+            warnings.warn(
+                f"optimizer: the file holds {len(places)} variables, which are not those of this "
+                f"{type(model.optimizer).__name__}; it starts anew",
+                stacklevel=2,
+            )
+        return
+    state = {name: group.array(places[i]) for name, i in indices.items()}
+    if state["iterations"].dtype.kind not in "iu" or int(state["iterations"]) < 0:
+        raise FormatError("optimizer: its number of steps is none")
+    state.setdefault("learning_rate", np.asarray(float(model.optimizer.learning_rate)))
+    model.load_optimizer_state(state)
+
+
+def assign(model: Any, places: Places, fresh: bool = False) -> None:
+    """Read weights and overwrite them under the model's lock.
+
+    Args:
+        model: the model.
+        places: where they stand.
+        fresh: a model that nobody has yet is filled array by array; of any other, nothing changes if reading fails.
+    """
+
+    def write() -> None:
+        for weight, value in values:
+            weight.assign(value)
+
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite
+        values: Iterable[tuple[Weight, AnyArray]] = (
+            (weight, weight.checked(group.array(name))) for weight, group, name in places
+        )
+        if not fresh:
+            values = list(values)
+        model._weights_lock.write(write)

@@ -1,0 +1,150 @@
+"""lanewise's own format; docs/format.md describes it."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from ..initializers.base import zeros_only
+from .archive import AnyArray, Archive, FormatError, Mismatch, Plan, describe, write
+
+if TYPE_CHECKING:
+    from ..models import Sequential
+
+FORMAT = "lanewise"
+VERSION = 1
+_KEYS = {"format", "version", "made_by", "kind", "model", "compile", "weights", "optimizer", "arrays"}
+
+
+# --- saving -----------------------------------------------------------------------------------------------------
+
+
+def write_model(path: str, model: Any, include_optimizer: bool) -> None:
+    """Write a built model in the place of `path`."""
+    from .. import __version__
+
+    compiled = model.get_compile_config() if include_optimizer else None
+    head = {"kind": "model", "made_by": __version__, "model": model.get_config(), "compile": compiled}
+    state = model.optimizer_state() if compiled is not None else {}
+    _write(path, head, [weight.path for weight in model.weights], model.get_weights(), state)
+
+
+def write_weights(path: str, model: Any) -> None:
+    """Write the weights of a built model in the place of `path`."""
+    from .. import __version__
+
+    head = {"kind": "weights", "made_by": __version__, "model": None, "compile": None}
+    _write(path, head, [weight.path for weight in model.weights], model.get_weights(), {})
+
+
+def _write(
+    path: str, head: dict[str, Any], names: list[str], weights: list[Any], state: Mapping[str, AnyArray]
+) -> None:
+    arrays: dict[str, AnyArray] = {f"weights/{i}.npy": array for i, array in enumerate(weights)}
+    arrays.update({f"optimizer/{i}.npy": np.asarray(array) for i, array in enumerate(state.values())})
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        **head,
+        "weights": names,
+        "optimizer": list(state),
+        "arrays": {name: describe(array) for name, array in arrays.items()},
+    }
+    write(path, manifest, arrays)
+
+
+# --- loading ----------------------------------------------------------------------------------------------------
+
+
+def read_model(file: BinaryIO, compile: bool) -> "Sequential":
+    """The model in an open file.
+
+    Raises:
+        FormatError, ValueError and others: whatever is wrong with it.
+    """
+    from ..models import Sequential
+    from .shapes import SLACK, check_description
+
+    archive = Archive(file)
+    manifest, plan = _checked(archive)
+    if manifest["kind"] != "model":
+        raise FormatError("it holds weights only: build the model and call load_weights on it")
+    config = manifest["model"]
+    shapes = [shape for _, _, shape in plan[: len(manifest["weights"])]]
+    check_description(config)
+    with zeros_only(sum(map(math.prod, shapes)) + SLACK):
+        model = Sequential.from_config(config)
+    if [weight.shape for weight in model.weights] != shapes:
+        raise FormatError("the weights do not have the shapes that the layers ask for")
+    if [weight.path for weight in model.weights] != manifest["weights"]:
+        raise FormatError("the weights are not called as the layers ask for")
+    weights, state = _arrays(archive, manifest, plan)
+    model.set_weights(weights)
+    if compile and manifest["compile"] is not None:
+        model.compile_from_config(manifest["compile"])
+        _check_state(state)
+        if state:
+            model.load_optimizer_state(state)
+    return model
+
+
+def read_weights(file: BinaryIO, model: Any) -> list[AnyArray]:
+    """The weights in an open file, which must be those of a built model.
+
+    Raises:
+        Mismatch: they are others. FormatError and others: whatever is wrong with the file.
+    """
+    archive = Archive(file)
+    manifest, plan = _checked(archive)
+    names: list[str] = manifest["weights"]
+    weights, _ = _arrays(archive, manifest, plan)
+    own = [(weight.name, weight.shape) for weight in model.weights]
+    found = [(name.rpartition("/")[2], array.shape) for name, array in zip(names, weights, strict=True)]
+    if own != found:
+        raise Mismatch(f"holds the weights {_listed(found)}, the model has {_listed(own)}")
+    return weights
+
+
+def _listed(weights: list[tuple[str, tuple[int, ...]]]) -> str:
+    shown = ", ".join(f"{name} {shape}" for name, shape in weights[:6])
+    return shown + (f", ... ({len(weights)} in all)" if len(weights) > 6 else "")
+
+
+def _checked(archive: Archive) -> tuple[dict[str, Any], Plan]:
+    """The manifest and its arrays, every structure and size checked."""
+    manifest = archive.manifest
+    if manifest.get("format") != FORMAT:
+        raise FormatError(f"its format is {manifest.get('format')!r}")
+    version = manifest.get("version")
+    if type(version) is not int or version < 1:
+        raise FormatError(f"its version is {version!r}")
+    if version > VERSION:
+        raise FormatError(f"it has version {version} of the format and this lanewise reads up to {VERSION}; upgrade it")
+    if set(manifest) != _KEYS or manifest["kind"] not in ("model", "weights"):
+        raise FormatError(f"unknown content: {sorted(set(manifest) ^ _KEYS)[:3] or manifest.get('kind')}")
+    for key in ("weights", "optimizer"):
+        names = manifest[key]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise FormatError(f"{key}: expected a list of names")
+        if len(set(names)) != len(names):
+            raise FormatError(f"{key}: two have one name")
+    expected = [f"{kind}/{i}.npy" for kind in ("weights", "optimizer") for i in range(len(manifest[kind]))]
+    if not isinstance(manifest["arrays"], dict) or list(manifest["arrays"]) != expected:
+        raise FormatError("arrays: not those that weights and optimizer list")
+    return manifest, archive.plan(manifest["arrays"])
+
+
+def _arrays(archive: Archive, manifest: dict[str, Any], plan: Plan) -> tuple[list[Any], dict[str, AnyArray]]:
+    """(weights in order, optimizer state by name)."""
+    arrays = archive.read(plan)
+    weights = [arrays[f"weights/{i}.npy"] for i in range(len(manifest["weights"]))]
+    if any(array.dtype != np.float32 for array in weights):
+        raise FormatError("a weight is not float32")
+    return weights, {name: arrays[f"optimizer/{i}.npy"] for i, name in enumerate(manifest["optimizer"])}
+
+
+def _check_state(state: Mapping[str, AnyArray]) -> None:
+    for key in ("iterations", "epoch", "seed"):
+        if key in state and (state[key].shape != () or state[key].dtype.kind not in "iu" or int(state[key]) < 0):
+            raise FormatError(f"optimizer: {key} is no number of steps")
