@@ -97,7 +97,7 @@ HOSTILE = {
     "kind": (set_in("kind", value="function"), "unknown content"),
     "a list": (lambda manifest: [manifest], "no object"),
     "no model": (set_in("model", value=None), "model: expected"),
-    "class name": (lambda m: first_dense(m).update(class_name="Lambda"), "no 'Lambda' here"),
+    "class name": (lambda m: first_dense(m).update(class_name="Lambda"), "Python code .a Lambda., which is never run"),
     "class path": (lambda m: first_dense(m).update(class_name="os.system"), "unknown name 'os.system'"),
     "class dunder": (lambda m: first_dense(m).update(class_name="__class__"), "unknown name"),
     "config text": (lambda m: first_dense(m).update(config="x"), "config"),

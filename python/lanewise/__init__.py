@@ -68,8 +68,8 @@ _HOME = {
 __all__ = [
     "Input", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info", "callbacks",
     "compiled_isas", "config", "constraints", "fingerprint", "from_keras", "get_num_threads", "initializers", "keras",
-    "layers", "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers", "saving",
-    "set_num_threads", "to_keras", "use_isa", "utils",
+    "layers", "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers",
+    "saving", "set_num_threads", "to_keras", "use_isa", "utils",
 ]  # fmt: skip
 
 

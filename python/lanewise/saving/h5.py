@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -96,9 +97,9 @@ class Group:
 
     def names(self) -> list[str]:
         """Names in this group."""
-        count = self._id.get_num_objs()
-        if count > MAX_ITEMS:
-            raise FormatError(f"{self.path or '/'} has {count} entries")
+        entries = self._id.get_num_objs()
+        if entries > MAX_ITEMS:
+            raise FormatError(f"{self.path or '/'} has {entries} entries")
         return [name.decode("utf-8", "replace") for name in self._id]
 
     def group(self, path: str) -> Group:
@@ -134,15 +135,15 @@ class Group:
 
     def texts(self, name: str) -> list[str]:
         """An attribute that is a list of texts; a long one is spread over `name0`, `name1`, ..., as Keras does."""
-        value = self._attribute(name)
+        whole = self._attribute(name)
+        if whole is not None:
+            return [whole] if isinstance(whole, str) else whole
         found: list[str] = []
-        part = 0
-        while value is not None:
-            found += [value] if isinstance(value, str) else value
-            if len(found) > MAX_ITEMS:
-                raise FormatError(f"attribute {name!r} of {self.path or '/'} has {len(found)} entries")
-            value = self._attribute(f"{name}{part}")
-            part += 1
+        for part in count():
+            piece = self._attribute(f"{name}{part}")
+            if piece is None or len(found) > MAX_ITEMS:
+                break
+            found += [piece] if isinstance(piece, str) else piece
         return found
 
     # --- checks -------------------------------------------------------------------------------------------------
