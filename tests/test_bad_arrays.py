@@ -133,7 +133,7 @@ def test_parameters_out_of_range() -> None:
     calls: list[tuple[Callable[[], object], str]] = [
         (lambda: ops.huber_forward(p, p, delta=-1), "delta: expected a finite number > 0"),
         (lambda: ops.huber_backward(p, p, delta=np.nan), "delta: expected a finite number > 0"),
-        (lambda: ops.binary_crossentropy_forward(p, p, label_smoothing=7), r"label_smoothing: .* \[0, 1\)"),
+        (lambda: ops.binary_crossentropy_forward(p, p, label_smoothing=7), r"label_smoothing: .* \[0, 1\]"),
         (lambda: ops.adam_step(ones, ones.copy(), ones.copy(), ones.copy(), step=1, beta_1=1.0), "beta_1: .* < 1"),
         (lambda: ops.adam_step(ones, ones.copy(), ones.copy(), ones.copy(), step=1, beta_2=1.5), "beta_2: .* < 1"),
         (lambda: ops.random_uniform(1, 1 << 16, 0, 0, 3), "stream: expected less than 32768"),

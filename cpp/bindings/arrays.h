@@ -60,6 +60,8 @@ void check_disjoint(py::handle a, const char* a_name, py::handle b, const char* 
 // An array of any real type, first axis the rows, the others flattened to `cols`; -1: whatever it has.
 Source source_view(py::handle object, const std::string& name, int64_t cols, py::object& keep);
 
+// The parameters of a loss or metric: a number or a sequence of them, padded with zeros to kLeastParams.
+std::vector<float> params_of(py::handle given);
 py::array_t<float> new_array(const std::vector<py::ssize_t>& shape);
 // A label as the user wrote it: a whole number without a point.
 std::string label_text(double label);
@@ -69,6 +71,7 @@ std::string describe_array(const ArrayView& view);  // "float64 array of shape (
 void register_system(py::module_& m);
 void register_ops(py::module_& m);
 void register_dense_ops(py::module_& m);
+void register_loss_ops(py::module_& m);
 void register_engine(py::module_& m);
 
 }  // namespace lanewise

@@ -74,7 +74,7 @@ struct CallData {
                             " target arrays, one for each loss. Received: " + std::to_string(y.size()) + ".");
     for (size_t i = 0; i < y.size(); ++i) {
       const Value& value = network.graph().value(targets[i].value);
-      data.targets.push_back(source(y[i], "y", value.rows() * (targets[i].labels ? 1 : value.cols())));
+      data.targets.push_back(source(y[i], "y", value.rows() * targets[i].cols(value.cols())));
       check_rows("y", data.targets.back().rows);
     }
     if (sample_weight.is_none()) return;
@@ -333,9 +333,9 @@ void register_engine(py::module_& m) {
           },
           py::arg("variable"), py::arg("values"));
 
-  using LossTuple = std::tuple<std::string, int, double, double>;       // rounded to float32 in the constructor
-  using MetricTuple = std::tuple<std::string, int, double, int, bool>;  // the last: weighted
-  using TargetTuple = std::tuple<int, bool>;                            // value, labels
+  using LossTuple = std::tuple<std::string, int, py::object, double>;       // rounded to float32 in the constructor
+  using MetricTuple = std::tuple<std::string, int, py::object, int, bool>;  // the last: weighted
+  using TargetTuple = std::tuple<int, bool>;                                // value, labels
   using RegularizerTuple = std::tuple<VariablePtr, double, double>;
   using ConstraintTuple = std::tuple<VariablePtr, std::string, double, double, double>;
   py::class_<Network>(m, "Network")
@@ -348,10 +348,10 @@ void register_engine(py::module_& m) {
              const auto f = [](double x) { return static_cast<float>(x); };
              std::vector<LossSpec> loss_specs;
              for (const auto& [kernel, value, param, weight] : losses)
-               loss_specs.push_back({kernel, value, f(param), f(weight), 0});
+               loss_specs.push_back({kernel, value, params_of(param), f(weight), 0});
              std::vector<MetricSpec> metric_specs;
              for (const auto& [kernel, value, param, target, weighted] : metrics)
-               metric_specs.push_back({kernel, value, f(param), target, weighted});
+               metric_specs.push_back({kernel, value, params_of(param), target, weighted});
              std::vector<TargetSpec> more;
              for (const auto& [value, labels] : targets) more.push_back({value, labels});
              std::vector<std::pair<VariablePtr, Regularizer>> rules;

@@ -1,36 +1,15 @@
 // Elementwise kernels, sums, losses and optimizer steps on NumPy arrays.
 #include <pybind11/stl.h>
 
-#include <cmath>
-
 #include "bindings/arrays.h"
+#include "bindings/parallel.h"
 #include "dispatch/dispatch.h"
 #include "engine/execute.h"
-#include "engine/team.h"
 
 namespace lanewise {
 namespace {
 
-// Work, in elements read and written, below which one thread is faster than opening a region (1 to 2 us); what an
-// element costs where it is more than that.
-constexpr int64_t kParallelElements = 1 << 18;
-constexpr int64_t kExpCost = 6, kAdamCost = 8;
-
-// body(begin, end) over `total` units on as many threads as `elements` of work deserve. The GIL is released for long
-// work only: giving it up costs more than a small kernel.
-template <class Body>
-void parallel(int64_t total, int64_t elements, Body body) {
-  if (elements < kParallelElements) {
-    const FloatEnvironment environment;
-    return body(int64_t{0}, total);
-  }
-  py::gil_scoped_release release;
-  const TeamShare team(get_num_threads());
-  run_team(team.count(), [&](int thread, int threads) {
-    const Range r = share(total, thread, threads);
-    if (r.begin < r.end) body(r.begin, r.end);
-  });
-}
+constexpr int64_t kExpCost = 6, kAdamCost = 8;  // what an element costs where it is more than reading and writing it
 
 std::vector<py::ssize_t> shape_of(const ArrayView& v) { return {v.shape, v.shape + v.ndim}; }
 
@@ -141,89 +120,6 @@ py::object row_sum(py::handle x, py::handle out) {
   return result;
 }
 
-// Predictions and targets of a loss, checked: y_pred (n, c) or (n,); y_true the same shape ((n,) and (n, 1) are the
-// same thing), or n integer labels below c.
-struct LossArguments {
-  py::object keep_pred, keep_true;
-  ArrayView pred{};
-  std::vector<int32_t> labels;
-  const void* target = nullptr;
-  int64_t rows = 0, cols = 1;
-
-  LossArguments(const LossKernel& kernel, py::handle y_true, py::handle y_pred) {
-    pred = contiguous_input(y_pred, "y_pred", keep_pred);
-    if (pred.ndim < 1 || pred.ndim > 2)
-      throw py::value_error("y_pred: expected shape (n, outputs) or (n,). Received: " + describe_array(pred) + ".");
-    rows = pred.shape[0];
-    cols = pred.ndim == 2 ? pred.shape[1] : 1;
-    if (cols < 1)
-      throw py::value_error("y_pred: expected at least one output. Received: " + describe_array(pred) + ".");
-    const ArrayView truth = array_view(y_true, "y_true");
-    const int64_t wanted = kernel.sparse() ? 1 : cols;
-    const bool fits = truth.ndim >= 1 && truth.ndim <= 2 && truth.shape[0] == rows && truth.size() == rows * wanted;
-    if (!fits)
-      throw py::value_error("y_true: expected " + std::to_string(wanted) + " value(s) for each of the " +
-                            std::to_string(rows) + " rows of y_pred. Received: " + describe_array(truth) + ".");
-    if (!kernel.sparse()) {
-      target = contiguous_input(y_true, "y_true", keep_true).floats();
-      return;
-    }
-    if (truth.type_num < 1 || truth.type_num > 10)
-      throw py::type_error("y_true: expected integer labels. Received: " + describe_array(truth) + ".");
-    const Source source = source_view(y_true, "y_true", 1, keep_true);
-    labels.resize(static_cast<size_t>(rows));
-    double bad = 0;
-    if (!gather_labels(source, nullptr, 0, 0, rows, cols, labels.data(), &bad))
-      throw py::value_error("y_true: expected labels from 0 to " + std::to_string(cols - 1) + " (y_pred has " +
-                            std::to_string(cols) + " outputs). Received: " + label_text(bad) + ".");
-    target = labels.data();
-  }
-  const void* row_target(const LossKernel& kernel, int64_t r) const {
-    if (kernel.sparse()) return static_cast<const int32_t*>(target) + r;
-    return static_cast<const float*>(target) + r * cols;
-  }
-};
-
-const LossKernel& loss_only(const std::string& name, double param) {
-  const LossKernel& kernel = loss_kernel(name);
-  if (kernel.metric()) throw py::value_error("name: expected a loss. Received the metric '" + name + "'.");
-  if (name == "huber" && !(param > 0 && std::isfinite(param)))
-    throw py::value_error("delta: expected a finite number > 0. Received: " + std::to_string(param) + ".");
-  if (name.find("crossentropy") != std::string::npos && !(param >= 0 && param < 1))
-    throw py::value_error("label_smoothing: expected a number in [0, 1). Received: " + std::to_string(param) + ".");
-  return kernel;
-}
-
-py::object loss_forward(const std::string& name, py::handle y_true, py::handle y_pred, double given, py::handle out) {
-  const FloatEnvironment environment;
-  const LossKernel& kernel = loss_only(name, given);
-  const auto param = static_cast<float>(given);
-  const LossArguments a(kernel, y_true, y_pred);
-  py::object result = output_array(out, "out", {a.rows}, {y_true, y_pred});
-  float* rows = float32_view(result, "out").floats();
-  const auto& table = kernels();
-  parallel(a.rows, a.rows * a.cols, [&](int64_t i, int64_t j) {
-    kernel.rows(table, a.pred.floats() + i * a.cols, a.row_target(kernel, i), param, rows + i, j - i, a.cols);
-  });
-  return result;
-}
-
-py::object loss_backward(const std::string& name, py::handle y_true, py::handle y_pred, double given, py::handle out) {
-  const FloatEnvironment environment;
-  const LossKernel& kernel = loss_only(name, given);
-  const auto param = static_cast<float>(given);
-  const LossArguments a(kernel, y_true, y_pred);
-  py::object result = output_array(out, "out", shape_of(a.pred), {y_true, y_pred});
-  float* gradient = float32_view(result, "out").floats();
-  const auto& table = kernels();
-  const float scale = static_cast<float>(1.0 / static_cast<double>(a.rows ? a.rows : 1));
-  parallel(a.rows, a.rows * a.cols, [&](int64_t i, int64_t j) {
-    kernel.gradient(table, a.pred.floats() + i * a.cols, a.row_target(kernel, i), param, nullptr, scale,
-                    gradient + i * a.cols, j - i, a.cols);
-  });
-  return result;
-}
-
 // One optimizer step in place: w and the slots change, g does not.
 void step(const char* name, const std::map<std::string, double>& hyper, int64_t t, py::handle w, py::handle g,
           const std::vector<std::pair<const char*, py::handle>>& slots) {
@@ -263,10 +159,6 @@ void register_ops(py::module_& m) {
   m.def("softmax_backward", &softmax_backward, py::arg("dy"), py::arg("y"), py::arg("out") = py::none());
   m.def("column_sum", &column_sum, py::arg("x"), py::arg("out") = py::none());
   m.def("row_sum", &row_sum, py::arg("x"), py::arg("out") = py::none());
-  m.def("loss_forward", &loss_forward, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0,
-        py::arg("out") = py::none());
-  m.def("loss_backward", &loss_backward, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0,
-        py::arg("out") = py::none());
   m.def(
       "sgd_step",
       [](py::handle w, py::handle g, py::handle velocity, double lr, double momentum, bool nesterov) {

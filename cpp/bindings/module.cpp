@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, m) {
   lanewise::register_system(m);
   lanewise::register_ops(m);
   lanewise::register_dense_ops(m);
+  lanewise::register_loss_ops(m);
   lanewise::register_engine(m);
 }

@@ -132,11 +132,11 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
     case Kind::kNormalizeBackward:
       return k.normalize_backward(at(i.in), run.variable(i.bias).data(), at(i.out), rows, cols);
     case Kind::kLoss: {
-      const float param = run.input->losses[static_cast<size_t>(i.index)].param;
+      const float* param = run.input->losses[static_cast<size_t>(i.index)].param.data();
       return run.losses[i.index]->rows(k, at(i.in), at(i.in2), param, at(i.out), rows, cols);
     }
     case Kind::kMetric: {
-      const float param = run.input->metrics[static_cast<size_t>(i.index)].param;
+      const float* param = run.input->metrics[static_cast<size_t>(i.index)].param.data();
       return run.metrics[i.index]->rows(k, at(i.in), at(i.in2), param, at(i.out), rows, cols);
     }
     case Kind::kLossBackward: {
@@ -145,7 +145,8 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
       const float scale = static_cast<float>(static_cast<double>(spec.weight) / count);
       const float* weight = run.weights[spec.target];
       if (weight) weight += r.begin;
-      return run.losses[i.index]->gradient(k, at(i.in), at(i.in2), spec.param, weight, scale, at(i.out), rows, cols);
+      return run.losses[i.index]->gradient(k, at(i.in), at(i.in2), spec.param.data(), weight, scale, at(i.out), rows,
+                                           cols);
     }
     case Kind::kActivityBackward: {
       const Activity& a = run.plan->activities[static_cast<size_t>(i.index)];

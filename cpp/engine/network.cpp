@@ -50,8 +50,9 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   for (auto& loss : input_.losses) {
     graph_->value(loss.value);
     loss.target = static_cast<int>(input_.targets.size());
-    input_.targets.push_back({loss.value, loss.sparse()});
     losses_.push_back(&loss_kernel(loss.kernel));
+    check_params(*losses_.back(), loss.param, graph_->value(loss.value).cols());
+    input_.targets.push_back({loss.value, loss.sparse(), losses_.back()->outputs});
     if (losses_.back()->metric()) throw std::invalid_argument("losses: '" + loss.kernel + "' is a metric, not a loss.");
   }
   for (const auto& target : more_targets) {
@@ -61,11 +62,13 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   for (const auto& metric : input_.metrics) {
     graph_->value(metric.value);
     metrics_.push_back(&loss_kernel(metric.kernel));
+    check_params(*metrics_.back(), metric.param, graph_->value(metric.value).cols());
     if (metric.target < 0 || metric.target >= static_cast<int>(input_.targets.size()))
       throw std::invalid_argument("metrics: no target has the index " + std::to_string(metric.target) + ".");
     const auto& target = input_.targets[static_cast<size_t>(metric.target)];
     const Value &seen = graph_->value(metric.value), &fitted = graph_->value(target.value);
-    if (seen.rows() != fitted.rows() || seen.cols() != fitted.cols())
+    if (seen.rows() != fitted.rows() || seen.cols() != fitted.cols() ||
+        (!target.labels && metrics_.back()->outputs != target.outputs))
       throw std::invalid_argument("metrics: '" + metric.kernel +
                                   "' is given a value of another shape than its target is for.");
     if (metrics_.back()->sparse() != target.labels)

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/graph.h"
+#include "engine/loss_kernels.h"
 
 namespace lanewise {
 
@@ -69,16 +70,19 @@ struct Tensor {
   int storage = -1;  // the tensor whose memory it shares (a reshape); its own index otherwise
 };
 
-// What the caller hands in beside the inputs: rows like a value, or one label for each of its rows.
+// What the caller hands in beside the inputs: rows like a value (or with one column for each `outputs` of its), or one
+// label for each of its rows.
 struct TargetSpec {
   int value;
   bool labels;
+  int64_t outputs = 1;
+  int64_t cols(int64_t value_cols) const { return labels ? 1 : value_cols / outputs; }
 };
 
 struct LossSpec {
   std::string kernel;
   int value;  // prediction or logits
-  float param;
+  Params param;
   float weight;  // in the total
   int target = 0;
   bool sparse() const { return kernel.rfind("sparse_", 0) == 0; }
@@ -87,7 +91,7 @@ struct LossSpec {
 struct MetricSpec {
   std::string kernel;
   int value;
-  float param;
+  Params param;
   int target;
   bool weighted = false;  // by the sample weights of its target
 };

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -26,6 +28,12 @@ inline Floats random_floats(int64_t n, float scale = 2.0f) {
   for (float& x : v) x = draw(scale);
   return v;
 }
+inline Floats random_probabilities(int64_t n) {
+  Floats v = random_floats(n, 0.49f);
+  for (float& x : v) x += 0.5f;
+  return v;
+}
+inline const std::vector<int64_t> kSizes = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97, 513, 1025};
 struct Hash {
   uint64_t value = 14695981039346656037ull;
   void add(const float* p, size_t n) {
@@ -53,6 +61,9 @@ constexpr double kU = 1.0 / 16777216.0;  // 2^-24
 
 // Matrix products of every way on the active ISA (product_check.cpp). Returns the hash of the results.
 Hash check_products(const KernelTable& table);
+
+// Losses and accuracies (loss_check.cpp); adds the hash of each kernel's results.
+void check_losses(const KernelTable& table, std::map<std::string, Hash>& hashes);
 
 // A small training with everything on, fused and unfused at 1, 2, 3 and 7 threads, on the active ISA
 // (training_check.cpp). Returns the hash of weights, predictions and sums that all of them must give.

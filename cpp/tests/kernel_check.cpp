@@ -17,14 +17,6 @@ using namespace lanewise;
 
 namespace {
 
-const std::vector<int64_t> kSizes = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97, 513, 1025};
-
-Floats random_probabilities(int64_t n) {
-  Floats v = random_floats(n, 0.49f);
-  for (float& x : v) x += 0.5f;
-  return v;
-}
-
 double ulp(double x) {
   const auto f = static_cast<float>(std::fabs(x));
   return static_cast<double>(std::nextafterf(f, INFINITY) - f);
@@ -140,96 +132,6 @@ struct Checker {
     }
   }
 
-  // --- losses: values against float64, gradients against float64 central differences --------------------------------
-  double reference(const std::string& name, const double* p, const float* t, int label, int64_t cols) {
-    double loss = 0, top = p[0], sum = 0, total = 0;
-    for (int64_t c = 0; c < cols; ++c) top = std::max(top, p[c]), total += p[c];
-    for (int64_t c = 0; c < cols; ++c) sum += std::exp(p[c] - top);
-    for (int64_t c = 0; c < cols; ++c) {
-      const double y = t ? t[c] : 0, d = p[c] - y;
-      if (name == "mse") loss += d * d / cols;
-      if (name == "mae") loss += std::fabs(d) / cols;
-      if (name == "huber") loss += (std::fabs(d) <= 0.5 ? 0.5 * d * d : 0.5 * (std::fabs(d) - 0.25)) / cols;
-      if (name == "binary_crossentropy")
-        loss += (std::log1p(std::exp(-std::fabs(p[c]))) + std::max(p[c], 0.0) - p[c] * y) / cols;
-      if (name == "binary_crossentropy_probs") loss -= (y * std::log(p[c]) + (1 - y) * std::log(1 - p[c])) / cols;
-      if (name == "categorical_crossentropy") loss -= y * (p[c] - top - std::log(sum));
-      if (name == "categorical_crossentropy_probs") loss -= y * std::log(p[c] / total);
-    }
-    if (name == "sparse_categorical_crossentropy") loss = std::log(sum) - (p[label] - top);
-    if (name == "sparse_categorical_crossentropy_probs") loss = -std::log(p[label] / total);
-    return loss;
-  }
-
-  void losses() {
-    for (const std::string& name : loss_names()) {
-      const LossKernel& kernel = loss_kernel(name);
-      const bool probs = name.find("probs") != std::string::npos;
-      for (int64_t cols : kSizes) {
-        if (probs && cols > 97) continue;  // a single probability would be clipped
-        const int64_t rows = 5;
-        const Floats p = probs ? random_probabilities(rows * cols) : random_floats(rows * cols, 3);
-        const Floats t = random_probabilities(rows * cols), weight = random_probabilities(rows);
-        std::vector<int32_t> labels;
-        for (int64_t r = 0; r < rows; ++r) labels.push_back(static_cast<int32_t>((r * 7) % cols));
-        const void* target = kernel.sparse() ? static_cast<const void*>(labels.data()) : t.data();
-        const float param = name == "huber" ? 0.5f : 0.0f;
-        Floats loss(static_cast<size_t>(rows), NAN), gradient(p.size(), NAN);
-        kernel.rows(k, p.data(), target, param, loss.data(), rows, cols);
-        kernel.gradient(k, p.data(), target, param, weight.data(), 0.25f, gradient.data(), rows, cols);
-        for (int64_t r = 0; r < rows; ++r) {
-          std::vector<double> x(p.begin() + r * cols, p.begin() + (r + 1) * cols);
-          const float* row_target = kernel.sparse() ? nullptr : &t[static_cast<size_t>(r * cols)];
-          const int label = labels[static_cast<size_t>(r)];
-          const double wanted = reference(name, x.data(), row_target, label, cols);
-          double scale = std::fabs(wanted) + 1;
-          if (name == "categorical_crossentropy" || name == "categorical_crossentropy_probs")
-            scale += static_cast<double>(cols) * 8;
-          within(name.c_str(), cols, loss[static_cast<size_t>(r)], wanted,
-                 scale * kU * (static_cast<double>(cols) / 16 + 16));
-          for (int64_t c = 0; c < std::min<int64_t>(cols, 20); ++c) {
-            const double h = 1e-5, keep = x[static_cast<size_t>(c)];
-            if (name == "mae" && std::fabs(keep - t[static_cast<size_t>(r * cols + c)]) < 2 * h) continue;
-            x[static_cast<size_t>(c)] = keep + h;
-            const double up = reference(name, x.data(), row_target, label, cols);
-            x[static_cast<size_t>(c)] = keep - h;
-            const double down = reference(name, x.data(), row_target, label, cols);
-            x[static_cast<size_t>(c)] = keep;
-            const double slope = (up - down) / (2 * h) * 0.25 * weight[static_cast<size_t>(r)];
-            within((name + " gradient").c_str(), cols, gradient[static_cast<size_t>(r * cols + c)], slope,
-                   1e-5 * (1 + std::fabs(slope)) + (cols > 97 ? 2e-5 : 0));
-          }
-        }
-        hashes[name + "_forward"].add(loss);
-        hashes[name + "_backward"].add(gradient);
-      }
-    }
-  }
-
-  void metrics() {
-    for (int64_t cols : kSizes) {
-      const int64_t rows = 9;
-      const Floats p = random_probabilities(rows * cols);
-      Floats t = random_probabilities(rows * cols), out(static_cast<size_t>(rows));
-      k.categorical_accuracy(p.data(), t.data(), 0, out.data(), rows, cols);
-      hashes["categorical_accuracy"].add(out);
-      for (float& v : t) v = v > 0.5f ? 1.0f : 0.0f;
-      k.binary_accuracy(p.data(), t.data(), 0.5f, out.data(), rows, cols);
-      for (int64_t r = 0; r < rows; ++r) {
-        int right = 0;
-        for (int64_t c = 0; c < cols; ++c)
-          right += (p[static_cast<size_t>(r * cols + c)] > 0.5f) == (t[static_cast<size_t>(r * cols + c)] > 0.5f);
-        expect(out[static_cast<size_t>(r)] == static_cast<float>(right) / static_cast<float>(cols), k.isa,
-               "binary_accuracy", cols, 0, 0);
-      }
-      hashes["binary_accuracy"].add(out);
-      std::vector<int32_t> labels(static_cast<size_t>(rows));
-      for (int64_t r = 0; r < rows; ++r) labels[static_cast<size_t>(r)] = static_cast<int32_t>(r % cols);
-      k.sparse_categorical_accuracy(p.data(), labels.data(), 0, out.data(), rows, cols);
-      hashes["sparse_categorical_accuracy"].add(out);
-    }
-  }
-
   // --- optimizers: ten steps against float64 -----------------------------------------------------------------------
   void optimizers() {
     const std::vector<std::pair<std::string, std::map<std::string, double>>> cases = {
@@ -338,7 +240,8 @@ struct Checker {
   void all() {
     const FloatEnvironment environment;
     g_state = 1;
-    activations(), softmax(), layers(), losses(), metrics(), optimizers(), sums();
+    activations(), softmax(), layers(), optimizers(), sums();
+    check_losses(k, hashes);
     hashes["matmul_block"] = check_products(k);
     hashes["training"].value = check_training(k);
   }

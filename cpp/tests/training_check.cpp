@@ -46,8 +46,8 @@ uint64_t check_training(const KernelTable& table) {
       size_t at = 0;
       for (const auto& w : variables)
         std::copy_n(&start[at], w->size(), w->data()), at += static_cast<size_t>(w->size());
-      Network network(graph, {v}, {{"sparse_categorical_crossentropy", logits, 0.0f, 1.0f, 0}},
-                      {{"sparse_categorical_accuracy", v, 0.0f, 0, false}}, variables,
+      Network network(graph, {v}, {{"sparse_categorical_crossentropy", logits, Params(kLeastParams), 1.0f, 0}},
+                      {{"sparse_categorical_accuracy", v, Params(kLeastParams), 0, false}}, variables,
                       {{variables[0], {0, 1e-4f, 1e-3f}}}, {{variables[2], {0, 0.5f, 1.5f, 0.75f, false}}}, fused);
       Optimizer optimizer("adam", {{"learning_rate", 0.01}});
       set_num_threads(threads);

@@ -72,12 +72,12 @@ def softmax_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Flo
 def column_sum(x: Float32, out: Float32 | None = None) -> Float32: ...
 def row_sum(x: Float32, out: Float32 | None = None) -> Float32: ...
 def loss_forward(
-    name: str, y_true: AnyArray, y_pred: Float32, param: float = 0.0, out: Float32 | None = None
+    name: str, y_true: AnyArray, y_pred: Float32, param: float | Sequence[float] = 0.0, out: Float32 | None = None
 ) -> Float32:
     """Per-row loss (n,) of the loss kernel `name` ("mse", "huber", "categorical_crossentropy", ...)."""
 
 def loss_backward(
-    name: str, y_true: AnyArray, y_pred: Float32, param: float = 0.0, out: Float32 | None = None
+    name: str, y_true: AnyArray, y_pred: Float32, param: float | Sequence[float] = 0.0, out: Float32 | None = None
 ) -> Float32:
     """Gradient of the mean over rows of loss_forward, with respect to y_pred."""
 
@@ -170,8 +170,8 @@ class Network:
         self,
         graph: Graph,
         outputs: Sequence[int],
-        losses: Sequence[tuple[str, int, float, float]] = (),
-        metrics: Sequence[tuple[str, int, float, int, bool]] = (),
+        losses: Sequence[tuple[str, int, float | Sequence[float], float]] = (),
+        metrics: Sequence[tuple[str, int, float | Sequence[float], int, bool]] = (),
         trainable: Sequence[Variable] = (),
         regularizers: Sequence[tuple[Variable, float, float]] = (),
         constraints: Sequence[tuple[Variable, str, float, float, float]] = (),

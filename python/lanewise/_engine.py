@@ -54,6 +54,11 @@ class Array(np.ndarray[Any, np.dtype[np.float32]]):
         return self.view(np.ndarray)
 
 
+def as_array(value: ArrayLike) -> Array:
+    """value, a number or an array, as float32 that answers `.numpy()`."""
+    return np.asarray(value, np.float32).view(Array)
+
+
 class Weight:
     """A named parameter of a layer: `numpy()` reads it, `assign()` writes it.
 
@@ -142,10 +147,10 @@ class Builder:
         return self._made_by.get(value, ("", value))
 
 
-LossTerm = tuple[str, int, float, float]
+LossTerm = tuple[str, int, float | tuple[float, ...], float]
 """A loss for the engine: kernel, value it reads, its parameter, its weight in the total."""
 
-MetricTerm = tuple[str, int, float, int, bool]
+MetricTerm = tuple[str, int, float | tuple[float, ...], int, bool]
 """A metric for the engine: kernel, value it reads, its parameter, its target, whether sample weights count."""
 
 TargetTerm = tuple[int, bool]

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _engine
-from .._engine import AnyArray, Float32
-from .._names import Configurable, check_default, snake_case
+from .._engine import AnyArray, Array, Float32
+from .._names import Configurable, snake_case
+
+INTERVALS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+    "unit": (lambda low, high: low >= 0 and high <= 1, "in [0, 1]"),
+    "not negative": (lambda low, high: low >= 0, ">= 0"),
+    "positive": (lambda low, high: low > 0, "> 0"),
+}
+"""Where targets must lie: a check of the least and the largest, and words."""
+
+Param = float | tuple[float, ...]
 
 
 class RowFunction(Configurable):
@@ -18,43 +28,71 @@ class RowFunction(Configurable):
     Attributes:
         kernel: name of the engine's kernel.
         sparse: targets are integer labels (n,) rather than rows like the prediction's.
-        joint: the kernel reads the last axis as one distribution (softmax family), so samples have one axis.
-        unit_interval: targets must lie in [0, 1].
+        joint: the kernel reads the last axis as one thing (a distribution, a direction), so samples have one axis.
+        interval: where targets must lie, a key of `INTERVALS`; empty: anywhere.
+        outputs: columns of the prediction for each column of the target.
     """
 
     kernel: ClassVar[str]
     sparse: ClassVar[bool] = False
     joint: ClassVar[bool] = False
-    unit_interval: ClassVar[bool] = False
+    interval: ClassVar[str] = ""
+    outputs: ClassVar[int] = 1
+    default_name: ClassVar[str] = ""
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
-        check_default("dtype", dtype, None, "losses and metrics take float32 rows")
-        self.name = snake_case(type(self).__name__) if name is None else name
+        if dtype not in (None, "float32", np.float32):
+            raise NotImplementedError(f"dtype: losses and metrics take float32 rows, received {dtype!r}")
+        self.name = name or self.default_name or snake_case(type(self).__name__)
 
     @property
-    def param(self) -> float:
-        """The kernel's own parameter."""
+    def param(self) -> Param:
+        """The kernel's own parameters."""
         return 0.0
+
+    def param_for(self, columns: int) -> Param:
+        """`param` for predictions of this many columns."""
+        return self.param
 
     def kernel_after(self, operation: str) -> tuple[str, bool]:
         """(kernel, whether it reads the input of the last operation) where the model ends with `operation`."""
         return self.kernel, False
 
+    def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape per sample of targets (no labels) for predictions of this shape."""
+        if output_shape[-1] % self.outputs:
+            raise ValueError(
+                f"{self.name}: expected {self.outputs} outputs for each target, received predictions of shape "
+                f"(n, {', '.join(map(str, output_shape))})"
+            )
+        return (*output_shape[:-1], output_shape[-1] // self.outputs)
+
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> Float32:
-        """One value for each row, (n,) float32; y_true is aligned to y_pred as in a model."""
-        pred = np.ascontiguousarray(y_pred, dtype=np.float32)
-        pred = pred[:, None] if pred.ndim == 1 else pred
-        target = align(self, np.asarray(y_true), pred.shape[1:], "y_true")
-        flat = pred.reshape(len(pred), -1)
+        """One value for each row, float32 of shape y_pred.shape[:-1]; y_true is aligned to y_pred as in a model.
+
+        One axis: n rows of one number; where the last axis is one thing, a single row.
+        """
+        pred, true = np.ascontiguousarray(y_pred, dtype=np.float32), np.asarray(y_true)
+        if pred.ndim == 1:
+            pred, true = (pred[None], true[None]) if self.joint else (pred[:, None], true)
+        shape, columns = pred.shape[:-1], pred.shape[-1]
+        if pred.ndim > 2:  # rows of rows
+            true = true.reshape(-1, *true.shape[len(shape) :])
+            pred = pred.reshape(-1, columns)
+        target = align(self, true, pred.shape[1:], "y_true")
         if len(target) != len(pred):
             raise ValueError(f"y_true: expected {len(pred)} rows as y_pred has, received {len(target)}")
-        return self.flat_rows(target if self.sparse else target.reshape(len(target), -1), flat)
-
-    def flat_rows(self, target: AnyArray, pred: Float32) -> Float32:
-        """`rows` on an aligned target and a prediction of two axes."""
         if not self.sparse:
             target = np.ascontiguousarray(target, dtype=np.float32)
-        return _engine.loss_rows(self.kernel_after("")[0], target, pred, self.param)
+        kernel = self.kernel_after("")[0]
+        return _engine.loss_rows(kernel, target, pred, self.param_for(columns)).reshape(shape)
+
+    def values(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+        """`rows` as Keras's functions return them: one axis is a single row."""
+        pred = np.asarray(y_pred)
+        if pred.ndim == 1 and not self.sparse:
+            return _engine.as_array(self.rows(np.asarray(y_true)[None], pred[None])[0])
+        return _engine.as_array(self.rows(y_true, y_pred))
 
 
 def align(function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], argument: str) -> AnyArray:
@@ -64,7 +102,7 @@ def align(function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], arg
 
     Raises:
         TypeError: no real numbers.
-        ValueError: another shape, NaN, a label that is no class, a target outside [0, 1] where that is needed.
+        ValueError: another shape, NaN, a label that is no class, a target outside its interval.
     """
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{argument}: expected real numbers, received dtype {y.dtype}; encode labels as numbers first")
@@ -72,29 +110,35 @@ def align(function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], arg
         raise NotImplementedError(f"{function.name}: expected predictions of two axes, received (n, *{output_shape})")
     if function.sparse:
         return _labels(function, y, output_shape[-1], argument)
-    if y.ndim == 1 and output_shape == (1,):
+    wanted = function.target_shape(output_shape)
+    if y.ndim == 1 and wanted == (1,):
         y = y[:, None]
-    if y.shape[1:] != output_shape:
+    if y.shape[1:] != wanted:
         hint = ""
         if function.joint and (y.ndim == 1 or y.shape[1:] == (1,)):
             hint = "; integer labels go with 'sparse_categorical_crossentropy', or through to_categorical"
+        like = "the model's output" if function.outputs == 1 else f"1/{function.outputs} of the model's output"
         raise ValueError(
-            f"{argument}: {function.name} expects targets shaped like the model's output, (n, "
-            f"{', '.join(map(str, output_shape))}), received {y.shape}{hint}"
+            f"{argument}: {function.name} expects targets shaped like {like}, (n, "
+            f"{', '.join(map(str, wanted))}), received {y.shape}{hint}"
         )
-    if y.dtype.kind == "f" or function.unit_interval:
+    if y.dtype.kind == "f" or function.interval:
         _check_range(function, y, argument)
     return y
 
 
 def _check_range(function: RowFunction, y: AnyArray, argument: str) -> None:
-    low, high = y.min(initial=0), y.max(initial=0)  # NaN propagates: no temporary array of flags
+    if not y.size:
+        return
+    low, high = y.min(), y.max()  # NaN propagates: no temporary array of flags
     if np.isnan(low):
         row = next(i for i, values in enumerate(y) if np.isnan(values).any())
         raise ValueError(f"{argument}: expected numbers, received NaN in row {row}")
-    if function.unit_interval and (low < 0 or high > 1):
-        bad = low if low < 0 else high
-        raise ValueError(f"{argument}: {function.name} expects targets in [0, 1], received {bad}")
+    if function.interval:
+        check, words = INTERVALS[function.interval]
+        if not check(float(low), float(high)):
+            bad = high if check(float(low), float(low)) else low
+            raise ValueError(f"{argument}: {function.name} expects targets {words}, received {bad}")
 
 
 def _labels(function: RowFunction, y: AnyArray, classes: int, argument: str) -> AnyArray:

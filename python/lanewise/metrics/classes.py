@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import losses
 from .._engine import AnyArray, Float32
-from .._names import check_default, check_finite
-from ..losses import classes as losses
-from ..losses.base import RowFunction
+from .._names import check_finite
+from ..losses.base import Param, RowFunction
+from ..losses.classification import CrossEntropy
 
 
 class Metric(RowFunction):
@@ -80,14 +81,14 @@ class Huber(Metric):
     kernel = "huber"
 
     @property
-    def param(self) -> float:
+    def param(self) -> Param:
         return 1.0
 
 
 class _CrossEntropy(Metric):
     """A metric with the rules of a cross-entropy loss."""
 
-    loss: type[losses.CrossEntropy]
+    loss: type[CrossEntropy]
 
     def __init__(
         self, name: str | None = None, dtype: Any = None, from_logits: bool = False, label_smoothing: float = 0.0,
@@ -98,7 +99,7 @@ class _CrossEntropy(Metric):
         super().__init__(name, dtype)
 
     @property
-    def param(self) -> float:
+    def param(self) -> Param:
         return self._loss.param
 
     def kernel_after(self, operation: str) -> tuple[str, bool]:
@@ -114,7 +115,7 @@ class BinaryCrossentropy(_CrossEntropy):
 
     loss = losses.BinaryCrossentropy
     kernel = loss.kernel
-    unit_interval = True
+    interval = "unit"
 
 
 class CategoricalCrossentropy(_CrossEntropy):
@@ -148,7 +149,7 @@ class BinaryAccuracy(Metric):
         super().__init__(name, dtype)
 
     @property
-    def param(self) -> float:
+    def param(self) -> Param:
         return self.threshold
 
     def flat_rows(self, target: AnyArray, pred: Float32) -> Float32:
@@ -189,8 +190,7 @@ class Accuracy(Metric):
     kernel = "binary_accuracy"
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
-        check_default("dtype", dtype, None, "metrics take float32 rows")
-        super().__init__("accuracy" if name is None else name)
+        super().__init__("accuracy" if name is None else name, dtype)
 
     def resolved(self, target_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> Metric:
         """The accuracy for targets and outputs of these shapes per sample."""

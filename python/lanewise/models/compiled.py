@@ -10,7 +10,7 @@ import numpy as np
 from .. import losses, metrics as metric_classes, optimizers
 from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Program, TargetTerm
 from .._names import check_finite, serialize
-from ..losses.base import RowFunction, align
+from ..losses.base import Param, RowFunction, align
 from .structure import by_name
 
 
@@ -257,15 +257,15 @@ def _aligned(output: OutputTerms, y: AnyArray, shape: tuple[int, ...], argument:
     return target
 
 
-def _needs(function: RowFunction) -> tuple[bool, bool, bool]:
-    return function.sparse, function.joint, function.unit_interval
+def _needs(function: RowFunction) -> tuple[bool, bool, str]:
+    return function.sparse, function.joint, function.interval
 
 
-def _term(function: RowFunction, program: Program, output: int) -> tuple[str, int, float]:
+def _term(function: RowFunction, program: Program, output: int) -> tuple[str, int, Param]:
     value = program.outputs[output]
     operation, source = program.builder.made_by(value)
     kernel, before = function.kernel_after(operation)
-    return kernel, source if before else value, function.param
+    return kernel, source if before else value, function.param_for(program.output_shapes[output][-1])
 
 
 # --- arguments of compile ---------------------------------------------------------------------------------------
