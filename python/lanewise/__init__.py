@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from ._fingerprint import fingerprint
     from .layers import Input
-    from .models import Sequential
+    from .models import Model, Sequential
     from .ops import (
         active_isa,
         available_isas,
@@ -51,6 +51,7 @@ _SUBMODULES = frozenset({
 
 _HOME = {
     "Input": "layers",
+    "Model": "models",
     "Sequential": "models",
     "from_keras": "saving",
     "load_model": "saving",
@@ -66,10 +67,10 @@ _HOME = {
 }
 
 __all__ = [
-    "Input", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info", "callbacks",
-    "compiled_isas", "config", "constraints", "fingerprint", "from_keras", "get_num_threads", "initializers", "keras",
-    "layers", "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers", "random", "regularizers",
-    "saving", "set_num_threads", "to_keras", "use_isa", "utils",
+    "Input", "Model", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info",
+    "callbacks", "compiled_isas", "config", "constraints", "fingerprint", "from_keras", "get_num_threads",
+    "initializers", "keras", "layers", "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers",
+    "random", "regularizers", "saving", "set_num_threads", "to_keras", "use_isa", "utils",
 ]  # fmt: skip
 
 

@@ -10,14 +10,13 @@ from typing import Any
 _DENSE = (
     "lanewise computes dense networks; its layers are Dense, Activation, ReLU, Softmax, Dropout, Flatten, Normalization"
 )
-_SEQUENTIAL = "models are chains: use lanewise.Sequential([...])"
+_SEQUENTIAL = "use lanewise.Sequential([...]) or lanewise.Model(inputs, outputs)"
 _GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients)"
 _ARRAYS = "NumPy arrays go in and come out: use the NumPy function"
 _DATA = "fit takes arrays (memory-mapped ones too, read in place) and makes the batches itself"
 _PREPARE = "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.Normalization in the model"
 _SCHEDULE = "set model.optimizer.learning_rate in a lanewise.callbacks.LambdaCallback(on_epoch_begin=...)"
 _LOG = "write logs from a lanewise.callbacks.LambdaCallback(on_epoch_end=...), or read the History that fit returns"
-_FUNCTIONAL = "there is no functional API: " + _SEQUENTIAL
 _OPTIMIZER = "optimizers are SGD, Adam and RMSprop"
 _ACTIVATION = "activations are linear, relu, sigmoid, tanh and softmax"
 _LOSS = "see lanewise.losses and lanewise.metrics for those that exist"
@@ -36,8 +35,6 @@ _INSTEAD: dict[str, str] = {
     **_each("Embedding Attention MultiHeadAttention BatchNormalization LayerNormalization Lambda", _DENSE),
     **_each("Reshape Permute RepeatVector Masking GaussianNoise GaussianDropout AlphaDropout Rescaling", _DENSE),
     **_each("LeakyReLU PReLU ELU SpatialDropout1D SpatialDropout2D TextVectorization StringLookup", _DENSE),
-    **_each("Add Subtract Multiply Average Maximum Concatenate Dot", _FUNCTIONAL),
-    **_each("Model Functional", _FUNCTIONAL),
     **_each("GradientTape gradients", _GRADIENTS),
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",

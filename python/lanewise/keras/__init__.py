@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .. import __version__
     from ..layers import Input, InputLayer, Layer
-    from ..models import Sequential
+    from ..models import Model, Sequential
     from . import (
         activations,
         backend,
@@ -35,14 +35,14 @@ _SUBMODULES = frozenset({
 })  # fmt: skip
 
 _HOME = {
-    "Input": "layers", "InputLayer": "layers", "Layer": "layers", "Sequential": "models",
+    "Input": "layers", "InputLayer": "layers", "Layer": "layers", "Model": "models", "Sequential": "models",
     "Callback": "callbacks", "Initializer": "initializers", "Loss": "losses", "Metric": "metrics",
     "Optimizer": "optimizers", "Regularizer": "regularizers",
 }  # fmt: skip
 
 __all__ = [
-    "Input", "InputLayer", "Layer", "Sequential", "__version__", "activations", "backend", "callbacks", "config",
-    "constraints", "datasets", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
+    "Input", "InputLayer", "Layer", "Model", "Sequential", "__version__", "activations", "backend", "callbacks",
+    "config", "constraints", "datasets", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
     "preprocessing", "random", "regularizers", "saving", "utils",
 ]  # fmt: skip
 

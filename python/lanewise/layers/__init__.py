@@ -9,11 +9,33 @@ from .. import _missing
 from .._names import deserialize as _deserialize, lookup, serialize
 from .base import Layer
 from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, ReLU, Softmax
+from .merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from .normalization import Normalization
 
 _TABLE: dict[str, type[Layer]] = {
-    cls.__name__: cls for cls in (Activation, Dense, Dropout, Flatten, InputLayer, Normalization, ReLU, Softmax)
-}
+    cls.__name__: cls
+    for cls in (
+        Activation, Add, Average, Concatenate, Dense, Dot, Dropout, Flatten, InputLayer, Maximum, Minimum, Multiply,
+        Normalization, ReLU, Softmax, Subtract,
+    )
+}  # fmt: skip
 
 
 def get_class(name: str) -> type[Layer]:
@@ -27,8 +49,9 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
 
 
 __all__ = [
-    "Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer", "Normalization", "ReLU", "Softmax",
-    "deserialize", "get_class", "serialize",
+    "Activation", "Add", "Average", "Concatenate", "Dense", "Dot", "Dropout", "Flatten", "Input", "InputLayer", "Layer",
+    "Maximum", "Minimum", "Multiply", "Normalization", "ReLU", "Softmax", "Subtract", "add", "average", "concatenate",
+    "deserialize", "dot", "get_class", "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,16 +11,14 @@ from numpy.typing import ArrayLike
 from .. import _engine, random, regularizers
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
-from .._names import Configurable, automatic_name, serialize, snake_case
+from .._names import automatic_name, serialize, snake_case
 from ..constraints import Constraint
 from ..initializers import Initializer
 from ..regularizers import Regularizer
-
-Shape = tuple[int | None, ...]
-"""A shape as Keras writes it: None for the rows, then the axes of one sample."""
+from .operation import Node, Operation, Shape, is_symbolic
 
 
-class Layer(Configurable):
+class Layer(Operation):
     """Base of all layers.
 
     A layer describes itself by `compute_output_shape`, makes its weights in `make_weights` and writes its operations
@@ -35,6 +33,8 @@ class Layer(Configurable):
         batch_input_shape: the same with the rows (None) in front.
         activity_regularizer: penalty on the output, divided by the rows of the batch.
     """
+
+    several_inputs: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Layer(Configurable):
         self.name: str = automatic_name(snake_case(type(self).__name__)) if name is None else name
         self.trainable = bool(trainable)
         self.built = False
+        self.nodes: list[Node] = []
         self._weights: list[Weight] = []
         self._regularized: list[tuple[Weight, Regularizer]] = []
         self._constrained: list[tuple[Weight, Constraint]] = []
@@ -91,11 +92,38 @@ class Layer(Configurable):
 
     def write(self, builder: Builder, value: int) -> int:
         """`lower`, and the penalty on the output where there is one."""
-        value = self.lower(builder, value)
+        return self.penalised(builder, self.lower(builder, value))
+
+    def penalised(self, builder: Builder, value: int) -> int:
+        """The value with the penalty on the output, where there is one."""
         penalty = self.activity_regularizer
         if penalty is None:
             return value
         return builder.add("activity_penalty", value, l1=penalty.l1, l2=penalty.l2)
+
+    # --- as an operation of a graph -----------------------------------------------------------------------------
+
+    def _argument(self, shapes: Sequence[Shape]) -> Any:
+        """The shapes of the inputs as `build` and `compute_output_shape` take them: one shape, for one input."""
+        if len(shapes) != 1:
+            raise ValueError(
+                f"{self.name}: {type(self).__name__} takes one input, received {len(shapes)}; join them first, with "
+                "Concatenate()([...]) or Add()([...])"
+            )
+        return shapes[0]
+
+    def build_for(self, shapes: Sequence[Shape]) -> None:
+        self.build(self._argument(shapes))
+
+    def shapes_for(self, shapes: Sequence[Shape]) -> list[Shape]:
+        return [self.compute_output_shape(self._argument(shapes))]
+
+    def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
+        (value,) = values
+        return [self.write(builder, value)]
+
+    def leaves(self) -> list[Layer]:
+        return [self]
 
     # --- building -----------------------------------------------------------------------------------------------
 
@@ -213,19 +241,24 @@ class Layer(Configurable):
             config["activity_regularizer"] = serialize(self.activity_regularizer)
         return config
 
-    def __call__(self, inputs: ArrayLike, training: bool = False) -> Array:
-        """The layer alone on an array of rows; builds it if needed. With training=True dropout is on."""
+    def __call__(self, inputs: Any, training: bool = False) -> Any:
+        """The layer alone on an array of rows, or on symbolic tensors; builds it if needed.
+
+        With training=True dropout is on. On what `Input` and other layers return it gives such a symbolic tensor again,
+        for `Model(inputs, outputs)`.
+        """
+        if is_symbolic(inputs):
+            return self.call_on(inputs)
         if isinstance(inputs, Layer):
-            raise NotImplementedError(
-                f"{self.name}: layers are chained with Sequential([...]); calling a layer on another (the functional "
-                "API) is not supported"
-            )
-        x = match_rank(as_array("inputs", inputs), None)
-        self.build((None, *x.shape[1:]))
-        program = _engine.Program([x.shape[1:]], lambda builder, values: [self.write(builder, values[0])])
+            raise TypeError(f"{self.name}: called on a layer; call it on what the layer returns: {self.name}(layer(x))")
+        given = inputs if self.several_inputs and isinstance(inputs, list | tuple) else [inputs]
+        arrays = [match_rank(as_array("inputs", array), None) for array in given]
+        shapes: list[Shape] = [(None, *array.shape[1:]) for array in arrays]
+        self.build_for(shapes)
+        program = _engine.Program([array.shape[1:] for array in arrays], self.write_all)
         if training:
-            return program.network().call([x], True, random.next_run_seed(), 0)[0].view(Array)
-        return _engine.run_rows(program, [x])[0].view(Array)
+            return program.network().call(arrays, True, random.next_run_seed(), 0)[0].view(Array)
+        return _engine.run_rows(program, arrays)[0].view(Array)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

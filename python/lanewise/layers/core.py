@@ -9,7 +9,8 @@ from .. import activations, constraints, initializers, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
 from .._names import check_below_one, check_default, check_integer, serialize
-from .base import Layer, Shape
+from .base import Layer
+from .operation import KerasTensor, Node, Shape
 
 
 class InputLayer(Layer):
@@ -47,18 +48,35 @@ class InputLayer(Layer):
         self.shape = sample_shape("shape", shape)
         self.given_input_shape = self.shape
 
+        self.input_dtype = "float32" if dtype is None else str(getattr(dtype, "name", dtype))
+        self.built = True
+        self._sample_shape = self.shape
+        self.nodes.append(Node(None, [(None, *self.shape)], [self.name], None))
+
+    def _output_dtype(self) -> str:
+        return self.input_dtype
+
     def lower(self, builder: Builder, value: int) -> int:
         return value
 
     def get_config(self) -> dict[str, Any]:
-        return {"batch_shape": [None, *self.shape], "dtype": "float32", "name": self.name}
+        return {"batch_shape": [None, *self.shape], "dtype": self.input_dtype, "name": self.name}
 
 
 def Input(
     shape: Any = None, batch_size: int | None = None, dtype: Any = None, name: str | None = None, **kwargs: Any
-) -> InputLayer:
-    """InputLayer(shape=...): the first entry of a Sequential."""
-    return InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, name=name, **kwargs)
+) -> KerasTensor:
+    """A symbolic tensor for samples of this shape: the first entry of a Sequential, or what layers are called on.
+
+    Args:
+        shape: axes of one sample, without the rows.
+        batch_size: accepted; models take any number of rows.
+        dtype: accepted; every real dtype goes in.
+        name: by which `fit` and `predict` find this input in a dict; by default `input_layer`, ...
+        **kwargs: see `InputLayer`.
+    """
+    layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, name=name, **kwargs)
+    return layer.tensors_of(0)[0]
 
 
 class Dense(Layer):

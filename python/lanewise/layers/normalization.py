@@ -12,7 +12,8 @@ from .._arrays import as_array
 from .._engine import Builder, Float32, Float64, Weight
 from .._names import check_default
 from ..initializers import Ones, Zeros
-from .base import Layer, Shape, match_rank
+from .base import Layer, match_rank
+from .operation import Shape
 
 _SMALLEST_STD = 1e-7  # Keras's epsilon: a constant column becomes 0, not a division by zero
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._names import lookup
+from .functional import Functional
+from .model import Model
 from .sequential import Sequential
 
-_TABLE: dict[str, type[Any]] = {"Sequential": Sequential}
+_TABLE: dict[str, type[Any]] = {"Sequential": Sequential, "Functional": Functional, "Model": Functional}
 
 
 def get_class(name: str) -> type[Any]:
@@ -21,4 +23,4 @@ def deserialize(config: Mapping[str, Any]) -> Any:
     return get_class(config["class_name"]).from_config(config["config"])
 
 
-__all__ = ["Sequential"]
+__all__ = ["Functional", "Model", "Sequential"]

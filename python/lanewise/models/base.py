@@ -11,17 +11,18 @@ import numpy as np
 from .. import random
 from .._arrays import as_array
 from .._engine import AnyArray, Float32, Float64, Network, Pace, Program, SharedLock, Weight
-from .._names import KeywordChecked, keyword_checked
-from ..layers import Layer
+from .._names import keyword_checked
+from ..layers.operation import Node, Operation
 from ..optimizers import Optimizer
 from .compiled import Compiled
 from .data import Rows, check_rows, class_weights, row_weights
 
 
-class BaseModel(KeywordChecked):
+class BaseModel(Operation):
     """Layers that were compiled. A subclass says what its layers are and how data fits them."""
 
     def __init__(self) -> None:
+        self.nodes: list[Node] = []
         self._compiled: Compiled | None = None
         self._training_lock = threading.Lock()  # of the next line
         self._trained_by: object | None = None  # the fit that runs
@@ -34,11 +35,6 @@ class BaseModel(KeywordChecked):
         self._sums: Float64 | None = None
 
     # --- what a subclass defines --------------------------------------------------------------------------------
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers, inputs not counted."""
-        raise NotImplementedError
 
     @property
     def output_names(self) -> list[str]:
@@ -60,7 +56,7 @@ class BaseModel(KeywordChecked):
     @property
     def trainable_weights(self) -> list[Weight]:
         """The weights that training changes, in the order of the layers."""
-        return [weight for layer in self.layers for weight in layer.trainable_weights]
+        raise NotImplementedError
 
     def _made_program(self) -> Program | None:
         """The program, if there is one already."""
@@ -171,8 +167,9 @@ class BaseModel(KeywordChecked):
     def _network(self, compiled: Compiled, rows: Rows) -> Network:
         program = self._ready(rows.shapes)
         terms = compiled.terms(program, rows.y)
-        penalties = [(w.variable, r.l1, r.l2) for layer in self.layers for w, r in layer.penalties]
-        limits = [(w.variable, *c.limits()) for layer in self.layers for w, c in layer.limits]
+        leaves = self.leaves()
+        penalties = [(w.variable, r.l1, r.l2) for layer in leaves for w, r in layer.penalties]
+        limits = [(w.variable, *c.limits()) for layer in leaves for w, c in layer.limits]
         trainable = [w.variable for w in self.trainable_weights]
         return program.network(terms.losses, terms.metrics, trainable, penalties, limits, terms.targets)
 

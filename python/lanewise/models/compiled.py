@@ -10,8 +10,8 @@ import numpy as np
 from .. import losses, metrics as metric_classes, optimizers
 from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Program, TargetTerm
 from .._names import check_finite, serialize
+from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
-from .structure import by_name
 
 
 class OutputTerms(NamedTuple):

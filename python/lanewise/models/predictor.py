@@ -10,11 +10,11 @@ import numpy as np
 from .. import _engine
 from .._engine import Array, Network, Pace
 from .._names import check_integer, keyword_checked
-from ..layers import Layer
+from .._structure import map_leaves
+from ..layers.operation import Operation, is_symbolic
 from .base import BaseModel, callback_list, check_verbose, returned, sorted_logs
 from .compiled import Compiled
 from .data import Rows
-from .structure import map_leaves
 
 if TYPE_CHECKING:
     from ..callbacks import CallbackList
@@ -169,9 +169,14 @@ class Predictor(BaseModel):
         return self.predict(x, verbose=0)
 
     def __call__(self, x: Any, training: bool = False) -> Any:
-        """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on."""
-        if isinstance(x, Layer):
-            raise NotImplementedError("the functional API is not supported; chain layers with Sequential([...])")
+        """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on.
+
+        On a symbolic tensor it is a layer of another model.
+        """
+        if is_symbolic(x):
+            return self.call_on(x)
+        if isinstance(x, Operation):
+            raise TypeError(f"{self.name}: called on a layer; call it on what the layer returns: model(layer(x))")
         if not training:
             return map_leaves(lambda array: array.view(Array), self.predict_on_batch(x))
         arrays, _ = self._fit_inputs("x", x)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from .. import layers as layer_classes, optimizers, random
 from .._arrays import as_array, sample_shape
-from .._engine import AnyArray, Builder, Float32, Program, Weight
-from .._names import automatic_name, near_match, serialize, snake_case
-from ..layers import InputLayer, Layer
-from ..layers.base import Shape, assign_all, match_rank
-from .compiled import Compiled
-from .trainer import Trainer
+from .._engine import AnyArray, Builder, Program
+from .._names import serialize
+from ..layers import InputLayer
+from ..layers.base import match_rank
+from ..layers.operation import KerasTensor, Operation, Shape
+from .model import Model
 
 
-class Sequential(Trainer):
+class Sequential(Model):
     """Layers one after the other.
 
     The shape of one sample is taken from the first layer's `input_shape=`/`input_dim=`, from an `Input`, or from the
     first data that the model sees.
 
     Args:
-        layers: list of layers.
+        layers: list of layers; models and an `Input` in front are layers too.
         trainable: False keeps all weights out of training.
         name: by default `sequential`, `sequential_1`, ...
 
@@ -33,14 +29,14 @@ class Sequential(Trainer):
         TypeError: an entry that is no layer. ValueError: two layers of one name, or shapes that do not fit.
     """
 
-    def __init__(self, layers: Sequence[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
-        super().__init__()
-        self.name: str = automatic_name(snake_case(type(self).__name__)) if name is None else name
-        self._layers: list[Layer] = []
+    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
+        super().__init__(name)
+        self._layers: list[Any] = []
         self._input: InputLayer | None = None
+        self._tensors: list[KerasTensor] = []  # where the shape is known: the input, then each layer's output
         self._sample_shape: tuple[int, ...] | None = None
         self._program: Program | None = None
-        if isinstance(layers, Layer):
+        if isinstance(layers, Operation):
             raise TypeError(f"layers: expected a list of layers, received the layer {layers!r}; write [layer]")
         for layer in layers or ():
             self.add(layer)
@@ -49,16 +45,20 @@ class Sequential(Trainer):
 
     # --- the list of layers -------------------------------------------------------------------------------------
 
-    def add(self, layer: Layer) -> None:
-        """Append a layer; where the input's shape is known its weights are made at once.
+    def add(self, layer: Any) -> None:
+        """Append a layer or a model; where the input's shape is known its weights are made at once.
 
         Raises:
             TypeError: no layer. ValueError: a second layer of this name, an Input that is not first, shapes that do
             not fit; the model stays as it was.
         """
-        if isinstance(layer, Sequential):
-            raise NotImplementedError("layer: a model inside a model is not supported; add its layers one by one")
-        if not isinstance(layer, Layer):
+        if isinstance(layer, KerasTensor):
+            if not isinstance(layer._keras_history.operation, InputLayer):
+                raise TypeError(
+                    f"layer: expected a layer, received {layer!r}; add the layer itself, not what it returns"
+                )
+            layer = layer._keras_history.operation
+        if not isinstance(layer, Operation):
             raise TypeError(f"layer: expected a layer, received {layer!r} of type {type(layer).__name__}")
         if isinstance(layer, InputLayer):
             if self._layers or self._input is not None:
@@ -71,45 +71,48 @@ class Sequential(Trainer):
         if not self._layers and shape is None:
             shape = layer.given_input_shape
         if shape is not None:
-            layer.build(self._shape_after((None, *shape)))
-            self._sample_shape = shape
+            self._connect(layer, shape)
         self._layers.append(layer)
         self._program = None
 
-    def pop(self, rebuild: bool = True) -> Layer:
+    def _connect(self, layer: Any, shape: tuple[int, ...]) -> None:
+        """Call the layer on what the layers before it give for samples of this shape."""
+        tensors = self._tensors or [(self._input or InputLayer(shape)).tensors_of(0)[0]]
+        output = layer.call_on(tensors[-1])
+        if not isinstance(output, KerasTensor):
+            raise ValueError(
+                f"layer: {layer.name!r} has several outputs; a Sequential is a chain, use Model(inputs, outputs)"
+            )
+        self._tensors = [*tensors, output]
+        self._sample_shape = shape
+
+    def pop(self, rebuild: bool = True) -> Any:
         """Remove the last layer and return it. Raises ValueError where there is none."""
         if not self._layers:
             raise ValueError("pop: the model has no layers")
         self._program = None
         layer = self._layers.pop()
+        del self._tensors[len(self._layers) + 1 :]
         if not self._layers and self._input is None:
             self._sample_shape = None
+            self._tensors = []
         return layer
 
     @property
-    def layers(self) -> list[Layer]:
+    def operations(self) -> list[Any]:
         """The layers, inputs not counted."""
         return list(self._layers)
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of this name or at this index. Raises ValueError where there is none."""
-        if (name is None) == (index is None):
-            raise ValueError(f"get_layer: give either name= or index=, received name={name!r}, index={index!r}")
-        if index is not None:
-            if not -len(self._layers) <= index < len(self._layers):
-                raise ValueError(f"index: the model has {len(self._layers)} layers, received {index}")
-            return self._layers[index]
-        names = [layer.name for layer in self._layers]
-        if name not in names:
-            raise ValueError(f"name: no layer is called {name!r}.{near_match(str(name), names)} Layers: {names}")
-        return self._layers[names.index(name)]
 
     # --- shapes and building ------------------------------------------------------------------------------------
 
     def _shape_after(self, shape: Shape) -> Shape:
         for layer in self._layers:
-            shape = layer.compute_output_shape(shape)
+            (shape,) = layer.shapes_for([shape])
         return shape
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the output, rows first. Raises ValueError where a layer cannot take its input."""
+        return self._shape_after(tuple(input_shape))
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Make the weights for inputs of this shape, rows first: (None, 4).
@@ -128,16 +131,13 @@ class Sequential(Trainer):
         if not self._layers:
             raise ValueError("build: the model has no layers; add() some first")
         self._shape_after((None, *given))
-        shape: Shape = (None, *given)
-        for layer in self._layers:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-        self._sample_shape = given
+        for layer in self._layers[max(len(self._tensors) - 1, 0) :]:
+            self._connect(layer, given)
 
     @property
     def built(self) -> bool:
         """Whether all weights are made."""
-        return bool(self._layers) and self._sample_shape is not None and all(layer.built for layer in self._layers)
+        return bool(self._layers) and len(self._tensors) == len(self._layers) + 1
 
     @property
     def input_shape(self) -> Shape:
@@ -174,16 +174,64 @@ class Sequential(Trainer):
         def make() -> Program:
             if self._program is None:
                 self.build((None, *shapes[0]))
-                self._program = Program(shapes, self._write)
+                self._program = Program(shapes, self.write_all)
             return self._program
 
         return self._program or self._weights_lock.write(make)
 
-    def _write(self, builder: Builder, values: Sequence[int]) -> list[int]:
-        (value,) = values
+    # --- as an operation of a graph -----------------------------------------------------------------------------
+
+    def _one(self, shapes: Sequence[Shape]) -> Shape:
+        if len(shapes) != 1:
+            raise ValueError(f"{self.name}: a Sequential takes one input, received {len(shapes)}")
+        return shapes[0]
+
+    def build_for(self, shapes: Sequence[Shape]) -> None:
+        self.build(self._one(shapes))
+
+    def shapes_for(self, shapes: Sequence[Shape]) -> list[Shape]:
+        return [self._shape_after(self._one(shapes))]
+
+    def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
+        found = list(values)
         for layer in self._layers:
-            value = layer.write(builder, value)
-        return [value]
+            found = layer.write_all(builder, found)
+        return found
+
+    @property
+    def given_input_shape(self) -> tuple[int, ...] | None:
+        """Shape of one sample, where it is known."""
+        return self._sample_shape
+
+    def _built_tensors(self, what: str) -> list[KerasTensor]:
+        if not self.built:
+            raise ValueError(f"{what}: the model is not built; give the first layer input_shape=, or call build()")
+        return self._tensors
+
+    @property
+    def input(self) -> KerasTensor:
+        """The symbolic input. Raises ValueError before the model is built."""
+        return self._built_tensors("input")[0]
+
+    @property
+    def output(self) -> KerasTensor:
+        """The symbolic output. Raises ValueError before the model is built."""
+        return self._built_tensors("output")[-1]
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """[input]."""
+        return [self.input]
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """[output]."""
+        return [self.output]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The name of the input."""
+        return [self.input.name]
 
     def _made_program(self) -> Program | None:
         return self._program
@@ -193,56 +241,7 @@ class Sequential(Trainer):
             raise ValueError(f"{method}: the model is not built; call build((None, ...)) or show it data first")
         return self._ready([self._sample_shape])
 
-    # --- weights ------------------------------------------------------------------------------------------------
-
-    @property
-    def weights(self) -> list[Weight]:
-        """All weights, layer by layer."""
-        return [weight for layer in self._layers for weight in layer.weights]
-
-    variables = weights
-
-    @property
-    def non_trainable_weights(self) -> list[Weight]:
-        """The weights that training leaves alone."""
-        return [weight for layer in self._layers for weight in layer.non_trainable_weights]
-
-    @property
-    def trainable(self) -> bool:
-        """Whether any layer trains; setting it sets all layers."""
-        return not self._layers or any(layer.trainable for layer in self._layers)
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in self._layers:
-            layer.trainable = bool(value)
-
-    def get_weights(self) -> list[Float32]:
-        """Copies of all weights."""
-        return self._weights_lock.read(lambda: [weight.numpy() for weight in self.weights])
-
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Overwrite all weights; nothing changes if one does not fit. Raises ValueError then, or before build."""
-        if not self.built:
-            raise ValueError("set_weights: the model is not built; give the first layer input_shape=, or call build()")
-        self._weights_lock.write(assign_all, f"model {self.name!r}", self.weights, weights)
-
-    def count_params(self) -> int:
-        """Number of parameters. Raises ValueError before the model is built."""
-        if not self.built:
-            raise ValueError("count_params: the model is not built; give the first layer input_shape=, or call build()")
-        return sum(weight.size for weight in self.weights)
-
     # --- describing ---------------------------------------------------------------------------------------------
-
-    def summary(
-        self, line_length: int | None = None, positions: Any = None, print_fn: Callable[[str], Any] | None = None,
-        expand_nested: bool = False, show_trainable: bool = False, layer_range: Any = None,
-    ) -> None:  # fmt: skip
-        """Print layers, output shapes and numbers of parameters (the other arguments mean nothing here)."""
-        from .summary import print_summary
-
-        print_summary(self, line_length, print_fn, show_trainable)
 
     def get_config(self) -> dict[str, Any]:
         """Name, layers and input shape as plain JSON values."""
@@ -250,137 +249,19 @@ class Sequential(Trainer):
         if self._input is not None:
             described.insert(0, serialize(self._input))
         shape = None if self._sample_shape is None else [None, *self._sample_shape]
-        return {"name": self.name, "layers": described, "build_input_shape": shape}
+        config = {"name": self.name, "layers": described, "build_input_shape": shape}
+        return config if self._trainable else {**config, "trainable": False}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """A new model, with new weights, from what `get_config` returned, here or in Keras."""
         from ..saving.keras_read import own_form
+        from .config import deserialize_operation
 
         config = own_form({"class_name": "Sequential", "config": config})["config"]
-        model = cls([layer_classes.deserialize(entry) for entry in config["layers"]], name=config.get("name"))
+        model = cls([deserialize_operation(entry) for entry in config["layers"]], name=config.get("name"))
         if config.get("build_input_shape") is not None and model._layers:
             model.build(config["build_input_shape"])
+        if config.get("trainable") is False:
+            model._trainable = False
         return model
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """Arguments of `compile` as plain JSON values; None before it."""
-        return None if self._compiled is None else self._compiled.get_config()
-
-    def compile_from_config(self, config: Mapping[str, Any]) -> None:
-        """`compile` with what `get_compile_config` returned."""
-        self.compile(
-            optimizer=optimizers.deserialize(config["optimizer"]),
-            loss=config.get("loss"),
-            loss_weights=config.get("loss_weights"),
-            metrics=config.get("metrics"),
-            weighted_metrics=config.get("weighted_metrics"),
-        )
-
-    # --- state beside the weights -------------------------------------------------------------------------------
-
-    def _slots(self, compiled: Compiled) -> dict[str, Float32]:
-        native = compiled.optimizer.native
-        names = native.slot_names()
-        return {
-            f"{weight.path}/{name}": slot
-            for weight in self.weights
-            if weight.trainable
-            for name, slot in zip(names, native.get_slots(weight.variable), strict=True)
-        }
-
-    def optimizer_parameters(self) -> int:
-        """Number of elements in the optimizer's slots; 0 before `compile`."""
-        if self._compiled is None:
-            return 0
-        return len(self._compiled.optimizer.native.slot_names()) * sum(w.size for w in self.trainable_weights)
-
-    def optimizer_state(self) -> dict[str, AnyArray]:
-        """Step count, learning rate, slots (`dense/kernel/m`) and position in the random streams, to resume exactly.
-
-        Empty before `compile`.
-        """
-        if self._compiled is None:
-            return {}
-        optimizer = self._compiled.optimizer
-        state: dict[str, AnyArray] = {
-            "iterations": np.asarray(optimizer.iterations, np.int64),
-            "learning_rate": np.asarray(float(optimizer.learning_rate), np.float64),
-        }
-        if self._seed is not None and self._seed_generation == random.generation():
-            state["seed"] = np.asarray(self._seed, np.uint64)
-            state["epoch"] = np.asarray(self._epochs_shuffled, np.int64)
-        if optimizer.iterations:
-            state.update(self._slots(self._compiled))
-        return state
-
-    def load_optimizer_state(self, state: Mapping[str, ArrayLike]) -> None:
-        """Go on from what `optimizer_state` returned.
-
-        Raises:
-            ValueError: not compiled, not built, or slots that do not fit; nothing has changed then.
-        """
-        compiled = self._get_compiled("load_optimizer_state")
-        if not self.built:
-            raise ValueError("load_optimizer_state: the model is not built")
-        native, names = compiled.optimizer.native, compiled.optimizer.native.slot_names()
-        iterations = int(np.asarray(state["iterations"]))
-        slots: list[tuple[Weight, list[Float32]]] = []
-        for weight in self.weights if iterations else ():
-            paths = [f"{weight.path}/{name}" for name in names]
-            if weight.trainable and all(path in state for path in paths):
-                slots.append((weight, [weight.checked(state[path]) for path in paths]))
-        if iterations and names and not slots:
-            raise ValueError(f"state: no slots for the weights of this model, received {sorted(state)}")
-        compiled.optimizer.learning_rate = float(np.asarray(state["learning_rate"]))
-        for weight, values in slots:
-            native.set_slots(weight.variable, values)
-        native.iterations = iterations
-        if "seed" in state:
-            self._seed, self._seed_generation = int(np.asarray(state["seed"])), random.generation()
-            self._epochs_shuffled = int(np.asarray(state["epoch"]))
-
-    # --- files --------------------------------------------------------------------------------------------------
-
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Write layers, weights and optimizer to a file; see `lanewise.saving.save_model`."""
-        from ..saving import save_model
-
-        save_model(self, filepath, overwrite=overwrite, **kwargs)
-
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Write the weights to a file; see `lanewise.saving.save_weights`."""
-        from ..saving import save_weights
-
-        save_weights(self, filepath, overwrite=overwrite, **kwargs)
-
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, **kwargs: Any) -> None:
-        """Read the weights from a file; see `lanewise.saving.load_weights`."""
-        from ..saving import load_weights
-
-        load_weights(self, filepath, skip_mismatch=skip_mismatch, by_name=by_name, **kwargs)
-
-    def to_json(self, **kwargs: Any) -> str:
-        """The layers as JSON, which `model_from_json` here and in Keras reads; no weights."""
-        from ..saving.describe import to_json
-
-        return to_json(self, **kwargs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.get_config(), self.get_weights(), self.get_compile_config(),
-                          self.optimizer_state())  # fmt: skip
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def _rebuilt(cls: type[Sequential], config: Any, weights: Any, compile_config: Any, state: Any) -> Sequential:
-    """The model that pickle or copy.deepcopy took apart."""
-    model = cls.from_config(config)
-    if model.built:
-        model.set_weights(weights)
-    if compile_config is not None:
-        model.compile_from_config(compile_config)
-        if model.built and state:
-            model.load_optimizer_state(state)
-    return model

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .sequential import Sequential
+    from .model import Model
 
 _BOX = ("┏━┳┓", "┃", "┡━╇┩", "│", "├─┼┤", "└─┴┘")
 _ASCII = ("+-++", "|", "+=++", "|", "+-++", "+-++")
 
 
 def print_summary(
-    model: Sequential, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None,
+    model: Model, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None,
     show_trainable: bool = False,
 ) -> None:  # fmt: skip
     """Layers, output shapes and parameters as a table, then the totals; through `print_fn` line by line if given."""

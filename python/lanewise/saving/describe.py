@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .. import _registry, constraints, initializers, layers, losses, metrics, models, optimizers, regularizers
 from .._names import Configurable, serialize
+from ..models import config as clone
 from . import keras_read, keras_write
 
 _PLACES: tuple[tuple[str, Any, type[Any]], ...] = (
@@ -63,28 +64,7 @@ def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, An
     return model
 
 
-def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[[Any], Any] | None = None) -> Any:
-    """A model of the same layers with new weights; not compiled.
-
-    Args:
-        model: a Sequential.
-        input_tensors: not supported; None.
-        clone_function: makes the copy of a layer; by default from its config.
-
-    Raises:
-        TypeError: no model. NotImplementedError: input_tensors.
-    """
-    if not hasattr(model, "layers"):
-        raise TypeError(f"model: expected a model, received {model!r}")
-    if input_tensors is not None:
-        raise NotImplementedError("input_tensors: not supported; call the clone on them")
-    if clone_function is None:
-        return type(model).from_config(model.get_config())
-    shape = model.get_config()["build_input_shape"]
-    clone = type(model)([clone_function(layer) for layer in model.layers], name=model.name)
-    if shape is not None and not clone.built:
-        clone.build(shape)
-    return clone
+clone_model = clone.clone_model
 
 
 # --- objects ----------------------------------------------------------------------------------------------------

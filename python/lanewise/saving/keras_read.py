@@ -64,6 +64,8 @@ def _object(name: str, value: Mapping[str, Any]) -> Config:
     elif isinstance(config, Mapping):
         config = _arguments(name, config)
     result: Config = {"class_name": name, "config": config}
+    if str(value.get("module", "")).startswith("keras.src.ops"):  # arithmetic on tensors, no layer
+        result["module"] = value["module"]
     for key in ("name", "inbound_nodes"):  # of a layer in a graph
         if key in value:
             result[key] = value[key] if key == "name" else _nodes(value[key])
@@ -86,13 +88,14 @@ def _chain(config: Any) -> Config:
         shape = first.get("batch_shape") or first.get("batch_input_shape")
     if isinstance(shape, list | tuple) and shape:
         shape = [None, *shape[1:]]
-    return {"name": config.get("name"), "layers": described, "build_input_shape": shape}
+    result = {"name": config.get("name"), "layers": described, "build_input_shape": shape}
+    return {**result, "trainable": False} if config.get("trainable") is False else result
 
 
 def _graph(config: Any) -> Config:
     if not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
         raise FormatError("a functional model has no list of layers")
-    kept = {key: config[key] for key in ("name", "input_layers", "output_layers") if key in config}
+    kept = {key: config[key] for key in ("name", "trainable", "input_layers", "output_layers") if key in config}
     return {**kept, "layers": [own_form(entry) for entry in config["layers"]]}
 
 

@@ -81,6 +81,8 @@ def layer_form(layer: Any) -> Config:
 def model_form(model: Any) -> Config:
     """A model as it stands in config.json; what it was compiled with is not in it."""
     own = model.get_config()
+    if "input_layers" in own:
+        return _graph_form(model, own)
     described = [layer_form(layer) for layer in model.layers]
     shape = own["build_input_shape"]
     first = next((entry for entry in own["layers"][:1] if entry["class_name"] == "InputLayer"), None)
@@ -94,6 +96,17 @@ def model_form(model: Any) -> Config:
     if shape is not None:
         form["build_config"] = {"input_shape": shape}
     return form
+
+
+def _graph_form(model: Any, own: Config) -> Config:
+    entries = []
+    for layer, entry in zip(model.operations, own["layers"], strict=True):
+        entries.append({**layer_form(layer), "name": entry["name"], "inbound_nodes": entry["inbound_nodes"]})
+    config = {**own, "layers": entries}
+    return {
+        "module": "keras.src.models.functional", "class_name": "Functional", "config": config,
+        "registered_name": "Functional",
+    }  # fmt: skip
 
 
 # --- what a model was compiled with -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ..initializers.base import zeros_only
 from .archive import AnyArray, Archive, FormatError, Mismatch, Plan, describe, write
 
 if TYPE_CHECKING:
-    from ..models import Sequential
+    from ..models import Model
 
 FORMAT = "lanewise"
 VERSION = 1
@@ -57,13 +57,13 @@ def _write(
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-def read_model(file: BinaryIO, compile: bool) -> "Sequential":
+def read_model(file: BinaryIO, compile: bool) -> "Model":
     """The model in an open file.
 
     Raises:
         FormatError, ValueError and others: whatever is wrong with it.
     """
-    from ..models import Sequential
+    from ..models import Functional, Sequential
     from .shapes import SLACK, check_description
 
     archive = Archive(file)
@@ -74,7 +74,7 @@ def read_model(file: BinaryIO, compile: bool) -> "Sequential":
     shapes = [shape for _, _, shape in plan[: len(manifest["weights"])]]
     check_description(config)
     with zeros_only(sum(map(math.prod, shapes)) + SLACK):
-        model = Sequential.from_config(config)
+        model: Model = (Functional if "input_layers" in config else Sequential).from_config(config)
     if [weight.shape for weight in model.weights] != shapes:
         raise FormatError("the weights do not have the shapes that the layers ask for")
     if [weight.path for weight in model.weights] != manifest["weights"]:

@@ -14,13 +14,17 @@ _MAX_SAMPLE = 2**40  # elements of one sample
 
 def check_nameable(model: Any) -> None:
     """Raises ValueError if a layer (or the model) is of a class that a file cannot name."""
-    from ..models import Sequential
+    from ..models import Functional, Model, Sequential
 
-    if type(model) is not Sequential:
-        raise ValueError(f"save: expected a Sequential, received a {type(model).__name__}, which no file can name")
-    if len(model.layers) > MAX_LAYERS:
-        raise ValueError(f"save: a file holds up to {MAX_LAYERS} layers, the model has {len(model.layers)}")
+    if type(model) not in (Sequential, Functional):
+        kind = type(model).__name__
+        raise ValueError(f"save: expected a Sequential or a Model, received a {kind}, which no file can name")
+    if len(model.leaves()) > MAX_LAYERS:
+        raise ValueError(f"save: a file holds up to {MAX_LAYERS} layers, the model has {len(model.leaves())}")
     for layer in model.layers:
+        if isinstance(layer, Model):
+            check_nameable(layer)
+            continue
         name = _registry.get_registered_name(type(layer))
         try:
             known = layers.get_class(name) is type(layer)
@@ -34,8 +38,18 @@ def check_nameable(model: Any) -> None:
 
 
 def check_description(config: Any) -> None:
-    """Raises FormatError where this is no description of a built Sequential."""
-    if not isinstance(config, Mapping) or set(config) != {"name", "layers", "build_input_shape"}:
+    """Raises FormatError where this is no description of a functional model or of a built Sequential."""
+    if not isinstance(config, Mapping):
+        raise FormatError("model: expected a description")
+    if "input_layers" in config:
+        if set(config) != {"name", "trainable", "layers", "input_layers", "output_layers"}:
+            raise FormatError("model: expected name, trainable, layers, input_layers and output_layers")
+        if not isinstance(config["name"], str) or not isinstance(config["trainable"], bool):
+            raise FormatError("model: expected a name, and whether it trains")
+        if not isinstance(config["layers"], list) or len(config["layers"]) > MAX_LAYERS + 1:
+            raise FormatError(f"layers: expected a list of up to {MAX_LAYERS}")
+        return
+    if set(config) - {"trainable"} != {"name", "layers", "build_input_shape"}:
         raise FormatError("model: expected name, layers and build_input_shape")
     described, shape = config["layers"], config["build_input_shape"]
     if not isinstance(config["name"], str):

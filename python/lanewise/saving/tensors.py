@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from .atomic import replacing
 
 if TYPE_CHECKING:
-    from ..models import Sequential
+    from ..models import Model
 
 
 def _library() -> Any:
@@ -16,20 +16,20 @@ def _library() -> Any:
     return safetensors.numpy
 
 
-def _names(model: "Sequential") -> list[str]:
+def _names(model: "Model") -> list[str]:
     """`0.kernel`, `0.bias`, `1.kernel`, ...: layers with weights are counted, as other libraries do in a chain."""
     with_weights = [layer for layer in model.layers if layer.weights]
     return [f"{i}.{weight.name}" for i, layer in enumerate(with_weights) for weight in layer.weights]
 
 
-def save_tensors(model: "Sequential", path: str) -> None:
+def save_tensors(model: "Model", path: str) -> None:
     """Write the weights of a built model in the place of `path`."""
     data = _library().save(dict(zip(_names(model), model.get_weights(), strict=True)), {"format": "lanewise"})
     with replacing(path) as file:
         file.write(data)
 
 
-def load_tensors(model: "Sequential", path: str) -> None:
+def load_tensors(model: "Model", path: str) -> None:
     """Read the weights of a built model; it changes only if all names and shapes fit.
 
     Raises:

@@ -49,7 +49,7 @@ def by_name(argument: str, given: Any, names: Sequence[str], what: str = "output
     if isinstance(given, dict):
         unknown = [key for key in given if key not in names]
         if unknown:
-            from .._names import near_match
+            from ._names import near_match
 
             raise ValueError(
                 f"{argument}: no {what[:-1]} is called {unknown[0]!r}.{near_match(str(unknown[0]), list(names))} "

@@ -1,0 +1,231 @@
+"""Symbolic tensors and what can be called on them: the graph that `Model(inputs, outputs)` is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from .._engine import Builder, Weight
+from .._names import Configurable, automatic_name
+from .._structure import flatten, pack
+
+Shape = tuple[int | None, ...]
+"""A shape as Keras writes it: None for the rows, then the axes of one sample."""
+
+
+class KerasHistory(NamedTuple):
+    """Where a symbolic tensor comes from: the output `tensor_index` of call `node_index` of an operation."""
+
+    operation: Operation
+    node_index: int
+    tensor_index: int
+
+
+class KerasTensor:
+    """Shape and type of what a layer will give, without values: what `Input` and layers called on it return.
+
+    `+`, `-`, `*`, `/` and unary minus make layers, with another symbolic tensor of the same shape or with a number.
+
+    Attributes:
+        shape: (None, ...), rows first.
+        dtype: 'float32', or what the Input was given.
+        name: its name.
+    """
+
+    __slots__ = ("_keras_history", "dtype", "name", "shape")
+
+    __array_priority__ = 100  # a NumPy number on the left gives way
+
+    def __init__(self, shape: Shape, dtype: str, name: str | None, history: KerasHistory) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self._keras_history = history
+        self.name = automatic_name("keras_tensor") if name is None else name
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, rows included."""
+        return len(self.shape)
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Equal for two tensors that are the same output of the same call."""
+        operation, node_index, tensor_index = self._keras_history
+        return id(operation), node_index, tensor_index
+
+    def __add__(self, other: Any) -> KerasTensor:
+        return self._merged("Add", other) if isinstance(other, KerasTensor) else self._scaled(1.0, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> KerasTensor:
+        return self._merged("Subtract", other) if isinstance(other, KerasTensor) else self._scaled(1.0, -other)
+
+    def __rsub__(self, other: Any) -> KerasTensor:
+        return self._scaled(-1.0, other)
+
+    def __mul__(self, other: Any) -> KerasTensor:
+        return self._merged("Multiply", other) if isinstance(other, KerasTensor) else self._scaled(other, 0.0)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> KerasTensor:
+        if isinstance(other, KerasTensor):
+            raise NotImplementedError("a symbolic tensor divided by another: not an operation of the engine")
+        return self._scaled(1.0 / other, 0.0)
+
+    def __neg__(self) -> KerasTensor:
+        return self._scaled(-1.0, 0.0)
+
+    def _merged(self, kind: str, other: KerasTensor) -> KerasTensor:
+        from . import get_class
+
+        result: KerasTensor = get_class(kind)()([self, other])
+        return result
+
+    def _scaled(self, scale: Any, offset: Any) -> KerasTensor:
+        from . import get_class
+
+        rescaling: Any = get_class("Rescaling")
+        result: KerasTensor = rescaling(scale, offset)(self)
+        return result
+
+    def _no_values(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is symbolic: it has a shape, but no values. Make a Model(inputs, outputs) of it and call "
+            "predict, and write functions of tensors as layers (lanewise.layers)"
+        )
+
+    __array__ = __bool__ = __float__ = __int__ = __len__ = __iter__ = __getitem__ = numpy = _no_values
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+
+def is_symbolic(inputs: Any) -> bool:
+    """Whether there is a symbolic tensor in these lists and dicts."""
+    if isinstance(inputs, list | tuple):
+        return any(isinstance(entry, KerasTensor) for entry in inputs)
+    if isinstance(inputs, dict):
+        return any(is_symbolic(entry) for entry in inputs.values())
+    return isinstance(inputs, KerasTensor)
+
+
+class Node(NamedTuple):
+    """One call of an operation on symbolic tensors.
+
+    It holds its inputs only, not its outputs, so that a model which nobody uses any more is freed at once.
+    """
+
+    arguments: Any
+    shapes: list[Shape]
+    names: list[str]
+    structure: Any
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The tensors it was called on."""
+        return flatten(self.arguments) if self.arguments is not None else []
+
+
+class Operation(Configurable):
+    """What can be called on symbolic tensors: a layer, or a model.
+
+    Attributes:
+        name: unique in a model.
+        nodes: its calls on symbolic tensors, in order.
+    """
+
+    name: str
+    nodes: list[Node]
+    trainable: Any
+    built: Any
+    given_input_shape: Any
+
+    # --- what a subclass defines --------------------------------------------------------------------------------
+
+    def build_for(self, shapes: Sequence[Shape]) -> None:
+        """Make the weights for inputs of these shapes, or check that they fit. Raises ValueError where not."""
+        raise NotImplementedError
+
+    def shapes_for(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """Shapes of the outputs for inputs of these shapes."""
+        raise NotImplementedError
+
+    def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
+        """Write the operations on values of the graph; returns the values of the outputs."""
+        raise NotImplementedError
+
+    def leaves(self) -> list[Any]:
+        """The layers that this consists of: itself, or those of a model, nested ones included."""
+        raise NotImplementedError
+
+    def _structure(self) -> Any:
+        """The lists or dicts that a call returns its outputs in; None for one output."""
+        return None
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights."""
+        raise NotImplementedError
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that training changes."""
+        raise NotImplementedError
+
+    # --- symbolic calls -----------------------------------------------------------------------------------------
+
+    def call_on(self, inputs: Any) -> Any:
+        """The outputs for symbolic tensors, in the structure of the outputs.
+
+        Raises:
+            TypeError: something else among them. ValueError: shapes that do not fit.
+        """
+        tensors = flatten(inputs)
+        for tensor in tensors:
+            if not isinstance(tensor, KerasTensor):
+                raise TypeError(
+                    f"{self.name}: called on symbolic tensors and a {type(tensor).__name__} together; give all of them "
+                    "as Input(...) or what layers make of it"
+                )
+        shapes = [tensor.shape for tensor in tensors]
+        self.build_for(shapes)
+        found = self.shapes_for(shapes)
+        names = [automatic_name("keras_tensor") for _ in found]
+        self.nodes.append(Node(inputs, found, names, self._structure()))
+        return self._results(len(self.nodes) - 1)
+
+    def tensors_of(self, index: int) -> list[KerasTensor]:
+        """The outputs of call `index`."""
+        node = self.nodes[index]
+        return [
+            KerasTensor(shape, self._output_dtype(), name, KerasHistory(self, index, i))
+            for i, (shape, name) in enumerate(zip(node.shapes, node.names, strict=True))
+        ]
+
+    def _output_dtype(self) -> str:
+        return "float32"
+
+    def _results(self, index: int) -> Any:
+        structure, tensors = self.nodes[index].structure, self.tensors_of(index)
+        return tensors[0] if structure is None else pack(structure, tensors)
+
+    def _first_node(self, what: str) -> Node:
+        if not self.nodes:
+            raise AttributeError(
+                f"{what}: {self.name!r} was not called on a symbolic tensor yet and stands in no built model"
+            )
+        return self.nodes[0]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor (or list of them) of the first call. Raises AttributeError without one."""
+        node = self._first_node("input")
+        return self.tensors_of(0)[0] if node.arguments is None else node.arguments
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor (or list of them) that the first call gave. Raises AttributeError without one."""
+        self._first_node("output")
+        return self._results(0)

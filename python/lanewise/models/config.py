@@ -1,0 +1,268 @@
+"""Models as plain JSON values and back, functional ones laid out as Keras 3 lays them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .. import layers as layer_classes
+from .._names import serialize
+from .._structure import flatten, map_leaves
+from ..layers import InputLayer
+from ..layers.operation import KerasTensor, Operation
+
+if TYPE_CHECKING:
+    from .functional import Functional
+
+M = TypeVar("M", bound="Functional")
+_MODELS = ("Functional", "Model", "Sequential")
+
+# Operations that Keras writes for arithmetic on tensors, as layers: name -> (class, of two tensors), (scale, offset) of
+# one tensor x and a number c.
+_MERGES = {"Add": "Add", "Subtract": "Subtract", "Multiply": "Multiply", "Maximum": "Maximum", "Minimum": "Minimum"}
+_AFFINE: dict[str, Callable[[float, bool], tuple[float, float]]] = {
+    "Add": lambda c, first: (1.0, c),
+    "Subtract": lambda c, first: (-1.0, c) if first else (1.0, -c),
+    "Multiply": lambda c, first: (c, 0.0),
+    "TrueDivide": lambda c, first: (1.0 / c, 0.0),
+    "Divide": lambda c, first: (1.0 / c, 0.0),
+}
+
+
+# --- writing ----------------------------------------------------------------------------------------------------
+
+
+def functional_config(model: Functional) -> dict[str, Any]:
+    """Name, layers with their calls, inputs and outputs."""
+    index_of = {
+        (id(operation), index): position
+        for operation in model.operations
+        for position, index in enumerate(
+            sorted(call.number for call in model.graph.calls if call.operation is operation)
+        )
+    }
+
+    def history(tensor: KerasTensor, nested: int = 0) -> list[Any]:
+        operation, index, output = tensor._keras_history
+        # Keras counts from 1 for outputs of nested functional models
+        first = nested if type(operation).__name__ == "Functional" else 0
+        return [operation.name, index_of[id(operation), index] + first, output]
+
+    def described(tensor: KerasTensor) -> dict[str, Any]:
+        config = {"shape": list(tensor.shape), "dtype": tensor.dtype, "keras_history": history(tensor)}
+        return {"class_name": "__keras_tensor__", "config": config}
+
+    entries = []
+    for operation in model.operations:
+        calls = sorted(
+            (call for call in model.graph.calls if call.operation is operation), key=lambda call: call.number
+        )
+        nodes = [
+            {"args": [map_leaves(described, call.node.arguments)], "kwargs": {}} for call in calls if call.node.inputs
+        ]
+        entries.append({**serialize(operation), "name": operation.name, "inbound_nodes": nodes})
+    return {
+        "name": model.name,
+        "trainable": model.trainable,
+        "layers": entries,
+        "input_layers": _listed(map_leaves(history, model.input)),
+        "output_layers": _listed(map_leaves(lambda tensor: history(tensor, 1), model.output)),
+    }
+
+
+def _listed(structure: Any) -> Any:
+    return list(structure) if isinstance(structure, tuple) else structure
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def deserialize_operation(entry: Any) -> Any:
+    """The layer or model that `serialize` described.
+
+    Raises:
+        ValueError: a class that is not there, or no description.
+    """
+    if not isinstance(entry, Mapping) or entry.get("class_name") not in _MODELS:
+        return layer_classes.deserialize(entry)
+    if not isinstance(entry.get("config"), Mapping):
+        raise ValueError(f"layers: the config of a model must be a dict, received {entry.get('config')!r}")
+    from . import deserialize
+
+    return deserialize(entry)
+
+
+def functional_from_config(cls: type[M], config: Mapping[str, Any]) -> M:
+    """The model that `functional_config`, or Keras, described; its layers are new.
+
+    Raises:
+        ValueError: no such description, or calls on tensors that nothing makes.
+    """
+    for key in ("layers", "input_layers", "output_layers"):
+        if key not in config:
+            raise ValueError(f"config: a functional model has layers, input_layers and output_layers; {key} is absent")
+    if not isinstance(config["layers"], list):
+        raise ValueError(f"layers: expected a list, received {type(config['layers']).__name__}")
+    made: dict[str, Operation] = {}
+    waiting: list[tuple[Operation, list[Any]]] = []
+    for entry in config["layers"]:
+        if not isinstance(entry, Mapping):
+            raise ValueError(f"layers: expected a description of a layer, received {entry!r}")
+        operation, nodes = _operation(entry)
+        name = entry.get("name", operation.name)
+        if not isinstance(name, str) or name in made:
+            raise ValueError(f"layers: two are called {name!r}, or it is no name")
+        made[name] = operation
+        waiting.append((operation, nodes))
+    _replay(made, waiting)
+
+    def tensor(where: Any) -> KerasTensor:
+        name, index, output = where
+        first = 1 if type(made.get(name)).__name__ == "Functional" else 0
+        return _tensor(made, [name, index - first, output])
+
+    def tensors(structure: Any) -> Any:
+        if isinstance(structure, list | tuple) and len(structure) == 3 and isinstance(structure[0], str):
+            return tensor(structure)
+        if isinstance(structure, Mapping):
+            return {key: tensors(value) for key, value in structure.items()}
+        if isinstance(structure, list | tuple):
+            return [tensors(entry) for entry in structure]
+        raise ValueError(f"input_layers, output_layers: expected [name, call, output], received {structure!r}")
+
+    model = cls(tensors(config["input_layers"]), tensors(config["output_layers"]), name=config.get("name"))
+    if config.get("trainable") is False:
+        model._trainable = False  # the layers say themselves whether they train
+    return model
+
+
+def _operation(entry: Mapping[str, Any]) -> tuple[Operation, list[Any]]:
+    """(the layer, its calls), an operation of Keras's as the layer that does the same."""
+    nodes = entry.get("inbound_nodes", [])
+    if not isinstance(nodes, list):
+        raise ValueError(f"inbound_nodes: expected a list, received {nodes!r}")
+    if not str(entry.get("module", "")).startswith("keras.src.ops"):
+        return deserialize_operation(entry), nodes
+    kind, name = entry.get("class_name"), entry.get("config", {}).get("name")
+    arguments = nodes[0]["args"] if nodes and isinstance(nodes[0], Mapping) else []
+    numbers = [argument for argument in arguments if isinstance(argument, int | float)]
+    if kind in _MERGES and len(arguments) == 2 and not numbers:
+        layer = layer_classes.get_class(_MERGES[kind])(name=name)
+        return layer, [{**node, "args": [list(node["args"])]} for node in nodes]
+    if kind in ("Negative",) or (kind in _AFFINE and len(arguments) == 2 and len(numbers) == 1):
+        first = bool(arguments) and isinstance(arguments[0], int | float)
+        scale, offset = (-1.0, 0.0) if kind == "Negative" else _AFFINE[str(kind)](float(numbers[0]), first)
+        rescaling: Any = layer_classes.get_class("Rescaling")
+        layer = rescaling(scale, offset, name=name)
+        return layer, [{**node, "args": [a for a in node["args"] if isinstance(a, Mapping)]} for node in nodes]
+    raise ValueError(f"layers: the operation {kind!r} of Keras ({name}) is not an operation of the engine")
+
+
+def _replay(made: Mapping[str, Operation], waiting: list[tuple[Operation, list[Any]]]) -> None:
+    """Make every call, each as soon as what it is called on exists."""
+    done = {id(operation): 0 for operation, _ in waiting}
+    left = sum(len(nodes) for _, nodes in waiting)
+    while left:
+        before = left
+        for operation, nodes in waiting:
+            while done[id(operation)] < len(nodes):
+                arguments = _arguments(made, nodes[done[id(operation)]])
+                if arguments is None:
+                    break
+                operation.call_on(arguments)
+                done[id(operation)] += 1
+                left -= 1
+        if left == before:
+            stuck = [operation.name for operation, nodes in waiting if done[id(operation)] < len(nodes)]
+            raise ValueError(f"inbound_nodes: {', '.join(stuck[:5])} stand on tensors that nothing makes, or in a loop")
+
+
+def _arguments(made: Mapping[str, Operation], node: Any) -> Any:
+    """What a call is on, as tensors; None where they do not exist yet."""
+    if isinstance(node, list):  # Keras 2: [[name, call, output, kwargs], ...]
+        found = [_known(made, where[:3]) for where in node if isinstance(where, list)]
+        if not found or None in found:
+            return None
+        return found[0] if len(found) == 1 else found
+    if not isinstance(node, Mapping) or not isinstance(node.get("args"), list) or len(node["args"]) != 1:
+        raise ValueError(f"inbound_nodes: expected a call on one argument, received {str(node)[:200]}")
+    found = _revived(made, node["args"][0])
+    return None if None in flatten(found) else found
+
+
+def _revived(made: Mapping[str, Operation], argument: Any) -> Any:
+    if isinstance(argument, Mapping) and argument.get("class_name") == "__keras_tensor__":
+        return _known(made, argument.get("config", {}).get("keras_history"))
+    if isinstance(argument, Mapping):
+        return {key: _revived(made, value) for key, value in argument.items()}
+    if isinstance(argument, list):
+        return [_revived(made, entry) for entry in argument]
+    raise ValueError(f"inbound_nodes: expected a tensor, received {argument!r}")
+
+
+def _known(made: Mapping[str, Operation], where: Any) -> KerasTensor | None:
+    if not isinstance(where, list | tuple) or len(where) != 3 or not all(type(n) is int and n >= 0 for n in where[1:]):
+        raise ValueError(f"inbound_nodes: expected [name, call, output], received {where!r}")
+    if where[0] not in made:
+        raise ValueError(f"inbound_nodes: no layer is called {where[0]!r}")
+    return None if where[1] >= len(made[where[0]].nodes) else _tensor(made, where)
+
+
+def _tensor(made: Mapping[str, Operation], where: Sequence[Any]) -> KerasTensor:
+    name, index, output = str(where[0]), where[1], where[2]
+    nodes = made[name].nodes if name in made else []
+    if not (type(index) is int and 0 <= index < len(nodes) and 0 <= output < len(nodes[index].shapes)):
+        raise ValueError(f"input_layers, output_layers: there is no tensor {list(where)!r}")
+    tensor: KerasTensor = made[name].tensors_of(index)[output]
+    return tensor
+
+
+# --- copies -----------------------------------------------------------------------------------------------------
+
+
+def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[[Any], Any] | None = None) -> Any:
+    """A model of the same layers with new weights.
+
+    Args:
+        model: a Sequential or a functional model.
+        input_tensors: what to use instead of the model's inputs; functional models only.
+        clone_function: makes the new layer from each old one; by default from its config.
+
+    Raises:
+        TypeError: no model, or a clone_function that returns no layer.
+    """
+    from .functional import Functional
+    from .sequential import Sequential
+
+    def cloned(operation: Any) -> Any:
+        if clone_function is None or isinstance(operation, InputLayer):
+            return deserialize_operation(serialize(operation))
+        made = clone_function(operation)
+        if not isinstance(made, Operation):
+            raise TypeError(f"clone_function: expected a layer, received {made!r} of type {type(made).__name__}")
+        return made
+
+    if isinstance(model, Sequential):
+        if input_tensors is not None:
+            raise NotImplementedError(
+                "input_tensors: a Sequential has no other inputs than its own; call it on a tensor"
+            )
+        if clone_function is None:
+            return type(model).from_config(model.get_config())
+        first = [] if model._input is None else [cloned(model._input)]
+        return type(model)([*first, *map(cloned, model.layers)], name=model.name)
+    if not isinstance(model, Functional):
+        raise TypeError(f"model: expected a model, received {model!r} of type {type(model).__name__}")
+    if input_tensors is None and clone_function is None:
+        return type(model).from_config(model.get_config())
+    made = {id(operation): cloned(operation) for operation in model.operations}
+    given = flatten(input_tensors) if input_tensors is not None else [made[t.key[0]].output for t in model.inputs]
+    if len(given) != len(model.inputs):
+        raise ValueError(f"input_tensors: the model has {len(model.inputs)} inputs, received {len(given)}")
+    known = {tensor.key: new for tensor, new in zip(model.inputs, given, strict=True)}
+    for call in model.graph.calls:
+        if call.node.inputs:
+            results = made[id(call.operation)].call_on(map_leaves(lambda t: known[t.key], call.node.arguments))
+            known.update({(*call.key, i): tensor for i, tensor in enumerate(flatten(results))})
+    new = lambda t: known[t.key]  # noqa: E731
+    return type(model)(map_leaves(new, model.input), map_leaves(new, model.output), name=model.name)

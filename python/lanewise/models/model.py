@@ -1,0 +1,262 @@
+"""What all models have: weights, summary, optimizer state, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import optimizers, random
+from .._engine import AnyArray, Float32, Weight
+from .._names import automatic_name, near_match, snake_case
+from ..layers import Layer
+from ..layers.base import assign_all
+from .compiled import Compiled
+from .trainer import Trainer
+
+
+class Model(Trainer):
+    """Base of `Sequential` and `Functional`; `Model(inputs, outputs)` makes a `Functional`."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls is Model:
+            from .functional import Functional
+
+            if not args and not kwargs:
+                raise TypeError("Model: expected inputs and outputs: Model(inputs, outputs)")
+            made: Any = Functional.__new__(Functional, *args, **kwargs)
+            return made  # type: ignore[no-any-return]
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__()
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"name: expected a text without '/', received {name!r}")
+        self.name = automatic_name(snake_case(type(self).__name__)) if name is None else name
+        self._trainable = True
+
+    # --- layers and weights -------------------------------------------------------------------------------------
+
+    @property
+    def operations(self) -> list[Any]:
+        """Layers and nested models in order."""
+        raise NotImplementedError
+
+    @property
+    def layers(self) -> list[Any]:
+        """Layers and nested models in order."""
+        return list(self.operations)
+
+    def leaves(self) -> list[Layer]:
+        found = {id(layer): layer for operation in self.operations for layer in operation.leaves()}
+        return list(found.values())
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
+        """The layer of this name or at this index. Raises ValueError where there is none."""
+        if (name is None) == (index is None):
+            raise ValueError(f"get_layer: give either name= or index=, received name={name!r}, index={index!r}")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"index: the model has {len(layers)} layers, received {index}")
+            return layers[index]
+        names = [layer.name for layer in layers]
+        if name not in names:
+            raise ValueError(f"name: no layer is called {name!r}.{near_match(str(name), names)} Layers: {names}")
+        return layers[names.index(name)]
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights, layer by layer; one that several layers or nested models share is there once."""
+        return _distinct(weight for operation in self.operations for weight in operation.weights)
+
+    variables = weights
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that training changes, in the order of the layers; none where `trainable` is False."""
+        if not self._trainable:
+            return []
+        return _distinct(weight for operation in self.operations for weight in operation.trainable_weights)
+
+    @property
+    def trainable_variables(self) -> list[Weight]:
+        """`trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The weights that training leaves alone."""
+        trained = {id(weight) for weight in self.trainable_weights}
+        return [weight for weight in self.weights if id(weight) not in trained]
+
+    @property
+    def non_trainable_variables(self) -> list[Weight]:
+        """`non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training may change weights; setting it sets all layers."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for operation in self.operations:
+            operation.trainable = bool(value)
+
+    def get_weights(self) -> list[Float32]:
+        """Copies of all weights."""
+        return self._weights_lock.read(lambda: [weight.numpy() for weight in self.weights])
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Overwrite all weights; nothing changes if one does not fit. Raises ValueError then, or before build."""
+        if not self.built:
+            raise ValueError("set_weights: the model is not built; give the first layer input_shape=, or call build()")
+        self._weights_lock.write(assign_all, f"model {self.name!r}", self.weights, weights)
+
+    def count_params(self) -> int:
+        """Number of parameters. Raises ValueError before the model is built."""
+        if not self.built:
+            raise ValueError("count_params: the model is not built; give the first layer input_shape=, or call build()")
+        return sum(weight.size for weight in self.weights)
+
+    # --- describing ---------------------------------------------------------------------------------------------
+
+    def summary(
+        self, line_length: int | None = None, positions: Any = None, print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False, show_trainable: bool = False, layer_range: Any = None,
+    ) -> None:  # fmt: skip
+        """Print layers, output shapes and numbers of parameters (the other arguments mean nothing here)."""
+        from .summary import print_summary
+
+        print_summary(self, line_length, print_fn, show_trainable)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Arguments of `compile` as plain JSON values; None before it."""
+        return None if self._compiled is None else self._compiled.get_config()
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """`compile` with what `get_compile_config` returned."""
+        self.compile(
+            optimizer=optimizers.deserialize(config["optimizer"]),
+            loss=config.get("loss"),
+            metrics=config.get("metrics"),
+            weighted_metrics=config.get("weighted_metrics"),
+            loss_weights=config.get("loss_weights"),
+        )
+
+    # --- state beside the weights -------------------------------------------------------------------------------
+
+    def _slots(self, compiled: Compiled) -> dict[str, Float32]:
+        native = compiled.optimizer.native
+        names = native.slot_names()
+        return {
+            f"{weight.path}/{name}": slot
+            for weight in self.weights
+            if weight.trainable
+            for name, slot in zip(names, native.get_slots(weight.variable), strict=True)
+        }
+
+    def optimizer_parameters(self) -> int:
+        """Number of elements in the optimizer's slots; 0 before `compile`."""
+        if self._compiled is None:
+            return 0
+        return len(self._compiled.optimizer.native.slot_names()) * sum(w.size for w in self.trainable_weights)
+
+    def optimizer_state(self) -> dict[str, AnyArray]:
+        """Step count, learning rate, slots (`dense/kernel/m`) and position in the random streams, to resume exactly.
+
+        Empty before `compile`.
+        """
+        if self._compiled is None:
+            return {}
+        optimizer = self._compiled.optimizer
+        state: dict[str, AnyArray] = {
+            "iterations": np.asarray(optimizer.iterations, np.int64),
+            "learning_rate": np.asarray(float(optimizer.learning_rate), np.float64),
+        }
+        if self._seed is not None and self._seed_generation == random.generation():
+            state["seed"] = np.asarray(self._seed, np.uint64)
+            state["epoch"] = np.asarray(self._epochs_shuffled, np.int64)
+        if optimizer.iterations:
+            state.update(self._slots(self._compiled))
+        return state
+
+    def load_optimizer_state(self, state: Mapping[str, ArrayLike]) -> None:
+        """Go on from what `optimizer_state` returned.
+
+        Raises:
+            ValueError: not compiled, not built, or slots that do not fit; nothing has changed then.
+        """
+        compiled = self._get_compiled("load_optimizer_state")
+        if not self.built:
+            raise ValueError("load_optimizer_state: the model is not built")
+        native, names = compiled.optimizer.native, compiled.optimizer.native.slot_names()
+        iterations = int(np.asarray(state["iterations"]))
+        slots: list[tuple[Weight, list[Float32]]] = []
+        for weight in self.weights if iterations else ():
+            paths = [f"{weight.path}/{name}" for name in names]
+            if weight.trainable and all(path in state for path in paths):
+                slots.append((weight, [weight.checked(state[path]) for path in paths]))
+        if iterations and names and not slots:
+            raise ValueError(f"state: no slots for the weights of this model, received {sorted(state)}")
+        compiled.optimizer.learning_rate = float(np.asarray(state["learning_rate"]))
+        for weight, values in slots:
+            native.set_slots(weight.variable, values)
+        native.iterations = iterations
+        if "seed" in state:
+            self._seed, self._seed_generation = int(np.asarray(state["seed"])), random.generation()
+            self._epochs_shuffled = int(np.asarray(state["epoch"]))
+
+    # --- files --------------------------------------------------------------------------------------------------
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Write layers, weights and optimizer to a file; see `lanewise.saving.save_model`."""
+        from ..saving import save_model
+
+        save_model(self, filepath, overwrite=overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Write the weights to a file; see `lanewise.saving.save_weights`."""
+        from ..saving import save_weights
+
+        save_weights(self, filepath, overwrite=overwrite, **kwargs)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, **kwargs: Any) -> None:
+        """Read the weights from a file; see `lanewise.saving.load_weights`."""
+        from ..saving import load_weights
+
+        load_weights(self, filepath, skip_mismatch=skip_mismatch, by_name=by_name, **kwargs)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The layers as JSON, which `model_from_json` here and in Keras reads; no weights."""
+        from ..saving.describe import to_json
+
+        return to_json(self, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.get_config(), self.get_weights(), self.get_compile_config(),
+                          self.optimizer_state())  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _distinct(weights: Iterable[Weight]) -> list[Weight]:
+    return list({id(weight): weight for weight in weights}.values())
+
+
+def _rebuilt(cls: type[Model], config: Any, weights: Any, compile_config: Any, state: Any) -> Model:
+    """The model that pickle or copy.deepcopy took apart."""
+    model = cls.from_config(config)
+    if model.built:
+        model.set_weights(weights)
+    if compile_config is not None:
+        model.compile_from_config(compile_config)
+        if model.built and state:
+            model.load_optimizer_state(state)
+    return model

@@ -1,0 +1,471 @@
+"""Models of branches, shared layers, several inputs and outputs: gradients, bits, data, names, errors."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lanewise as lw
+from bounds import FMA_ISAS, running
+from lanewise import _core, layers
+from lanewise.keras.models import clone_model, model_from_json
+from lanewise.models import Functional, Model
+from reference import same_bits
+
+RNG = np.random.default_rng(3)
+A = RNG.standard_normal((70, 5)).astype(np.float32)
+B = RNG.standard_normal((70, 3)).astype(np.float32)
+Y1 = RNG.standard_normal((70, 2)).astype(np.float32)
+Y2 = RNG.integers(0, 4, 70)
+W = RNG.uniform(0.5, 2, 70).astype(np.float32)
+
+
+def two_by_two(name: str | None = None) -> Functional:
+    """Two inputs, a shared layer, a residual, every merge, two outputs."""
+    a, b = lw.Input((5,), name="a"), lw.Input((3,), name="b")
+    shared = layers.Dense(6, activation="tanh", name="shared")
+    wide = layers.Dense(5, activation="tanh", name="wide")(b)
+    one, two = shared(a), shared(wide)
+    mixed = layers.Add(name="sum")([one, two])
+    mixed = layers.Multiply(name="product")([mixed, one])
+    low, high = layers.Minimum(name="low")([one, two]), layers.Maximum(name="high")([mixed, two])
+    mean = layers.Average(name="mean")([low, high, mixed])
+    joined = layers.Concatenate(name="joined")([mean, b, layers.Subtract(name="minus")([one, mixed])])
+    hidden = layers.Dense(6, activation="relu", name="hidden")(joined)
+    hidden = layers.Add(name="residual")([hidden, mean])
+    near = layers.Dot(axes=1, name="near")([hidden, one])
+    left = layers.Dense(2, name="left")(layers.concatenate([hidden, near], name="with_near"))
+    right = layers.Dense(4, activation="softmax", name="right")(hidden)
+    return Model([a, b], [left, right], name=name)
+
+
+def two_by_two_loss(w: list[np.ndarray], rows: slice = slice(None)) -> float:
+    """The loss of `two_by_two` in float64: 0.5 mse + 2 weighted sparse cross-entropy, by plain NumPy."""
+    wide_k, wide_b, shared_k, shared_b, hidden_k, hidden_b, left_k, left_b, right_k, right_b = w
+    a, b = A[rows].astype(np.float64), B[rows].astype(np.float64)
+    wide = np.tanh(b @ wide_k + wide_b)
+    one, two = np.tanh(a @ shared_k + shared_b), np.tanh(wide @ shared_k + shared_b)
+    mixed = (one + two) * one
+    mean = (np.minimum(one, two) + np.maximum(mixed, two) + mixed) / 3
+    hidden = np.maximum(np.concatenate([mean, b, one - mixed], 1) @ hidden_k + hidden_b, 0) + mean
+    left = np.concatenate([hidden, (hidden * one).sum(1, keepdims=True)], 1) @ left_k + left_b
+    z = hidden @ right_k + right_b
+    log_p = z - z.max(1, keepdims=True)
+    log_p -= np.log(np.exp(log_p).sum(1, keepdims=True))
+    n = len(a)
+    mse = ((left - Y1[rows]) ** 2).mean(1)
+    return float(0.5 * mse.mean() - 2 * (W[rows] * log_p[np.arange(n), Y2[rows]]).sum() / n)
+
+
+def compiled(model: Functional, optimizer: Any = "adam") -> Functional:
+    model.compile(
+        optimizer, loss=["mse", "sparse_categorical_crossentropy"], loss_weights=[0.5, 2.0],
+        metrics={"left": "mae", "right": "accuracy"}, weighted_metrics={"right": ["accuracy"]},
+    )  # fmt: skip
+    return model
+
+
+def test_gradients_equal_differences_of_the_float64_twin(isa: str) -> None:
+    lw.utils.set_random_seed(5)
+    model = compiled(two_by_two())
+    weights = {w.path: w for w in model.weights}
+    order = [f"{name}/{kind}" for name in ("wide", "shared", "hidden", "left", "right") for kind in ("kernel", "bias")]
+    assert sorted(order) == sorted(weights)
+    loss, gradients = model.value_and_grad([A, B], [Y1, Y2], {"right": W})
+    values = [weights[path].numpy().astype(np.float64) for path in order]
+    assert loss == pytest.approx(two_by_two_loss(values), rel=1e-6)
+    by_path = {w.path: g for w, g in zip(model.trainable_weights, gradients, strict=True)}
+    for i, path in enumerate(order):
+        wanted = np.empty_like(values[i])
+        for at in np.ndindex(wanted.shape):
+            step = [v.copy() for v in values]
+            step[i][at] += 1e-6
+            up = two_by_two_loss(step)
+            step[i][at] -= 2e-6
+            wanted[at] = (up - two_by_two_loss(step)) / 2e-6
+        assert by_path[path] == pytest.approx(wanted, rel=2e-4, abs=2e-6), path
+
+
+def trained(model: Functional, fuse: bool, epochs: int = 2) -> list[np.ndarray]:
+    """Weights, predictions and sums after some steps of the engine's network, fused or not."""
+    c, program = model._get_compiled("test"), model._ready([])
+    targets = c.align("y", [Y1, Y2], program.output_shapes, lambda _, y: np.asarray(y))
+    terms = c.terms(program, targets)
+    network = _core.Network(
+        program.builder.graph, program.outputs, terms.losses, terms.metrics,
+        [w.variable for w in model.trainable_weights], fuse=fuse,
+    )  # fmt: skip
+    optimizer = _core.Optimizer("adam", learning_rate=0.01)
+    order = _core.permutation(1, 0, len(A))
+    sums = [network.train([A, B], targets, [None, W], order, 0, len(A), 32, optimizer, 5) for _ in range(epochs)]
+    out = [np.empty((len(A), *shape), np.float32) for shape in program.output_shapes]
+    network.predict([A, B], 0, len(A), out)
+    return [*model.get_weights(), *out, *sums]
+
+
+def test_fused_and_unfused_at_any_team_on_any_isa_give_the_same_bits() -> None:
+    lw.utils.set_random_seed(5)
+    start = two_by_two()
+    results = []
+    for isa in FMA_ISAS or [lw.active_isa()]:
+        for threads in (1, 2, 3, 7):
+            for fuse in (True, False):
+                with running(isa, threads):
+                    model = compiled(two_by_two())
+                    model.set_weights(start.get_weights())
+                    results.append(trained(model, fuse))
+    for other in results[1:]:
+        assert all(same_bits(x, y) for x, y in zip(results[0], other, strict=True))
+
+
+def test_rows_are_predicted_alike_in_any_batch() -> None:
+    model = two_by_two()
+    whole = model.predict([A, B], verbose=0)
+    assert [out.shape for out in whole] == [(70, 2), (70, 4)]
+    for n in (1, 2, 7, 33):
+        for part, all_rows in zip(model.predict_on_batch([A[:n], B[:n]]), whole, strict=True):
+            assert same_bits(part, all_rows[:n])
+    called = model([A, B])
+    assert all(same_bits(x.numpy(), y) for x, y in zip(called, whole, strict=True))
+
+
+# --- a graph whose gradients meet ------------------------------------------------------------------------------------
+
+
+def test_a_penalty_on_a_branch_of_a_sum_stays_on_its_branch() -> None:
+    """The gradient of a sum is one memory for both branches: a penalty on one must not reach the other."""
+    lw.utils.set_random_seed(1)
+    x = lw.Input((5,))
+    one = layers.Dense(3, name="one", activity_regularizer=lw.regularizers.L2(0.1))(x)
+    two = layers.Dense(3, name="two", activity_regularizer=lw.regularizers.L1(0.2))(x)
+    model = Model(x, layers.add([one, two]))
+    model.compile("sgd", "mse")
+    y = RNG.standard_normal((70, 3)).astype(np.float32)
+    _, gradients = model.value_and_grad(A, y)
+    k1, b1, k2, b2 = (w.astype(np.float64) for w in model.get_weights())
+    u, v = A @ k1 + b1, A @ k2 + b2
+    common = 2 * (u + v - y) / y.size
+    wanted = [common + 0.2 * u / 70, common + 0.2 * np.sign(v) / 70]
+    for gradient, dy in zip(gradients[::2], wanted, strict=True):
+        assert gradient == pytest.approx(A.T @ dy, rel=1e-4, abs=1e-6)
+
+
+def test_a_tensor_added_to_itself_and_a_layer_used_three_times() -> None:
+    x = lw.Input((5,))
+    square = layers.Dense(5, use_bias=False, name="square")
+    h = square(square(x))
+    model = Model(x, square(layers.add([h, h])))
+    assert len(model.layers) == 3 and len(model.weights) == 1
+    k = model.get_weights()[0].astype(np.float64)
+    assert model.predict(A, verbose=0) == pytest.approx(2 * A @ k @ k @ k, rel=1e-4, abs=1e-5)
+
+
+def test_concatenation_along_any_axis_of_samples() -> None:
+    x = RNG.standard_normal((6, 2, 3)).astype(np.float32)
+    y = RNG.standard_normal((6, 4, 3)).astype(np.float32)
+    assert same_bits(layers.Concatenate(axis=1)([x, y]), np.concatenate([x, y], 1))
+    assert same_bits(layers.concatenate([x, x, x]), np.concatenate([x, x, x], 2))
+    one, two = lw.Input((2, 3)), lw.Input((4, 3))
+    joined = layers.Concatenate(axis=1)([one, layers.Dense(3, use_bias=False)(two)])
+    model = Model([one, two], layers.Dense(1)(layers.Flatten()(joined)))
+    assert model.layers[3].output_shape == (None, 6, 3)
+    model.compile("sgd", "mse")
+    target = np.ones((6, 1), np.float32)
+    (_, (gradient, *_)) = model.value_and_grad([x, y], target)
+    kernel, last, bias = (w.astype(np.float64) for w in model.get_weights())
+    flat = np.concatenate([x, y @ kernel], 1).reshape(6, -1)
+    back = 2 * (flat @ last + bias - 1) / 6 @ last.T
+    assert gradient == pytest.approx(np.einsum("nij,nik->jk", y, back.reshape(6, 6, 3)[:, 2:]), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("add", lambda x, y, z: x + y + z), ("multiply", lambda x, y, z: x * y * z),
+        ("maximum", lambda x, y, z: np.maximum(np.maximum(x, y), z)),
+        ("minimum", lambda x, y, z: np.minimum(np.minimum(x, y), z)),
+        ("average", lambda x, y, z: (x + y + z) * np.float32(1 / 3)),
+    ],
+)  # fmt: skip
+def test_merging_functions_on_arrays(isa: str, name: str, function: Callable[..., np.ndarray]) -> None:
+    for n in (1, 3, 15, 16, 17, 33, 97):
+        x, y, z = RNG.standard_normal((3, 4, n)).astype(np.float32)
+        y[0, 0] = np.nan
+        z[1] = x[1]
+        assert same_bits(getattr(layers, name)([x, y, z]), function(x, y, z))
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+def test_names_and_values_of_logs_with_two_outputs() -> None:
+    lw.utils.set_random_seed(2)
+    model = compiled(two_by_two())
+    names = ["loss", "left_loss", "right_loss", "left_mae", "right_accuracy", "right_weighted_accuracy"]
+    assert model.metrics_names == names
+    history = model.fit(
+        {"a": A, "b": B},
+        {"right": Y2, "left": Y1},
+        sample_weight={"right": W},
+        validation_split=0.3,
+        verbose=0,
+        epochs=2,
+    )
+    assert list(history.history) == [*sorted(names), *(f"val_{name}" for name in sorted(names))]
+    values = model.evaluate([A, B], [Y1, Y2], sample_weight={"right": W}, verbose=0)
+    left, right = (p.astype(np.float64) for p in model.predict([A, B], verbose=0))
+    hits = right.argmax(1) == Y2
+    right_loss = -(W * np.log(right[np.arange(70), Y2])).mean()
+    mse = ((left - Y1) ** 2).mean()
+    wanted = [0.5 * mse + 2 * right_loss, mse, right_loss, np.abs(left - Y1).mean(), hits.mean(),
+              (W * hits).sum() / W.sum()]  # fmt: skip
+    assert values == pytest.approx(wanted, rel=1e-5)
+    assert model.evaluate([A, B], [Y1, Y2], sample_weight={"right": W}, verbose=0, return_dict=True) == dict(
+        zip(names, values, strict=True)
+    )
+
+
+def test_one_loss_one_weight_array_and_lists_serve_all_outputs() -> None:
+    x = lw.Input((5,))
+    h = layers.Dense(4, activation="relu")(x)
+    model = Model(x, [layers.Dense(1, name="p")(h), layers.Dense(2, name="q")(h)])
+    model.compile("sgd", "mse", metrics=[["mae"], []])
+    y = [A[:, 0], A[:, :2]]
+    once = model.value_and_grad(A, y, W)
+    twice = model.value_and_grad(A, {"p": y[0], "q": y[1]}, [W, W])
+    assert once[0] == twice[0] and all(same_bits(g, f) for g, f in zip(once[1], twice[1], strict=True))
+    assert model.metrics_names == ["loss", "p_loss", "q_loss", "p_mae"]
+    model.compile("sgd", {"q": "mse"}, metrics={"p": ["mae"]})  # p is judged but not trained
+    assert model.metrics_names == ["loss", "p_mae"]
+    values = model.evaluate(A, y, verbose=0)
+    p, q = model.predict(A, verbose=0)
+    assert values == pytest.approx([((q - A[:, :2]) ** 2).mean(), np.abs(p[:, 0] - A[:, 0]).mean()], rel=1e-5)
+    model.compile("sgd", {"q": "mse"})
+    assert model.evaluate(A, {"q": y[1]}, verbose=0) == pytest.approx(values[0], rel=1e-6)
+    assert model.evaluate(A, [y[1]], verbose=0) == pytest.approx(values[0], rel=1e-6)
+
+
+def test_what_is_frozen_stays_and_a_nested_model_freezes_its_layers() -> None:
+    base = lw.Sequential([lw.Input((5,)), layers.Dense(4, activation="relu"), layers.Dense(4)], name="base")
+    x = lw.Input((5,))
+    model = Model(x, layers.Dense(2, name="head")(base(x)))
+    assert [len(model.weights), len(model.trainable_weights)] == [6, 6]
+    base.trainable = False
+    assert not any(layer.trainable for layer in base.layers)
+    model.compile("adam", "mse")
+    before = model.get_weights()
+    model.fit(A, Y1, verbose=0)
+    after = model.get_weights()
+    assert all(same_bits(before[i], after[i]) for i in range(4))
+    assert not same_bits(before[4], after[4])
+    assert [w.path for w in model.trainable_weights] == ["head/kernel", "head/bias"]
+    base.layers[1].trainable = True  # the model around it does not train
+    assert len(model.trainable_weights) == 2
+    base.trainable = True
+    assert len(model.trainable_weights) == 6
+    assert same_bits(base.predict(A, verbose=0), Model(x, base(x)).predict(A, verbose=0))
+
+
+# --- parts of models -------------------------------------------------------------------------------------------------
+
+
+def test_a_part_of_a_model_shares_its_weights() -> None:
+    model = lw.Sequential([layers.Dense(6, activation="relu", input_shape=(5,)), layers.Dense(3), layers.Dense(2)])
+    features = Model(model.input, model.layers[1].output)
+    assert features.weights == model.weights[:4]
+    rest = Model(model.layers[1].output, model.output)
+    assert [layer.name for layer in rest.layers[1:]] == [model.layers[2].name]
+    assert same_bits(rest.predict(features.predict(A, verbose=0), verbose=0), model.predict(A, verbose=0))
+    everything = Model(model.inputs, [layer.output for layer in model.layers])
+    assert same_bits(everything.predict(A, verbose=0)[2], model.predict(A, verbose=0))
+    model.compile("sgd", "mse")
+    model.fit(A, Y1, verbose=0)
+    assert same_bits(rest.predict(features.predict(A, verbose=0), verbose=0), model.predict(A, verbose=0))
+
+
+def test_models_in_models() -> None:
+    inner = two_by_two(name="inner")
+    u, v = lw.Input((5,), name="u"), lw.Input((3,), name="v")
+    left, right = inner([u, v])
+    again, _ = inner({"a": u, "b": v})
+    chain = lw.Sequential([layers.Dense(3), layers.Dense(2)], name="chain")  # built by the call
+    model = Model({"u": u, "v": v}, {"sum": layers.add([left, again, chain(left)]), "right": right})
+    assert chain.built and model.output_names == ["right", "sum"]
+    assert len(model.weights) == len(inner.weights) + 4
+    p, (q, r) = model.predict({"u": A, "v": B}, verbose=0), inner.predict([A, B], verbose=0)
+    assert same_bits(p["right"], r)
+    assert p["sum"] == pytest.approx(2 * q + chain.predict(q, verbose=0), rel=1e-5, abs=1e-6)
+    stacked = lw.Sequential([lw.Input((5,)), lw.Sequential([layers.Dense(4), layers.Dense(2)]), layers.Dense(1)])
+    assert stacked.output_shape == (None, 1) and len(stacked.weights) == 6
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["pickle", "deepcopy", "config", "json", "clone", "file"])
+def test_copies_predict_and_train_alike(way: str, tmp_path: Any) -> None:
+    lw.utils.set_random_seed(4)
+    inner = two_by_two(name="inner")
+    u, v = lw.Input((5,), name="u"), lw.Input((3,), name="v")
+    left, right = inner([u, v])
+    model = Model([u, v], {"left": layers.add([left, inner([u, v])[0]]), "right": right})
+    model.compile(
+        "adam", {"left": "mse", "right": "sparse_categorical_crossentropy"}, {"right": 0.5}, {"left": ["mae"]}
+    )
+    y = {"left": Y1, "right": Y2}
+    model.fit([A, B], y, verbose=0)
+    if way == "file":
+        model.save(tmp_path / "model.lanewise")
+        other = lw.load_model(tmp_path / "model.lanewise")
+    else:
+        other = {
+            "pickle": lambda: pickle.loads(pickle.dumps(model)),
+            "deepcopy": lambda: copy.deepcopy(model),
+            "config": lambda: Functional.from_config(model.get_config()),
+            "json": lambda: model_from_json(model.to_json()),
+            "clone": lambda: clone_model(model),
+        }[way]()
+    assert isinstance(other, Functional) and [layer.name for layer in other.layers] == [n.name for n in model.layers]
+    if way in ("config", "json", "clone"):
+        assert not same_bits(other.get_weights()[0], model.get_weights()[0])
+        other.set_weights(model.get_weights())
+    assert all(same_bits(p, q) for p, q in zip(
+        other.predict([A, B], verbose=0).values(), model.predict([A, B], verbose=0).values(), strict=True
+    ))  # fmt: skip
+    assert other.get_config() == model.get_config()
+    if way in ("pickle", "deepcopy", "file"):
+        for one in (model, other):
+            lw.utils.set_random_seed(9)
+            one.fit([A, B], y, epochs=2, verbose=0)
+        assert all(same_bits(p, q) for p, q in zip(model.get_weights(), other.get_weights(), strict=True))
+
+
+def test_clone_with_a_function_of_layers_and_on_other_inputs() -> None:
+    model = two_by_two()
+
+    def smaller(layer: Any) -> Any:
+        config = layer.get_config()
+        return type(layer).from_config({**config, "trainable": False} if layer.weights else config)
+
+    frozen = clone_model(model, clone_function=smaller)
+    assert not frozen.trainable_weights and len(frozen.weights) == len(model.weights)
+    inputs = [lw.Input((5,), name="left_in"), lw.Input((3,), name="right_in")]
+    assert clone_model(model, input_tensors=inputs).input_names == ["left_in", "right_in"]
+
+
+def test_the_layout_of_a_description_is_keras_own() -> None:
+    x = lw.Input((4,), name="x")
+    inner = Model(x, layers.Dense(4, name="d")(x), name="inner")
+    model = Model(x, layers.Add(name="add")([inner(x), x]), name="net")
+    config = model.get_config()
+    assert list(config) == ["name", "trainable", "layers", "input_layers", "output_layers"]
+    assert [entry["class_name"] for entry in config["layers"]] == ["InputLayer", "Functional", "Add"]
+    where = {"class_name": "__keras_tensor__", "config": {"shape": [None, 4], "dtype": "float32"}}
+    where["config"] = {**where["config"], "keras_history": ["x", 0, 0]}  # type: ignore[dict-item]
+    assert config["layers"][1]["inbound_nodes"] == [{"args": [where], "kwargs": {}}]
+    assert [h["config"]["keras_history"] for h in config["layers"][2]["inbound_nodes"][0]["args"][0]] == [
+        ["inner", 0, 0], ["x", 0, 0],
+    ]  # fmt: skip
+    assert config["input_layers"] == ["x", 0, 0] and config["output_layers"] == ["add", 0, 0]
+    assert Model(x, inner(x)).get_config()["output_layers"] == ["inner", 1, 0]  # Keras counts from 1 there
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda a, b: Model(a, layers.add([layers.Dense(3)(a), b])), ValueError, "depend on the Input 'b'.*not among"),
+        (lambda a, b: Model([a], b), ValueError, "depend on the Input 'b'"),
+        (lambda a, b: layers.add([a, b]), ValueError, r"one shape, received \(None, 5\), \(None, 3\); input 1 differs"),
+        (lambda a, b: layers.Add()(a), ValueError, "called on a list of inputs"),
+        (lambda a, b: layers.subtract([a, a, a]), ValueError, "takes 2 inputs, received 3"),
+        (lambda a, b: layers.Dense(2)([a, b]), ValueError, "takes one input, received 2; join them first"),
+        (lambda a, b: layers.concatenate([a, b], axis=0), ValueError, "axis: rows cannot be joined"),
+        (lambda a, b: layers.concatenate([a, b], axis=2), ValueError, "axis=2 is no axis of samples"),
+        (lambda a, b: layers.concatenate([a, lw.Input((2, 3))]), ValueError, "differ in that axis only"),
+        (lambda a, b: layers.Dense(2)([a, np.ones((3, 5))]), TypeError, "symbolic tensors and a ndarray together"),
+        (lambda a, b: Model(a, layers.Dense(2)), TypeError, "outputs: expected symbolic tensors.*call it on a tensor"),
+        (lambda a, b: Model(np.ones((3, 5)), a), TypeError, "inputs: expected symbolic tensors.*ndarray"),
+        (lambda a, b: Model([a, a], a), ValueError, "one Input is given twice"),
+        (lambda a, b: Model(a), TypeError, "outputs: expected symbolic tensors"),
+        (lambda a, b: Model(), TypeError, "expected inputs and outputs"),
+        (lambda a, b: Model(a, layers.Dense(1, name="n")(layers.Dense(1, name="n")(a))), ValueError, "two layers.*'n'"),
+        (lambda a, b: layers.Dense(4).output, AttributeError, "was not called on a symbolic tensor"),
+        (lambda a, b: np.asarray(a), TypeError, "is symbolic: it has a shape, but no values"),
+        (lambda a, b: bool(a), TypeError, "is symbolic"),
+        (lambda a, b: Model(a, a)(b), ValueError, r"takes inputs of shapes \(None, 5\), received \(None, 3\)"),
+    ],
+)
+def test_graphs_that_cannot_be(make: Callable[..., Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        make(lw.Input((5,), name="a"), lw.Input((3,), name="b"))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda m: m.fit([A], [Y1, Y2]), ValueError, r"x: the model has 2 inputs \('a', 'b'\), received 1 arrays"),
+        (lambda m: m.fit(A, [Y1, Y2]), ValueError, r"2 inputs.*give a list or a dict of arrays; received ndarray"),
+        (lambda m: m.fit({"a": A, "c": B}, [Y1, Y2]), ValueError, "no array for the input 'b'"),
+        (lambda m: m.fit([B, A], [Y1, Y2]), ValueError, r"x\['a'\]: expected an array of shape \(n, 5\)"),
+        (lambda m: m.fit([A, B[:9]], [Y1, Y2]), ValueError, r"x\['b'\]: expected 70 rows as x\['a'\] has, received 9"),
+        (lambda m: m.fit([A, B], Y1), ValueError, r"y: the model has 2 outputs \('left', 'right'\), give a list"),
+        (lambda m: m.fit([A, B], [Y1]), ValueError, "y: the model has 2 outputs.*received 1"),
+        (lambda m: m.fit([A, B], {"left": Y1, "rigth": Y2}), ValueError, "no output is called 'rigth'.*'right'"),
+        (lambda m: m.fit([A, B], {"left": Y1}), ValueError, r"y\['right'\]: expected targets, received None"),
+        (lambda m: m.fit([A, B], [Y1, Y2[:9]]), ValueError, r"y\['right'\]: expected 70 rows as x has, received 9"),
+        (lambda m: m.fit([A, B], [Y1, Y2 + 1]), ValueError, r"y\['right'\].*from 0 to 3"),
+        (lambda m: m.fit([A, B], [Y1, Y2], class_weight={0: 1}), ValueError, "class_weight: the model has 2 outputs"),
+        (lambda m: m.fit([A, B], [Y1, Y2], sample_weight={"r": W}), ValueError, "weight: no output is called 'r'"),
+        (lambda m: m.compile("sgd", {"lefty": "mse"}), ValueError, "loss: no output is called 'lefty'.*'left'"),
+        (lambda m: m.compile("sgd", ["mse"] * 3), ValueError, "loss: the model has 2 outputs.*received 3"),
+        (lambda m: m.compile("sgd", "mse", loss_weights=0.5), ValueError, "loss_weights: the model has 2 outputs"),
+        (lambda m: m.compile("sgd", "mse", metrics=["mae"]), ValueError, "metrics: the model has 2 outputs.*dict"),
+        (lambda m: m.compile("sgd", "mse", metrics={"x": "mae"}), ValueError, "metrics: no output is called 'x'"),
+        (lambda m: m.predict([A, B, A]), ValueError, "x: the model has 2 inputs.*received 3"),
+    ],
+)  # fmt: skip
+def test_data_that_does_not_fit_changes_nothing(call: Callable[..., Any], error: type[Exception], text: str) -> None:
+    model = compiled(two_by_two())
+    before, config = model.get_weights(), model.get_compile_config()
+    with pytest.raises(error, match=text):
+        call(model)
+    assert all(same_bits(p, q) for p, q in zip(before, model.get_weights(), strict=True))
+    assert model.get_compile_config() == config
+
+
+def test_descriptions_that_cannot_be() -> None:
+    config = two_by_two().get_config()
+    for change, text in [
+        (lambda c: c.pop("layers"), "has no list of layers"),
+        (lambda c: c["layers"].pop(0), "no layer is called '[ab]'"),
+        (lambda c: c["output_layers"][0].__setitem__(1, 7), "there is no tensor"),
+        (lambda c: c["layers"][-1]["inbound_nodes"][0].update(args=[3]), "expected a tensor, received 3"),
+        (lambda c: c["layers"][-1].update(name="left"), "two are called 'left'"),
+        (lambda c: c["layers"][-1].update(class_name="Conv2D"), "Conv2D"),
+    ]:
+        broken = copy.deepcopy(config)
+        change(broken)  # type: ignore[no-untyped-call]
+        with pytest.raises(ValueError, match=text):
+            Functional.from_config(broken)
+
+
+def test_a_model_that_nobody_uses_is_freed_at_once() -> None:
+    import gc
+    import weakref
+
+    gc.collect()
+    gc.disable()
+    try:
+        for make in (two_by_two, lambda: lw.Sequential([layers.Dense(3, input_shape=(5,)), layers.Dense(2)])):
+            model = make()
+            seen = weakref.ref(model.layers[1])
+            del model
+            assert seen() is None
+    finally:
+        gc.enable()
