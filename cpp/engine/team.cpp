@@ -68,6 +68,35 @@ int cgroup_quota() {
   return limit;
 }
 
+// Which CPUs the threads of a team run on. A scheduler may put a new or a woken thread on the CPU of one that is
+// running, and while one of them spins the other does not run at all: for tens of milliseconds each call of 200 us took
+// 8 ms. So a thread that finds itself on a CPU that is taken asks for another, and then for all that it was allowed
+// again.
+class Places {
+ public:
+  void take() {
+#if defined(__linux__)
+    const int cpu = sched_getcpu();
+    if (cpu < 0 || cpu >= 64) return;
+    const uint64_t taken = taken_.fetch_or(uint64_t{1} << cpu, std::memory_order_relaxed);
+    if ((taken >> cpu & 1) == 0) return;
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    cpu_set_t others = allowed;
+    for (int c = 0; c < 64; ++c)
+      if (taken >> c & 1) CPU_CLR(c, &others);
+    if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+    sched_setaffinity(0, sizeof allowed, &allowed);
+    const int now = sched_getcpu();
+    if (now >= 0 && now < 64) taken_.fetch_or(uint64_t{1} << now, std::memory_order_relaxed);
+#endif
+  }
+
+ private:
+  std::atomic<uint64_t> taken_{0};
+};
+
 }  // namespace
 
 std::string thread_runtime() {
@@ -132,17 +161,24 @@ void run_team(int threads, const std::function<void(int, int)>& body) {
     body(0, 1);
     return;
   }
+  Places places;
 #if defined(LW_OPENMP)
+  // The runtime waits for the end by spinning for milliseconds, even for a thread that has no CPU because of that; our
+  // barrier sleeps soon.
+  Barrier end;
 #pragma omp parallel num_threads(threads)
   {
+    places.take();
     FloatEnvironment environment;
     body(omp_get_thread_num(), omp_get_num_threads());
+    end.wait(omp_get_num_threads());
   }
 #else
   std::vector<std::thread> team;
   std::atomic<int> size{0};  // 0: still gathering
   auto run = [&](int thread) {
     size.wait(0);
+    places.take();
     FloatEnvironment environment;
     body(thread, size.load());
   };
