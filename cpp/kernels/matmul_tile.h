@@ -3,24 +3,25 @@
 #include <utility>
 
 #include "kernels/matmul.h"
-#include "simd/vec.h"
+#include "simd/loops.h"
 
 namespace lanewise::LW_ISA {
 
 // Rows that fit in registers beside V vectors of B and one of A, for V = kVecs, kVecs - 1, ..., 1. kMaxRows[0] is the
-// shape for full panels: AVX-512 14x32 (n <= 16: 28x16), AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32.
+// shape for full panels: AVX-512 14x32, AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32. With fewer vectors the
+// loads of A are the limit, and more rows are code (AVX-512 28x16: 60 KB) without speed.
 #if defined(LW_ISA_AVX512)
 constexpr int kVecs = 2;
-constexpr int kMaxRows[kVecs] = {14, 28};
+constexpr int kMaxRows[kVecs] = {14, 14};
 #elif defined(LW_ISA_AVX2)
 constexpr int kVecs = 2;
 constexpr int kMaxRows[kVecs] = {6, 12};
 #elif defined(LW_ISA_NEON)
 constexpr int kVecs = 4;
-constexpr int kMaxRows[kVecs] = {6, 8, 12, 24};
+constexpr int kMaxRows[kVecs] = {6, 8, 8, 8};
 #else
 constexpr int kVecs = 2;
-constexpr int kMaxRows[kVecs] = {4, 8};
+constexpr int kMaxRows[kVecs] = {4, 4};
 #endif
 constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
 // Terms of a sum from which on it pays to ask for the block of C at the start: into L2, for rows of C a power of two
@@ -87,7 +88,7 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   LW_UNROLL for (int r = 0; r < R; ++r) {
     LW_UNROLL for (int v = 0; v < V; ++v) {
       if (Tail && v == V - 1)
-        acc[r][v].store_partial(t + r * ldt + v * L, tail);
+        store(acc[r][v], t + r * ldt + v * L, tail);
       else
         acc[r][v].store(t + r * ldt + v * L);
     }
@@ -111,8 +112,10 @@ constexpr TileRow<V> kTileRow = tile_row<V, Unit, Tail, Fetch>(std::make_integer
 template <int V>
 LW_INLINE Tile pick_tile(int64_t rows, bool unit, bool tail, bool fetch) {
   if (V == kVecs && unit && !tail && fetch) return kTileRow<kVecs, true, false, true>.by_rows[rows - 1];
-  if (unit) return tail ? kTileRow<V, true, true>.by_rows[rows - 1] : kTileRow<V, true, false>.by_rows[rows - 1];
-  return tail ? kTileRow<V, false, true>.by_rows[rows - 1] : kTileRow<V, false, false>.by_rows[rows - 1];
+  // One vector is always taken as a tail: a mask costs little, a variant as much code as another.
+  if constexpr (V == 1) return (unit ? kTileRow<V, true, true> : kTileRow<V, false, true>).by_rows[rows - 1];
+  if (unit) return (tail ? kTileRow<V, true, true> : kTileRow<V, true, false>).by_rows[rows - 1];
+  return (tail ? kTileRow<V, false, true> : kTileRow<V, false, false>).by_rows[rows - 1];
 }
 
 // Rows of a tile when a panel of this width is cut into chunks of kTileColumns.
