@@ -109,7 +109,7 @@ def test_import_takes_at_most_15_ms_more_than_numpy():
         ("lanewise.keras.callbacks.TensorBoard", "History"),
         ("lanewise.keras.callbacks.ReduceLROnPlateau", "learning_rate"),
         ("lanewise.keras.optimizers.Nadam", "SGD, Adam and RMSprop"),
-        ("lanewise.keras.utils.plot_model", "summary"),
+        ("lanewise.keras.utils.model_to_dot", "plot_model"),
         ("lanewise.nn.conv2d", "relu"),
     ],
 )

@@ -58,7 +58,7 @@ _INSTEAD: dict[str, str] = {
     "wrappers": _WRAPPER,
     **_each("KerasClassifier KerasRegressor", _WRAPPER),
     **_each("mixed_precision set_global_policy", "layers compute in float32"),
-    **_each("plot_model model_to_dot", "model.summary() prints the layers"),
+    "model_to_dot": "lanewise.utils.plot_model(model, to_file='model.svg') draws the layers",
     "Progbar": "fit, evaluate and predict show their progress with verbose=1",
 }  # fmt: skip
 

@@ -27,6 +27,39 @@ class History(Callback):
         for key, value in (logs or {}).items():
             self.history.setdefault(key, []).append(value)
 
+    def plot(self, metrics: Any = None) -> Any:
+        """Draw the curves with matplotlib, one picture for each metric, training and validation together.
+
+        Args:
+            metrics: names to draw; by default everything that was recorded.
+
+        Returns:
+            A list of matplotlib's Axes.
+
+        Raises:
+            ImportError: matplotlib is not installed. ValueError: nothing was recorded, or a name that was not.
+        """
+        names = [key for key in self.history if not key.startswith("val_") or key[4:] not in self.history]
+        names = names if metrics is None else [metrics] if isinstance(metrics, str) else list(metrics)
+        unknown = [name for name in names if name not in self.history]
+        if unknown or not names:
+            raise ValueError(f"metrics: recorded are {', '.join(self.history) or 'none'}, received {metrics!r}")
+        try:
+            from matplotlib import pyplot
+        except ImportError:
+            raise ImportError("history.plot needs matplotlib, which is not installed: pip install matplotlib") from None
+        size = (4.8 * len(names), 3.6)
+        _, axes = pyplot.subplots(1, len(names), squeeze=False, figsize=size, layout="constrained")
+        for ax, name in zip(axes[0], names, strict=True):
+            for key, label in ((name, "training"), (f"val_{name}", "validation")):
+                values = self.history.get(key, [])
+                if values:  # validation may run every few epochs only
+                    step = max(1, len(self.epoch) // len(values))
+                    ax.plot([epoch + 1 for epoch in self.epoch[step - 1 :: step]][: len(values)], values, label=label)
+            ax.set(xlabel="epoch", title=name)
+            ax.legend()
+        return list(axes[0])
+
 
 class LambdaCallback(Callback):
     """A callback made of functions.

@@ -130,10 +130,19 @@ class Model(Trainer):
         self, line_length: int | None = None, positions: Any = None, print_fn: Callable[[str], Any] | None = None,
         expand_nested: bool = False, show_trainable: bool = False, layer_range: Any = None,
     ) -> None:  # fmt: skip
-        """Print layers, output shapes and numbers of parameters (the other arguments mean nothing here)."""
+        """Print layers, output shapes and numbers of parameters.
+
+        Args:
+            line_length: columns that the table fills, 80.
+            positions: accepted; columns are as wide as they need.
+            print_fn: takes each line, instead of `print`.
+            expand_nested: whether to list the layers of models in the model.
+            show_trainable: a column that says which layers train.
+            layer_range: [first, last] name (or regular expression) of the layers to list.
+        """
         from .summary import print_summary
 
-        print_summary(self, line_length, print_fn, show_trainable)
+        print_summary(self, line_length, print_fn, show_trainable, expand_nested, layer_range)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Arguments of `compile` as plain JSON values; None before it."""

@@ -1,5 +1,7 @@
 """Small helpers, by Keras's names."""
 
+from typing import Any
+
 from .. import _missing, random as _random
 from .._names import check_integer
 from .arrays import normalize, pad_sequences, to_categorical
@@ -29,6 +31,13 @@ def set_random_seed(seed: int) -> None:
     _random.set_seed(seed)
 
 
+def plot_model(model: Any, to_file: Any = "model.svg", **kwargs: Any) -> Any:
+    """Draw a model as SVG; see `lanewise.models.diagram.plot_model`."""
+    from ..models.diagram import plot_model
+
+    return plot_model(model, to_file, **kwargs)
+
+
 def clear_session(free_memory: bool = True) -> None:
     """Begin the automatic names (`dense`, `dense_1`, ...) again; models free their memory by themselves."""
     from .._names import reset_automatic_names
@@ -38,7 +47,7 @@ def clear_session(free_memory: bool = True) -> None:
 
 __all__ = [
     "PyDataset", "Sequence", "check_gradients", "clear_session", "get_file", "normalize", "pad_sequences",
-    "set_random_seed", "to_categorical",
+    "plot_model", "set_random_seed", "to_categorical",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)
