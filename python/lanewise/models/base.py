@@ -36,6 +36,8 @@ class BaseModel(Operation):
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 
+    _outputs_by_key = False
+
     @property
     def output_names(self) -> list[str]:
         """Names of the outputs, as `compile` and logs call them."""
@@ -89,7 +91,9 @@ class BaseModel(Operation):
         Raises:
             ValueError: unknown names. NotImplementedError: what is not supported. The model stays as it was.
         """
-        self._compiled = Compiled(optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names)
+        self._compiled = Compiled(
+            optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names, self._outputs_by_key
+        )
         self._sums = None
 
     @property

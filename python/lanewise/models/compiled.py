@@ -50,6 +50,7 @@ class Compiled:
     Args:
         optimizer, loss, given_metrics, weighted_metrics, loss_weights: as `compile` takes them.
         output_names: of the model; with several, losses and metrics come as lists in this order, or as dicts.
+        by_key: the outputs are a dict: losses are shown in the order of a dict of losses, as in Keras.
 
     Raises:
         ValueError / TypeError: unknown names, or lists and dicts that do not fit the outputs.
@@ -58,7 +59,7 @@ class Compiled:
 
     def __init__(
         self, optimizer: Any, loss: Any, given_metrics: Any, weighted_metrics: Any, loss_weights: Any,
-        output_names: Sequence[str],
+        output_names: Sequence[str], by_key: bool = False,
     ) -> None:  # fmt: skip
         self.optimizer = optimizers.get(optimizer)
         self.output_names = list(output_names)
@@ -77,10 +78,11 @@ class Compiled:
         self.targets = self.fitted + [
             i for i, output in enumerate(self.outputs) if output.judged and output.loss is None
         ]
-        self._label()
+        given = list(loss) if by_key and isinstance(loss, dict) and not _is_config(loss) else self.output_names
+        self._label([name for name in given if self.outputs[self.output_names.index(name)].loss is not None])
 
-    def _label(self) -> None:
-        """The names of the values in logs, by Keras's rules."""
+    def _label(self, fitted_names: Sequence[str]) -> None:
+        """The names of the values in logs, by Keras's rules; fitted_names: in the order in which losses are shown."""
         several_losses = len(self.fitted) > 1
         self.loss_names = [f"{self.output_names[i]}_loss" for i in self.fitted] if several_losses else []
         self._metrics: list[tuple[str, metric_classes.Metric]] = []  # in the order of the engine
@@ -101,7 +103,7 @@ class Compiled:
                     self._metrics.append((unique(name), metric))
         names = [name for name, _ in self._metrics]
         shown = sorted(names) if self.several else names
-        self.names = ["loss", *self.loss_names, *shown]
+        self.names = ["loss", *(f"{name}_loss" for name in fitted_names if several_losses), *shown]
         for name in self.names:
             if self.names.count(name) > 1:
                 raise ValueError(f"metrics: two values would be called {name!r}; give one of them another name=")

@@ -40,6 +40,7 @@ class Functional(Model):
         if not all(isinstance(tensor._keras_history.operation, InputLayer) for tensor in flatten(inputs)):
             inputs, outputs = _with_inputs(inputs, outputs)
         self._inputs_structure, self._outputs_structure = inputs, outputs
+        self._outputs_by_key = isinstance(outputs, dict)
         self.inputs: list[KerasTensor] = flatten(inputs)
         self.outputs: list[KerasTensor] = flatten(outputs)
         keys = [tensor.key for tensor in self.inputs]
