@@ -84,6 +84,7 @@ class Compiled:
     def _label(self, fitted_names: Sequence[str]) -> None:
         """The names of the values in logs, by Keras's rules; fitted_names: in the order in which losses are shown."""
         several_losses = len(self.fitted) > 1
+        self._shown_losses = list(fitted_names)
         self.loss_names = [f"{self.output_names[i]}_loss" for i in self.fitted] if several_losses else []
         self._metrics: list[tuple[str, metric_classes.Metric]] = []  # in the order of the engine
         counts: dict[str, int] = {}
@@ -225,6 +226,8 @@ class Compiled:
         }
         for key, entries in parts.items():
             by = {name: entry for name, entry in zip(self.output_names, entries, strict=True) if entry}
+            if key == "loss":
+                by = {name: by[name] for name in self._shown_losses}
             config[key] = by if self.several else entries[0]
         if self.given_weights:
             weights = {output.name: output.weight for output in self.outputs}
