@@ -334,6 +334,78 @@ def test_infinite_and_too_large_numbers_are_named() -> None:
             model().fit(x, y, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(1e-2, r"loss: (NaN|inf) in epoch \d+; "), (4e-9, r"loss: grew from 7.8\de\+07 to \S+ in epoch 10; ")],
+)
+def test_unscaled_inputs_that_explode_are_told_with_the_column(rate: float, text: str) -> None:
+    network = Model([layers.Dense(1, input_shape=(4,))])
+    network.compile(keras.optimizers.SGD(rate), "mse")
+    network.set_weights([np.full((4, 1), 0.5), np.zeros(1)])
+    with pytest.warns(RuntimeWarning, match=text) as caught:
+        network.fit(X * [1, 1, 3e4, 1], Y, epochs=12, batch_size=1 if rate == 1e-2 else 10, verbose=0)
+    (message,) = (str(w.message) for w in caught)
+    assert "|x| is at most 2.85e+04 (column 2) and |y| is at most 3.69: try a smaller learning_rate" in message
+    assert "layers.Normalization() as the first layer" in message
+    assert caught[0].filename == __file__
+
+
+# --- probabilities and logits ----------------------------------------------------------------------------------------
+
+
+def logits_model(activation: str | None, loss: Any, units: int = 3) -> Model:
+    keras.utils.set_random_seed(1)
+    network = Model([layers.Dense(units, activation, input_shape=(4,))])
+    network.compile("adam", loss)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("activation", "units", "loss", "texts"),
+    [
+        (
+            "softmax", 3, keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            ["sparse_categorical_crossentropy has from_logits=True, but the model ends with softmax", "leave out one"],
+        ),
+        (
+            "sigmoid", 1, keras.losses.BinaryCrossentropy(from_logits=True),
+            ["binary_crossentropy has from_logits=True, but the model ends with sigmoid"],
+        ),
+        (
+            None, 3, "sparse_categorical_crossentropy",
+            ["expects probabilities, but the model gives numbers from -", "activation='softmax'", "from_logits=True"],
+        ),
+        (None, 1, "binary_crossentropy", ["expects probabilities, but the model gives", "activation='sigmoid'"]),
+        ("tanh", 1, "binary_crossentropy", ["expects probabilities, but the model gives numbers from -"]),
+        ("softmax", 1, "categorical_crossentropy", ["softmax over one column, which is always 1", "'sigmoid'"]),
+    ],
+)  # fmt: skip
+def test_logits_for_probabilities_and_the_reverse(
+    activation: str | None, units: int, loss: Any, texts: list[str]
+) -> None:
+    network = logits_model(activation, loss, units)
+    y = LABELS if "parse" in str(loss) else (LABELS > 0).astype(int)
+    with pytest.warns(UserWarning) as caught:
+        network.fit(X, y, epochs=2, verbose=0)
+        network.fit(X, y, verbose=0)  # said once
+    (message,) = (str(w.message) for w in caught)
+    for text in texts:
+        assert text in message, message
+    assert caught[0].filename == __file__
+
+
+def test_right_pairs_of_output_and_loss_are_silent() -> None:
+    sparse_logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for activation, units, loss, y in [
+        ("softmax", 3, "sparse_categorical_crossentropy", LABELS), (None, 3, sparse_logits, LABELS),
+        ("sigmoid", 1, "binary_crossentropy", LABELS > 0), ("linear", 1, "mse", Y), ("sigmoid", 1, "mse", LABELS > 0),
+        (None, 1, keras.losses.BinaryCrossentropy(from_logits=True), LABELS > 0),
+    ]:  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            logits_model(activation, loss, units).fit(X, y, epochs=2, verbose=0)
+
+
 # --- use before compile, before build --------------------------------------------------------------------------------
 
 

@@ -73,6 +73,7 @@ class Compiled:
         ]
         self.given_weights = loss_weights is not None
         self.several = len(self.output_names) > 1
+        self.advised = False  # whether `advice.warn_of_outputs` has looked
         self.fitted = [i for i, output in enumerate(self.outputs) if output.loss is not None]
         # in the engine's order: targets of losses, then those that only metrics look at
         self.targets = self.fitted + [

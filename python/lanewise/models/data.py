@@ -135,3 +135,8 @@ def not_finite(argument: str, values: AnyArray) -> str | None:
 def largest(values: AnyArray) -> float:
     """max |values|."""
     return max(abs(float(values.max())), abs(float(values.min())))
+
+
+def largest_column(values: AnyArray) -> int:
+    """The column of max |values| in an array of two axes."""
+    return int(np.maximum(values.max(axis=0), -values.min(axis=0)).argmax())

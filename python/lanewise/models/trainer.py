@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ import numpy as np
 from .. import _engine
 from .._engine import Float32, Network, Pace
 from .._names import check_integer, keyword_checked
+from .advice import loss_slip, warn_of_outputs
 from .base import callback_list, check_verbose, sorted_logs
 from .compiled import Compiled
-from .data import Rows, largest, not_finite, split_point, unpack_validation
+from .data import Rows, split_point, unpack_validation
 from .predictor import Predictor
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class Trainer(Predictor):
             self.history = history
             self.stop_training = False
             self.reset_metrics()
-            warned = False
+            warned, first = False, None
+            warn_of_outputs(compiled, self._ready(rows.shapes), self._weights_lock.read, rows)
             try:
                 hooks.on_train_begin(None)
                 logs: dict[str, float] = {}
@@ -115,9 +116,11 @@ class Trainer(Predictor):
                     if validation is not None and (epoch + 1) % validation_freq == 0:
                         results = self._evaluate(compiled, network, validation, validation_batch_size, hooks, None)
                         logs.update({f"val_{key}": value for key, value in sorted_logs(results).items()})
-                    if not warned and not math.isfinite(logs["loss"]):
+                    if first is None:
+                        first = logs["loss"]
+                    if not warned and (slip := loss_slip(logs["loss"], first, epoch, rows)):
                         warned = True
-                        _warn_not_finite(logs["loss"], epoch, rows)
+                        warnings.warn(slip, RuntimeWarning, stacklevel=3)
                     hooks.on_epoch_end(epoch, logs)
                     progress.on_epoch_end(logs)
                     if self.stop_training:
@@ -225,13 +228,3 @@ class Trainer(Predictor):
 
 def _shown(shapes: Sequence[tuple[int, ...]]) -> str:
     return str(shapes[0] if len(shapes) == 1 else list(shapes))
-
-
-def _warn_not_finite(loss: float, epoch: int, rows: Rows) -> None:
-    parts = [("x", array) for array in rows.x] + [("y", array) for array in rows.y]
-    cause = next(filter(None, (not_finite(name, array) for name, array in parts)), None)
-    if cause is None:
-        reach = " and ".join(f"|{name}| is at most {largest(array):.3g}" for name, array in parts)
-        cause = f"{reach}: try a smaller learning_rate, clipnorm=, or data scaled to a spread of about 1"
-    shown = "NaN" if math.isnan(loss) else f"{loss}"
-    warnings.warn(f"loss: {shown} in epoch {epoch + 1}; {cause}", RuntimeWarning, stacklevel=4)
