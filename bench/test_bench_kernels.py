@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from activations import SMOOTH
 from lanewise import ops
 
 pytestmark = pytest.mark.benchmark(max_time=0.2, min_rounds=5)
@@ -191,7 +192,47 @@ def sigmoid_backward(dy: Array, y: Array, out: Array) -> None:
     np.multiply(out, dy, out)
 
 
+def smooth_forward_bound(x: Array, exact: Array) -> Array:
+    """x times a factor of at most 1, or a sum of terms of the size of x and y, in up to 20 roundings."""
+    return gamma(20) * (np.abs(x) + np.abs(exact))
+
+
+def smooth_backward_bound(dy: Array, of: Array, exact: Array) -> Array:
+    """dy times a sum of a factor of at most 1 and x times its slope."""
+    return gamma(20) * (np.abs(dy) * (1 + np.abs(of)) + np.abs(exact))
+
+
+def log_softmax_forward(x: Array, out: Array) -> None:
+    np.subtract(x, x.max(axis=-1, keepdims=True), out)
+    np.subtract(out, np.log(np.exp(out).sum(axis=-1, keepdims=True)), out)
+
+
+def log_softmax_error(x: Array, exact: Array) -> Array:
+    largest = 1 + np.ptp(x, axis=-1, keepdims=True) + np.log(x.shape[-1])
+    return softmax_error(x) + gamma(x.shape[-1] + 10) * largest
+
+
+def log_softmax_backward(dy: Array, y: Array, out: Array) -> None:
+    np.subtract(dy, np.exp(y) * dy.sum(axis=-1, keepdims=True), out)
+
+
+def log_softmax_backward_error(dy: Array, y: Array, exact: Array) -> Array:
+    size = np.sum(np.abs(dy), axis=-1, keepdims=True)
+    return gamma(y.shape[-1] + 6) * np.exp(y) * size + gamma(1) * np.abs(exact)
+
+
 ACTIVATIONS = {
+    **{name + "_forward": Kernel(a.forward, smooth_forward_bound) for name, a in SMOOTH.items()},
+    **{name + "_backward": Kernel(a.backward, smooth_backward_bound) for name, a in SMOOTH.items()},
+    "log_softmax_forward": Kernel(log_softmax_forward, log_softmax_error),
+    "log_softmax_backward": Kernel(log_softmax_backward, log_softmax_backward_error),
+    "prelu_forward": Kernel(
+        lambda x, a, out: np.copyto(out, np.where(x > 0, x, a * x)), lambda x, a, exact: gamma(1) * np.abs(exact)
+    ),
+    "prelu_backward": Kernel(
+        lambda dy, x, a, out: np.multiply(dy, np.where(x > 0, 1, a), out),
+        lambda dy, x, a, exact: gamma(1) * np.abs(exact),
+    ),
     "relu_forward": Kernel(lambda x, out: np.maximum(x, 0, out=out), lambda x, exact: 0.0),
     "sigmoid_forward": Kernel(sigmoid, lambda x, exact: ulps(2, exact)),
     "tanh_forward": Kernel(np.tanh, lambda x, exact: ulps(2, exact)),
@@ -302,7 +343,12 @@ def arguments(name: str, rows: int, cols: int) -> list[Array]:
             return [rng.integers(0, 2, (rows, cols)).astype(np.float32), x]
         return [normal(2, rows, cols), x]
     x = 3 * normal(1, rows, cols)
+    if name.startswith("prelu"):
+        return [*([normal(2, rows, cols)] if name.endswith("_backward") else []), x, np.full(cols, 0.25, np.float32)]
     if name.endswith("_backward"):
+        activation = SMOOTH.get(name.removesuffix("_backward"))
+        if activation is not None and activation.of_input:
+            return [normal(2, rows, cols), x]
         y = np.empty_like(x)
         KERNELS[name.replace("_backward", "_forward")].equation(x, y)
         return [normal(2, rows, cols), y]

@@ -67,7 +67,7 @@ struct StoreContext {
 void store(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
   const auto& c = *static_cast<const StoreContext*>(context);
   c.activation(t, cols, c.bias ? c.bias + j : nullptr, c.out.data + i * c.out.row_stride + j, c.out.row_stride, rows,
-               cols);
+               cols, {});
 }
 
 Matmul product_of(const MatrixView& a, const MatrixView& b) {
@@ -187,7 +187,7 @@ py::tuple dense_backward(py::handle dy, py::handle x, py::handle kernel, py::han
     if (act.softmax)
       table.softmax_backward(g.floats(), cols, v.floats(), cols, dz.data(), cols, rows, cols);
     else
-      activation_backward(table, act.op)(g.floats(), cols, v.floats(), cols, dz.data(), cols, rows, cols);
+      activation_backward(table, act.op)(g.floats(), cols, v.floats(), cols, dz.data(), cols, rows, cols, {});
     table.column_sum(dz.data(), cols, float32_view(db_checked, "out[2]").floats(), rows, cols);
   }
   const MatrixView dzv{dz.data(), rows, cols, cols, 1};

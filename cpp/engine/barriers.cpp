@@ -33,6 +33,7 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
       const bool by_columns = splits_columns(n, threads);
       tensor(i.in, by_columns ? int64_t{kAll} : rows, false);
       tensor(i.out, by_columns ? columns(n) : rows, true);
+      tensor(i.keep, by_columns ? columns(n) : rows, true);
       variable(i.variable, by_columns ? columns(n) : int64_t{kAll}, false);
       variable(i.bias, by_columns ? columns(n) : int64_t{kAll}, false);
       break;

@@ -1,5 +1,6 @@
 // Running instructions: what one thread of the team does for one instruction of one batch.
 #pragma once
+#include "engine/activations.h"
 #include "engine/loss_kernels.h"
 #include "engine/optimizer.h"
 #include "engine/plan.h"
@@ -61,9 +62,7 @@ void execute_update(const Run& run, const Instruction& instruction, int thread);
 int64_t scratch_floats(const Plan& plan, const PlanInput& input, const Instruction& instruction, int64_t batch);
 double flops(const Plan& plan, const PlanInput& input, const Instruction& instruction, int64_t batch);
 
-using ActivationForward = void (*)(const float*, int64_t, const float*, float*, int64_t, int64_t, int64_t);
-using ActivationBackward = void (*)(const float*, int64_t, const float*, int64_t, float*, int64_t, int64_t, int64_t);
-ActivationForward activation_forward(const KernelTable& table, Op op);
-ActivationBackward activation_backward(const KernelTable& table, Op op);
+// Dropout and its kin, forward and backward, for these rows (noise.cpp).
+void execute_noise(const Run& run, const Instruction& instruction, int64_t begin, int64_t end);
 
 }  // namespace lanewise

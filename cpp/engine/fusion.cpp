@@ -27,15 +27,27 @@ int only_reader(const Plan& plan, const List& list, int tensor, const std::vecto
   return -1;
 }
 
+// The activation that follows a sum, where all others who read the sum are its gradient: -1 where somebody else does.
+int activation_of(const Plan& plan, const List& list, int tensor, const std::vector<int>& kept) {
+  int found = -1, gradients = 0;
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i].kind == Kind::kActivation && list[i].in == tensor) found = static_cast<int>(i);
+    gradients += list[i].kind == Kind::kActivationBackward && list[i].in2 == tensor;
+  }
+  return readers(plan, list, tensor, kept) == 1 + gradients ? found : -1;
+}
+
 void erase(List& list, int index) { list.erase(list.begin() + index); }
 
-// matmul -> bias_add -> activation becomes dense.
+// matmul -> bias_add -> activation becomes dense, which keeps the sum where the activation's gradient is in its terms.
 void fuse_dense(const Plan& plan, List& list, const std::vector<int>& kept) {
   for (size_t i = 0; i < list.size(); ++i) {
     if (list[i].kind != Kind::kMatmul) continue;
     list[i].kind = Kind::kDense;
     for (;;) {
-      const int next = only_reader(plan, list, list[i].out, kept);
+      int next = only_reader(plan, list, list[i].out, kept);
+      const bool alone = next >= 0;
+      if (!alone) next = activation_of(plan, list, list[i].out, kept);
       if (next < 0) break;
       const Instruction& reader = list[static_cast<size_t>(next)];
       const bool bias = reader.kind == Kind::kBiasAdd && list[i].bias < 0 && list[i].activation == Op::kLinear;
@@ -44,7 +56,8 @@ void fuse_dense(const Plan& plan, List& list, const std::vector<int>& kept) {
       if (bias)
         list[i].bias = reader.bias;
       else
-        list[i].activation = reader.activation;
+        list[i].activation = reader.activation, list[i].args = reader.args;
+      if (!alone) list[i].keep = list[i].out;
       list[i].out = reader.out;
       erase(list, next);
     }
@@ -59,6 +72,7 @@ void fuse_activation_gradient(const Plan& plan, List& list, const std::vector<in
     if (next < 0 || list[static_cast<size_t>(next)].kind != Kind::kActivationBackward) continue;
     const Instruction& reader = list[static_cast<size_t>(next)];
     list[i].activation = reader.activation;
+    list[i].args = reader.args;
     list[i].in2 = reader.in2;
     list[i].out = reader.out;
     erase(list, next);

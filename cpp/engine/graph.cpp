@@ -4,6 +4,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "engine/activations.h"
+
 namespace lanewise {
 namespace {
 
@@ -21,6 +23,22 @@ constexpr OpInfo kOps[] = {
     {Op::kRelu, "relu", 0},
     {Op::kSigmoid, "sigmoid", 0},
     {Op::kTanh, "tanh", 0},
+    {Op::kExponential, "exponential", 0},
+    {Op::kSoftplus, "softplus", 0},
+    {Op::kSoftsign, "softsign", 0},
+    {Op::kHardSigmoid, "hard_sigmoid", 0},
+    {Op::kLeakyRelu, "leaky_relu", 0},
+    {Op::kElu, "elu", 0},
+    {Op::kGelu, "gelu", 0},
+    {Op::kGeluTanh, "gelu_tanh", 0},
+    {Op::kSilu, "silu", 0},
+    {Op::kMish, "mish", 0},
+    {Op::kHardSilu, "hard_silu", 0},
+    {Op::kPrelu, "prelu", 1},
+    {Op::kLogSoftmax, "log_softmax", 0},
+    {Op::kAlphaDropout, "alpha_dropout", 0},
+    {Op::kGaussianNoise, "gaussian_noise", 0},
+    {Op::kGaussianDropout, "gaussian_dropout", 0},
     {Op::kSoftmax, "softmax", 0},
     {Op::kDropout, "dropout", 0},
     {Op::kReshape, "reshape", 0},
@@ -44,6 +62,18 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text.str();
 }
 
+bool is_noise(Op op) {
+  return op == Op::kDropout || op == Op::kAlphaDropout || op == Op::kGaussianNoise || op == Op::kGaussianDropout;
+}
+const char* noise_attribute(Op op) { return op == Op::kGaussianNoise ? "stddev" : "rate"; }
+
+bool has_argument(Op op, const std::string& name) {
+  if (is_activation(op))
+    for (const char* argument : activation_info(op).arguments)
+      if (argument != nullptr && name == argument) return true;
+  return false;
+}
+
 }  // namespace
 
 const char* op_name(Op op) {
@@ -55,8 +85,6 @@ const char* op_name(Op op) {
 bool is_merge(Op op) {
   return op == Op::kAdd || op == Op::kSubtract || op == Op::kMultiply || op == Op::kMaximum || op == Op::kMinimum;
 }
-
-bool is_activation(Op op) { return op == Op::kLinear || op == Op::kRelu || op == Op::kSigmoid || op == Op::kTanh; }
 
 int64_t Value::rows() const {
   int64_t n = 1;
@@ -109,7 +137,8 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
                                   ": expected " + expected + ".");
   };
   for (const auto& attribute : attributes)
-    need((info->op == Op::kDropout && attribute.first == "rate") ||
+    need((is_noise(info->op) && attribute.first == noise_attribute(info->op)) ||
+             has_argument(info->op, attribute.first) ||
              (info->op == Op::kActivityPenalty && (attribute.first == "l1" || attribute.first == "l2")) ||
              (info->op == Op::kConcatenate && attribute.first == "axis") ||
              (info->op == Op::kScale && attribute.first == "factor"),
@@ -128,7 +157,23 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
         need(v->shape().size() == 1 && v->cols() == x.cols(),
              "a variable of shape (" + std::to_string(x.cols()) + ",), got " + shape_text(v->shape()));
       break;
-    case Op::kDropout: {
+    case Op::kPrelu: {
+      const auto& a = *variables[0];
+      need(a.shape().size() == 1 && (a.size() == 1 || a.size() == x.cols() || a.size() == x.rows() * x.cols()),
+           "one alpha, one for each column or one for each element of a sample, got " + shape_text(a.shape()));
+      break;
+    }
+    case Op::kGaussianNoise: {
+      const auto deviation = attributes.find("stddev");
+      need(deviation != attributes.end() && deviation->second >= 0 &&
+               std::isfinite(static_cast<float>(deviation->second)),
+           "a finite stddev of at least 0");
+      node.rate = static_cast<float>(deviation->second);
+      break;
+    }
+    case Op::kDropout:
+    case Op::kAlphaDropout:
+    case Op::kGaussianDropout: {
       const auto rate = attributes.find("rate");
       need(rate != attributes.end() && rate->second >= 0 && static_cast<float>(rate->second) < 1, "a rate in [0, 1)");
       node.rate = static_cast<float>(rate->second);
@@ -179,6 +224,16 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
       shape = {checked_product(x.rows(), x.cols())};
       break;
     default:
+      if (is_activation(info->op)) {
+        float* const numbers[] = {&node.args.a, &node.args.b, &node.args.c};
+        for (size_t i = 0; i < 3; ++i) {
+          const char* argument = activation_info(info->op).arguments[i];
+          if (argument == nullptr) continue;
+          const auto given = attributes.find(argument);
+          need(given != attributes.end() && !std::isnan(given->second), "a number " + std::string(argument));
+          *numbers[i] = static_cast<float>(given->second);
+        }
+      }
       break;
   }
   nodes_.push_back(std::move(node));
@@ -192,7 +247,7 @@ std::vector<std::string> Graph::operations() const {
     std::string line = "%" + std::to_string(node.output) + " = " + op_name(node.op);
     for (int input : node.inputs) line += " %" + std::to_string(input);
     for (const auto& v : node.variables) line += " " + shape_text(v->shape());
-    if (node.op == Op::kDropout) line += " rate=" + std::to_string(node.rate);
+    if (is_noise(node.op)) line += std::string(" ") + noise_attribute(node.op) + "=" + std::to_string(node.rate);
     lines.push_back(line + " -> " + shape_text(value(node.output).shape));
   }
   return lines;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/variable.h"
+#include "kernels/kernels.h"
 
 namespace lanewise {
 
@@ -16,12 +17,28 @@ enum class Op {
   kInput,
   kMatmul,
   kBiasAdd,
-  kLinear,
+  kLinear,  // elementwise activations, as in activations.cpp
   kRelu,
   kSigmoid,
   kTanh,
+  kExponential,
+  kSoftplus,
+  kSoftsign,
+  kHardSigmoid,
+  kLeakyRelu,
+  kElu,
+  kGelu,
+  kGeluTanh,
+  kSilu,
+  kMish,
+  kHardSilu,  // the last of them
+  kPrelu,
   kSoftmax,
+  kLogSoftmax,
   kDropout,
+  kAlphaDropout,
+  kGaussianNoise,
+  kGaussianDropout,
   kReshape,
   kNormalize,
   kActivityPenalty,
@@ -48,9 +65,10 @@ struct Node {
   std::vector<int> inputs;
   int output;
   std::vector<VariablePtr> variables;
-  float rate = 0;        // dropout; scale: the factor
-  float l1 = 0, l2 = 0;  // activity penalty
-  int axis = 0;          // concatenate: of a sample
+  float rate = 0;         // dropout and its kin; Gaussian noise: the standard deviation; scale: the factor
+  float l1 = 0, l2 = 0;   // activity penalty
+  int axis = 0;           // concatenate: of a sample
+  ActivationArgs args{};  // activations
 };
 
 class Graph {
@@ -74,6 +92,6 @@ class Graph {
 
 const char* op_name(Op op);
 bool is_merge(Op op);       // elementwise of two values: add, subtract, multiply, maximum, minimum
-bool is_activation(Op op);  // elementwise: linear, relu, sigmoid, tanh
+bool is_activation(Op op);  // elementwise, without variables: linear, relu, sigmoid, ...
 
 }  // namespace lanewise

@@ -1,5 +1,5 @@
 // What each instruction does with one thread's share. Matrix products are in matmul_run.cpp, merging
-// instructions in merging.cpp, updates in updates.cpp.
+// instructions in merging.cpp, dropout in noise.cpp, updates in updates.cpp.
 #include <algorithm>
 #include <cstring>
 
@@ -7,32 +7,6 @@
 #include "engine/team.h"
 
 namespace lanewise {
-
-ActivationForward activation_forward(const KernelTable& t, Op op) {
-  switch (op) {
-    case Op::kRelu:
-      return t.relu_forward;
-    case Op::kSigmoid:
-      return t.sigmoid_forward;
-    case Op::kTanh:
-      return t.tanh_forward;
-    default:
-      return t.linear_forward;
-  }
-}
-
-ActivationBackward activation_backward(const KernelTable& t, Op op) {
-  switch (op) {
-    case Op::kRelu:
-      return t.relu_backward;
-    case Op::kSigmoid:
-      return t.sigmoid_backward;
-    case Op::kTanh:
-      return t.tanh_backward;
-    default:
-      return t.linear_backward;
-  }
-}
 
 namespace {
 
@@ -90,19 +64,6 @@ void report(const Run& run) {
   }
 }
 
-void dropout(const Run& run, const Instruction& i, Range rows) {
-  const int64_t cols = run.shape(i.out).cols, first = rows.begin * cols, n = (rows.end - rows.begin) * cols;
-  const float* x = run.data(i.in) + first;
-  float* y = run.data(i.out) + first;
-  if (!run.training || i.rate == 0) {
-    std::memcpy(y, x, static_cast<size_t>(n) * sizeof(float));
-    return;
-  }
-  const PhiloxKey key{run.seed, static_cast<uint64_t>(run.step), kStreamDropout, static_cast<uint32_t>(i.index)};
-  const auto threshold = static_cast<uint32_t>(static_cast<double>(i.rate) * 4294967296.0);
-  run.table->dropout_apply(x, y, first, n, threshold, 1.0f / (1.0f - i.rate), key);
-}
-
 // Elementwise along rows: the thread's rows of the tensor that is written.
 void execute_rows(const Run& run, const Instruction& i, int thread) {
   const KernelTable& k = *run.table;
@@ -114,18 +75,26 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
   const int64_t cols = i.in >= 0 ? run.shape(i.in).cols : shape.cols;
   switch (i.kind) {
     case Kind::kBiasAdd:
-      return k.linear_forward(at(i.in), cols, run.variable(i.bias).data(), at(i.out), cols, rows, cols);
+      return k.linear_forward(at(i.in), cols, run.variable(i.bias).data(), at(i.out), cols, rows, cols, {});
     case Kind::kActivation:
-      return activation_forward(k, i.activation)(at(i.in), cols, nullptr, at(i.out), cols, rows, cols);
+      return activation_forward(k, i.activation)(at(i.in), cols, nullptr, at(i.out), cols, rows, cols, i.args);
     case Kind::kActivationBackward:
-      return activation_backward(k, i.activation)(at(i.in), cols, at(i.in2), cols, at(i.out), cols, rows, cols);
+      return activation_backward(k, i.activation)(at(i.in), cols, at(i.in2), cols, at(i.out), cols, rows, cols, i.args);
+    case Kind::kPrelu:
+      return k.prelu_forward(at(i.in), run.variable(i.variable).data(), at(i.out), rows, cols);
+    case Kind::kPreluBackward:
+      return k.prelu_backward(at(i.in), at(i.in2), run.variable(i.variable).data(), at(i.out), rows, cols);
+    case Kind::kPreluTerms:
+      return k.prelu_alpha_backward(at(i.in), at(i.in2), at(i.out), rows * cols);
     case Kind::kSoftmax:
-      return k.softmax_forward(at(i.in), cols, at(i.out), cols, rows, cols);
+      return (i.activation == Op::kLogSoftmax ? k.log_softmax_forward : k.softmax_forward)(at(i.in), cols, at(i.out),
+                                                                                           cols, rows, cols);
     case Kind::kSoftmaxBackward:
-      return k.softmax_backward(at(i.in), cols, at(i.in2), cols, at(i.out), cols, rows, cols);
+      return (i.activation == Op::kLogSoftmax ? k.log_softmax_backward : k.softmax_backward)(
+          at(i.in), cols, at(i.in2), cols, at(i.out), cols, rows, cols);
     case Kind::kDropout:
     case Kind::kDropoutBackward:
-      return dropout(run, i, r);
+      return execute_noise(run, i, r.begin, r.end);
     case Kind::kNormalize:
       return k.normalize_forward(at(i.in), run.variable(i.variable).data(), run.variable(i.bias).data(), at(i.out),
                                  rows, cols);

@@ -15,8 +15,10 @@ namespace {
 // --- epilogues: t (rows, cols) contiguous in L1, the block of the result at (i, j) ---------------------------------
 
 struct ForwardContext {
-  ActivationForward activation;
+  ActivationForward activation, linear;
+  const ActivationArgs* args;
   const float* bias;
+  float* keep;  // where the sum goes before the activation, or null
   float* out;
   int64_t ld;
 };
@@ -25,21 +27,29 @@ void forward_epilogue(const void* context, float* t, int64_t i, int64_t j, int64
   if (cols == 1 && c.ld == 1) {  // one output unit: the rows are the vector
     if (c.bias)
       for (int64_t r = 0; r < rows; ++r) t[r] += *c.bias;
-    return c.activation(t, rows, nullptr, c.out + i, rows, 1, rows);
+    if (c.keep) c.linear(t, rows, nullptr, c.keep + i, rows, 1, rows, {});
+    return c.activation(t, rows, nullptr, c.out + i, rows, 1, rows, *c.args);
   }
-  c.activation(t, cols, c.bias ? c.bias + j : nullptr, c.out + i * c.ld + j, c.ld, rows, cols);
+  const float* bias = c.bias ? c.bias + j : nullptr;
+  const int64_t at = i * c.ld + j;
+  if (c.keep) {
+    c.linear(t, cols, bias, c.keep + at, c.ld, rows, cols, {});
+    return c.activation(c.keep + at, c.ld, nullptr, c.out + at, c.ld, rows, cols, *c.args);
+  }
+  c.activation(t, cols, bias, c.out + at, c.ld, rows, cols, *c.args);
 }
 
 struct BackwardContext {
   ActivationBackward activation;
-  const float* y;
+  const ActivationArgs* args;
+  const float* of;
   float* out;
   int64_t ld;
 };
 void backward_epilogue(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
   const auto& c = *static_cast<const BackwardContext*>(context);
   const int64_t at = i * c.ld + j;
-  if (c.y) return c.activation(t, cols, c.y + at, c.ld, c.out + at, c.ld, rows, cols);
+  if (c.of) return c.activation(t, cols, c.of + at, c.ld, c.out + at, c.ld, rows, cols, *c.args);
   for (int64_t r = 0; r < rows; ++r)
     std::memcpy(c.out + at + r * c.ld, t + r * cols, static_cast<size_t>(cols) * sizeof(float));
 }
@@ -111,7 +121,12 @@ bool is_product(Kind kind) {
 void execute_dense(const Run& run, const Instruction& i, int thread, float* scratch) {
   Matmul mm = product(*run.plan, *run.input, i, run.batch);
   const ForwardContext context{activation_forward(*run.table, i.activation),
-                               i.bias >= 0 ? run.variable(i.bias).data() : nullptr, run.data(i.out), mm.n};
+                               run.table->linear_forward,
+                               &i.args,
+                               i.bias >= 0 ? run.variable(i.bias).data() : nullptr,
+                               i.keep >= 0 ? run.data(i.keep) : nullptr,
+                               run.data(i.out),
+                               mm.n};
   mm.a = run.data(i.in);
   mm.epilogue = forward_epilogue;
   mm.context = &context;
@@ -121,8 +136,8 @@ void execute_dense(const Run& run, const Instruction& i, int thread, float* scra
 void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch) {
   Matmul mm = product(*run.plan, *run.input, i, run.batch);
   const bool fused = i.activation != Op::kLinear;
-  const BackwardContext context{activation_backward(*run.table, i.activation), fused ? run.data(i.in2) : nullptr,
-                                run.data(i.out), mm.n};
+  const BackwardContext context{activation_backward(*run.table, i.activation), &i.args,
+                                fused ? run.data(i.in2) : nullptr, run.data(i.out), mm.n};
   mm.a = run.data(i.in);
   mm.epilogue = backward_epilogue;
   mm.context = &context;

@@ -56,7 +56,7 @@ void execute_merge(const Run& run, const Instruction& i, int thread) {
     case Kind::kScaleRows:
       return k.dot_backward(at(i.in), at(i.in2), at(i.out), rows, cols);
     case Kind::kScale:
-      k.linear_forward(at(i.in), cols, nullptr, at(i.out), cols, rows, cols);
+      k.linear_forward(at(i.in), cols, nullptr, at(i.out), cols, rows, cols, {});
       return k.scale_inplace(at(i.out), i.rate, rows * cols);
     default:
       return;

@@ -16,6 +16,7 @@ enum class Kind {
   kBiasAdd,
   kActivation,
   kSoftmax,
+  kPrelu,
   kDropout,
   kNormalize,
   kMerge,
@@ -32,6 +33,8 @@ enum class Kind {
   // backward
   kActivationBackward,
   kSoftmaxBackward,
+  kPreluBackward,
+  kPreluTerms,
   kDropoutBackward,
   kNormalizeBackward,
   kMatmulDx,
@@ -53,7 +56,10 @@ struct Instruction {
   Kind kind;
   int in = -1, in2 = -1, in3 = -1, out = -1;  // tensors
   int variable = -1, bias = -1;               // variables
-  Op activation = Op::kLinear;    // kDense, kActivation, kActivationBackward, kMatmulDx (its fused gradient), kMerge
+  Op activation = Op::kLinear;    // kDense, kActivation, kActivationBackward, kMatmulDx (its fused gradient), kMerge;
+                                  // kSoftmax, kDropout and their backwards: which of their kin
+  ActivationArgs args{};          // of that activation
+  int keep = -1;                  // kDense: the tensor where the sum before the activation goes, if that is read
   int index = -1;                 // which loss, metric or regularizer; dropout: the node that keys its random words
   int64_t first = 0, blocks = 1;  // kPutColumns, kTakeColumns: where in each of the stretches of a sample
   float rate = 0;

@@ -1,4 +1,5 @@
 // What each operation of the graph adds to the lists: its forward, and in `backward` its gradient.
+#include "engine/activations.h"
 #include "engine/planner.h"
 
 namespace lanewise {
@@ -29,16 +30,21 @@ void Planner::forward(const Node& node) {
       emit({.kind = Kind::kBiasAdd, .in = x, .out = y, .bias = variables[0]});
       needs_gradient |= trained(variables[0]);
       break;
-    case Op::kRelu:
-    case Op::kSigmoid:
-    case Op::kTanh:
-      emit({.kind = Kind::kActivation, .in = x, .out = y, .activation = node.op});
+    case Op::kPrelu: {
+      const int64_t cols = node.variables[0]->size();
+      emit({.kind = Kind::kPrelu, .in = view(x, cols), .out = view(y, cols), .variable = variables[0]});
+      needs_gradient |= trained(variables[0]);
       break;
+    }
     case Op::kSoftmax:
-      emit({.kind = Kind::kSoftmax, .in = x, .out = y});
+    case Op::kLogSoftmax:
+      emit({.kind = Kind::kSoftmax, .in = x, .out = y, .activation = node.op});
       break;
     case Op::kDropout:
-      emit({.kind = Kind::kDropout, .in = x, .out = y, .index = node.output, .rate = node.rate});
+    case Op::kAlphaDropout:
+    case Op::kGaussianNoise:
+    case Op::kGaussianDropout:
+      emit({.kind = Kind::kDropout, .in = x, .out = y, .activation = node.op, .index = node.output, .rate = node.rate});
       break;
     case Op::kNormalize:
       emit({.kind = Kind::kNormalize, .in = x, .out = y, .variable = variables[0], .bias = variables[1]});
@@ -66,6 +72,8 @@ void Planner::forward(const Node& node) {
       emit({.kind = Kind::kScale, .in = x, .out = y, .rate = node.rate});
       break;
     default:
+      if (is_activation(node.op) && y != x)
+        emit({.kind = Kind::kActivation, .in = x, .out = y, .activation = node.op, .args = node.args});
       break;
   }
   needs_gradient_[static_cast<size_t>(node.output)] = needs_gradient;
@@ -133,22 +141,42 @@ void Planner::backward(const Node& node) {
     case Op::kLinear:
       if (wanted) pass_gradient(x_value, dy);
       break;
-    case Op::kRelu:
-    case Op::kSigmoid:
-    case Op::kTanh:
+    case Op::kPrelu: {  // dX before the step that changes alpha
+      const int a = variable_index(node.variables[0]);
+      const int64_t cols = node.variables[0]->size();
+      const int dy_rows = view(dy, cols), x_rows = view(x, cols);
       if (wanted)
         write_gradient(x_value, [&](int dx) {
-          emit({.kind = Kind::kActivationBackward, .in = dy, .in2 = y, .out = dx, .activation = node.op});
+          emit({.kind = Kind::kPreluBackward, .in = dy_rows, .in2 = x_rows, .out = view(dx, cols), .variable = a});
+        });
+      if (trained(a)) {
+        const int terms = add_tensor({.rows = plan_.tensors[static_cast<size_t>(x_rows)].rows, .cols = cols});
+        emit({.kind = Kind::kPreluTerms, .in = dy_rows, .in2 = x_rows, .out = terms});
+        weight_gradient({.kind = Kind::kColumnSum, .in = terms}, a);
+      }
+      break;
+    }
+    case Op::kSoftmax:
+    case Op::kLogSoftmax:
+      if (wanted)
+        write_gradient(x_value, [&](int dx) {
+          emit({.kind = Kind::kSoftmaxBackward, .in = dy, .in2 = y, .out = dx, .activation = node.op});
         });
       break;
-    case Op::kSoftmax:
-      if (wanted)
-        write_gradient(x_value, [&](int dx) { emit({.kind = Kind::kSoftmaxBackward, .in = dy, .in2 = y, .out = dx}); });
+    case Op::kGaussianNoise:
+      if (wanted) pass_gradient(x_value, dy);
       break;
     case Op::kDropout:
+    case Op::kAlphaDropout:
+    case Op::kGaussianDropout:
       if (wanted)
         write_gradient(x_value, [&](int dx) {
-          emit({.kind = Kind::kDropoutBackward, .in = dy, .out = dx, .index = node.output, .rate = node.rate});
+          emit({.kind = Kind::kDropoutBackward,
+                .in = dy,
+                .out = dx,
+                .activation = node.op,
+                .index = node.output,
+                .rate = node.rate});
         });
       break;
     case Op::kNormalize:
@@ -177,7 +205,17 @@ void Planner::backward(const Node& node) {
       if (wanted)
         write_gradient(x_value, [&](int dx) { emit({.kind = Kind::kScale, .in = dy, .out = dx, .rate = node.rate}); });
       break;
-    case Op::kInput:
+    default:
+      if (is_activation(node.op) && wanted)
+        write_gradient(x_value, [&](int dx) {
+          const int of = activation_info(node.op).of_input ? x : y;
+          emit({.kind = Kind::kActivationBackward,
+                .in = dy,
+                .in2 = of,
+                .out = dx,
+                .activation = node.op,
+                .args = node.args});
+        });
       break;
   }
 }
@@ -206,6 +244,12 @@ void Planner::merge_backward(const Node& node, int dy) {
         emit({.kind = Kind::kMaximumBackward, .in = dy, .in2 = other, .in3 = own, .out = dx});
     });
   }
+}
+
+int Planner::view(int tensor, int64_t cols) {
+  const Tensor from = plan_.tensors[static_cast<size_t>(tensor)];
+  if (from.cols == cols) return tensor;
+  return add_tensor({.rows = from.rows * from.cols / cols, .cols = cols, .storage = from.storage});
 }
 
 }  // namespace lanewise

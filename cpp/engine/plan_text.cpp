@@ -18,6 +18,12 @@ const char* kind_name(Kind kind) {
       return "activation";
     case Kind::kSoftmax:
       return "softmax";
+    case Kind::kPrelu:
+      return "prelu";
+    case Kind::kPreluBackward:
+      return "prelu_backward";
+    case Kind::kPreluTerms:
+      return "prelu_terms";
     case Kind::kDropout:
       return "dropout";
     case Kind::kNormalize:
@@ -97,12 +103,15 @@ std::string describe(const Plan& plan, const Instruction& i) {
   if (i.variable >= 0) text << " w" << i.variable;
   if (i.bias >= 0) text << " w" << i.bias;
   if (i.kind == Kind::kPutColumns || i.kind == Kind::kTakeColumns) text << " at " << i.first;
-  if (i.activation != Op::kLinear && i.kind != Kind::kMerge) text << " " << op_name(i.activation);
+  const std::string name = op_name(i.activation);
+  if (i.activation != Op::kLinear && i.kind != Kind::kMerge && std::string(kind_name(i.kind)).rfind(name, 0) != 0)
+    text << " " << name;
   if (i.accumulate) text << " accumulate";
   if (i.update) text << " + update";
   if (i.out >= 0 && !i.update) {
     text << " ->";
     tensor(i.out);
+    if (i.keep >= 0) tensor(i.keep);
   }
   return text.str();
 }

@@ -60,6 +60,8 @@ class Planner {
   // The gradient passes through unchanged (bias, reshape, linear, sums): the same memory.
   void pass_gradient(int value, int from);
   void weight_gradient(Instruction instruction, int variable);
+  // A tensor as rows of `cols`: the same memory.
+  int view(int tensor, int64_t cols);
 
   const PlanInput& in_;
   bool whole_gradients_;

@@ -51,7 +51,7 @@ void constrain(const Run& run, const Instruction& i, int thread) {
   const KernelTable& k = *run.table;
   if (w.shape().size() == 1) {
     if (thread != 0) return;
-    if (c.non_negative) return k.relu_forward(w.data(), w.size(), nullptr, w.data(), w.size(), 1, w.size());
+    if (c.non_negative) return k.relu_forward(w.data(), w.size(), nullptr, w.data(), w.size(), 1, w.size(), {});
     float sum;
     k.sum_squares(w.data(), &sum, w.size());
     return k.scale_inplace(w.data(), norm_scale(c, sum), w.size());
@@ -61,7 +61,7 @@ void constrain(const Run& run, const Instruction& i, int thread) {
     const int64_t width = std::min(kPanel, w.cols() - p * kPanel), n = w.rows() * width;
     float* panel = w.data() + p * kPanel * w.rows();
     if (c.non_negative) {
-      k.relu_forward(panel, n, nullptr, panel, n, 1, n);
+      k.relu_forward(panel, n, nullptr, panel, n, 1, n, {});
       continue;
     }
     float scale[kPanel];

@@ -27,6 +27,7 @@ class Workspace {
       need(i.in);
       need(i.in2);
       need(i.in3);
+      need(i.keep);
       if (!i.update) need(i.out);
       scratch_floats_ = std::max(scratch_floats_, scratch_floats(plan, input, i, batch));
       targets |= i.kind == Kind::kReport;

@@ -29,6 +29,18 @@ struct OptimizerArgs {
   bool centered;  // RMSprop
 };
 
+// What an activation is given beside its input; each says what a, b and c are to it.
+struct ActivationArgs {
+  float a = 0, b = 0, c = 0;
+};
+// The parameters that all elementwise activations share (kernels.inc says what they mean).
+#define LW_ACTIVATION_FORWARD                                                                         \
+  (const float* x, int64_t ldx, const float* bias, float* y, int64_t ldy, int64_t rows, int64_t cols, \
+   const ActivationArgs& args)
+#define LW_ACTIVATION_BACKWARD                                                                                        \
+  (const float* dy, int64_t lddy, const float* of, int64_t ldof, float* dx, int64_t lddx, int64_t rows, int64_t cols, \
+   const ActivationArgs& args)
+
 struct KernelTable {
   const char* isa;  // "generic", "avx2", "avx512", "neon"
   bool fused;       // true where fma rounds once: these ISAs all give the same bits

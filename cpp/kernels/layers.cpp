@@ -1,6 +1,7 @@
-// Dropout and normalisation.
+// Dropout, noise and normalisation.
 #include "kernels/declare.h"
 #include "simd/loops.h"
+#include "simd/math.h"
 
 namespace lanewise::LW_ISA {
 
@@ -24,33 +25,55 @@ LW_INLINE void philox_group(const PhiloxKey& key, uint32_t block, VecI (&out)[4]
   transpose4(out);
 }
 
-}  // namespace
-
-// y[e] = word(e) >= threshold ? x[e] * scale : 0, for elements first .. first + n of the node's array.
-void dropout_apply(const float* x, float* y, int64_t first, int64_t n, uint32_t threshold, float scale, PhiloxKey key) {
+// y[e] = f(x[e], word(e)) for elements first .. first + n of the node's array.
+template <class F>
+LW_INLINE void with_words(const float* x, float* y, int64_t first, int64_t n, const PhiloxKey& key, F f) {
   constexpr int64_t kGroup = 4 * Vec::kLanes;
-  const VecI sign = VecI::set1(INT32_MIN), limit = VecI::set1(static_cast<int32_t>(threshold)) ^ sign;
-  const auto group = [&](const float* from, float* to, int64_t e) {  // e: a multiple of kGroup
-    VecI words[4];
-    philox_group(key, static_cast<uint32_t>(e / 4), words);
-    LW_UNROLL for (int j = 0; j < 4; ++j) {
-      const Mask dropped = limit > (words[j] ^ sign);  // unsigned, by moving both ranges
-      const Vec kept = Vec::load(from + j * Vec::kLanes) * Vec::set1(scale);
-      select(dropped, Vec::zero(), kept).store(to + j * Vec::kLanes);
-    }
-  };
+  float part[kGroup] = {};
   for (int64_t i = 0; i < n;) {
     const int64_t e = first + i, begin = e / kGroup * kGroup, end = smaller(n, begin + kGroup - first);
-    if (end - i == kGroup) {
-      group(x + i, y + i, begin);
-    } else {  // part of a group, through a buffer
-      float part[kGroup] = {};
+    const bool whole = end - i == kGroup;  // else part of a group, through a buffer
+    if (!whole)
       for (int64_t j = i; j < end; ++j) part[first + j - begin] = x[j];
-      group(part, part, begin);
+    const float* from = whole ? x + i : part;
+    float* to = whole ? y + i : part;
+    VecI words[4];
+    philox_group(key, static_cast<uint32_t>(begin / 4), words);
+    LW_UNROLL for (int j = 0; j < 4; ++j) f(Vec::load(from + j * Vec::kLanes), words[j]).store(to + j * Vec::kLanes);
+    if (!whole)
       for (int64_t j = i; j < end; ++j) y[j] = part[first + j - begin];
-    }
     i = end;
   }
+}
+
+// word < threshold, unsigned: by moving both ranges.
+struct Dropped {
+  VecI limit;
+  explicit Dropped(uint32_t threshold) : limit(VecI::set1(static_cast<int32_t>(threshold)) ^ VecI::set1(INT32_MIN)) {}
+  LW_INLINE Mask operator()(VecI word) const { return limit > (word ^ VecI::set1(INT32_MIN)); }
+};
+
+}  // namespace
+
+// y[e] = word(e) >= threshold ? x[e] * scale : 0
+void dropout_apply(const float* x, float* y, int64_t first, int64_t n, uint32_t threshold, float scale, PhiloxKey key) {
+  const Dropped dropped(threshold);
+  const Vec factor = Vec::set1(scale);
+  with_words(x, y, first, n, key, [&](Vec v, VecI word) { return select(dropped(word), Vec::zero(), v * factor); });
+}
+
+// y[e] = word(e) >= threshold ? x[e] * scale + shift : floor
+void alpha_dropout_apply(const float* x, float* y, int64_t first, int64_t n, uint32_t threshold, float scale,
+                         float shift, float floor, PhiloxKey key) {
+  const Dropped dropped(threshold);
+  const Vec a = Vec::set1(scale), b = Vec::set1(shift), low = Vec::set1(floor);
+  with_words(x, y, first, n, key, [&](Vec v, VecI word) { return select(dropped(word), low, fma(v, a, b)); });
+}
+
+// y[e] = x[e] + z(e) * (add + times * x[e])
+void gaussian_apply(const float* x, float* y, int64_t first, int64_t n, float add, float times, PhiloxKey key) {
+  const Vec a = Vec::set1(add), b = Vec::set1(times);
+  with_words(x, y, first, n, key, [&](Vec v, VecI word) { return fma(normal_of_word(word), fma(b, v, a), v); });
 }
 
 // y[r,c] = (x[r,c] - mean[c]) / std[c]

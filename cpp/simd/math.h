@@ -9,9 +9,11 @@ namespace lanewise::LW_ISA {
 // log 2 in two parts: the upper one has 9 significant bits, so that n * upper is exact for every exponent n.
 constexpr float kLn2Upper = 0.693359375f, kLn2Lower = -2.12194440e-4f;
 
-// e^x = 2^n * e^r, n = round(x / log 2), |r| <= log(2)/2. Subnormal results round once, overflow gives
-// infinity, NaN stays NaN.
-LW_INLINE Vec exp(Vec x) {
+// e^x = 2^n * e^r, n = round(x / log 2), |r| <= log(2)/2: n and p = e^r - 1.
+struct ExpParts {
+  Vec n, p;
+};
+LW_INLINE ExpParts exp_parts(Vec x) {
   x = max(Vec::set1(-104.0f), min(Vec::set1(89.0f), x));
   const Vec n = round(x * Vec::set1(1.44269504f));
   const Vec r = fnma(n, Vec::set1(kLn2Lower), fnma(n, Vec::set1(kLn2Upper), x));
@@ -21,7 +23,20 @@ LW_INLINE Vec exp(Vec x) {
   q = fma(q, r, Vec::set1(0x1.55548ep-5f));
   q = fma(q, r, Vec::set1(0x1.555554p-3f));
   q = fma(q, r, Vec::set1(0.5f));
-  return scale(Vec::set1(1.0f) + fma(r * r, q, r), n);
+  return {n, fma(r * r, q, r)};
+}
+
+// Subnormal results round once, overflow gives infinity, NaN stays NaN.
+LW_INLINE Vec exp(Vec x) {
+  const ExpParts e = exp_parts(x);
+  return scale(Vec::set1(1.0f) + e.p, e.n);
+}
+
+// e^x - 1 = 2^n p + (2^n - 1) for x <= 88.
+LW_INLINE Vec expm1(Vec x) {
+  const ExpParts e = exp_parts(x);
+  const Vec power = scale(Vec::set1(1.0f), e.n);
+  return fma(power, e.p, power - Vec::set1(1.0f));
 }
 
 // log x = e * log 2 + log(1 + r), 1 + r in [sqrt(1/2), sqrt 2). x = 0: -inf; x < 0: NaN; inf and NaN stay.
@@ -84,6 +99,50 @@ LW_INLINE Vec sigmoid(Vec x) {
   const Vec d = Vec::set1(1.0f) + e, lost = e - (d - Vec::set1(1.0f)), inverse = Vec::set1(1.0f) / d;
   const Vec q = top * inverse;
   return fma(fnma(q, lost, fnma(q, d, top)), inverse, q);
+}
+
+// The standard normal distribution at x: its density times sqrt(2 pi), bell = e^(-x^2 / 2), and the probability of what
+// lies beyond |x|, tail = bell * Q(|x|). Q, half the scaled complementary error function of |x| / sqrt 2, is t P(t),
+// t = 1 / (1 + 0.35 |x|), P a minimax fit for |x| <= 15 (relative error 2^-25); beyond, bell is 0.
+struct Normal {
+  Vec bell, tail;
+};
+LW_INLINE Normal normal(Vec x) {
+  const Vec one = Vec::set1(1.0f), a = min(Vec::set1(15.0f), abs(x)), half = a * Vec::set1(0.5f);
+  const Vec square = a * half, excess = fnma(a, half, square);  // what rounding x^2 / 2 added
+  const Vec e = exp(-square), bell = fma(e, excess, e);
+  const Vec t = one / fma(Vec::set1(0.35f), a, one);
+  Vec p = Vec::set1(-0x1.ddd266p-6f);
+  p = fma(p, t, Vec::set1(0x1.27095ep-3f));
+  p = fma(p, t, Vec::set1(-0x1.060b28p-2f));
+  p = fma(p, t, Vec::set1(0x1.466fd4p-3f));
+  p = fma(p, t, Vec::set1(-0x1.7d27cap-6f));
+  p = fma(p, t, Vec::set1(0x1.b06f38p-4f));
+  p = fma(p, t, Vec::set1(0x1.eac3a6p-4f));
+  p = fma(p, t, Vec::set1(0x1.1e7132p-3f));
+  p = fma(p, t, Vec::set1(0x1.1df1c0p-3f));
+  return {bell, bell * (p * t)};
+}
+LW_INLINE Vec normal_cdf(Vec x, const Normal& at_x) {
+  return select(x < Vec::zero(), at_x.tail, Vec::set1(1.0f) - at_x.tail);
+}
+
+// A standard normal number from a random word: the inverse of its distribution at the word, to within 2e-6. With u the
+// lower 31 bits as a number in (0, 1/2] and t = sqrt(-2 log u): |z| = t + P(s - 0.43), s = 1 / (1 + t / 2), P a minimax
+// fit for t <= 6.8; the upper bit gives the sign.
+LW_INLINE Vec normal_of_word(VecI word) {
+  const Vec whole = to_float(word & VecI::set1(INT32_MAX));
+  const Vec u = fma(whole, Vec::set1(0x1p-32f), Vec::set1(0x1p-33f));
+  const Vec t = sqrt(Vec::set1(-2.0f) * log(u)), one = Vec::set1(1.0f);
+  const Vec s = one / fma(t, Vec::set1(0.5f), one) - Vec::set1(0.43f);
+  Vec p = Vec::set1(-0x1.2848c0p+1f);
+  p = fma(p, s, Vec::set1(-0x1.9aae42p+1f));
+  p = fma(p, s, Vec::set1(-0x1.189c20p+0f));
+  p = fma(p, s, Vec::set1(-0x1.7e6ad2p+0f));
+  p = fma(p, s, Vec::set1(-0x1.be23c4p-1f));
+  p = fma(p, s, Vec::set1(-0x1.cf7256p+0f));
+  p = fma(p, s, Vec::set1(-0x1.88acd8p-1f));
+  return copy_sign(t + p, from_bits(word));
 }
 
 }  // namespace lanewise::LW_ISA

@@ -69,6 +69,24 @@ def tanh_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
 def tanh_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Float32: ...
 def softmax_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
 def softmax_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Float32: ...
+def log_softmax_forward(x: Float32, out: Float32 | None = None) -> Float32: ...
+def log_softmax_backward(dy: Float32, y: Float32, out: Float32 | None = None) -> Float32: ...
+def activation_forward(
+    name: str, x: Float32, a: float = 0.0, b: float = 0.0, c: float = 0.0, out: Float32 | None = None
+) -> Float32:
+    """The elementwise activation `name` of the engine; a, b, c are its attributes in the order of Graph.add."""
+
+def activation_backward(
+    name: str, dy: Float32, of: Float32, a: float = 0.0, b: float = 0.0, c: float = 0.0, out: Float32 | None = None
+) -> Float32:
+    """Its gradient; of: the output y or the input x, as the activation has it."""
+
+def prelu_forward(x: Float32, alpha: Float32, out: Float32 | None = None) -> Float32:
+    """x > 0: x, else alpha * x; alpha has one element, or one for each column of x."""
+
+def prelu_backward(dy: Float32, x: Float32, alpha: Float32, out: Float32 | None = None) -> Float32:
+    """x > 0: dy, else alpha * dy."""
+
 def column_sum(x: Float32, out: Float32 | None = None) -> Float32: ...
 def row_sum(x: Float32, out: Float32 | None = None) -> Float32: ...
 def loss_forward(
@@ -128,8 +146,13 @@ class Graph:
         """Append an operation; returns the id of its output value. Operations (x is the last axis of the input):
 
         "matmul"     x @ variables[0]                  "bias_add"  x + variables[0]
-        "relu" "sigmoid" "tanh" "linear" "softmax"     activations
-        "dropout"    attribute rate in [0, 1)          "reshape"   flatten to one axis
+        "linear" "relu" "sigmoid" "tanh" "exponential" "softsign" "gelu" "gelu_tanh" "silu" "mish" "hard_silu"
+        "softmax" "log_softmax"                        activations
+        "softplus"   attribute sign, 1 or -1           "hard_sigmoid"  attributes width, shift, least
+        "leaky_relu" attributes slope, threshold, most "elu"       attributes alpha, rate, scale
+        "prelu"      variables[0]: the slopes          "reshape"   flatten to one axis
+        "dropout" "alpha_dropout" "gaussian_dropout"   attribute rate in [0, 1)
+        "gaussian_noise"                               attribute stddev
         "activity_penalty"  x itself; adds (l1 * sum |x| + l2 * sum x**2) / rows to the loss (attributes l1, l2)
         "normalize"  (x - variables[0]) / variables[1] (mean, std; not trained)
         """

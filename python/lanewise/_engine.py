@@ -38,12 +38,16 @@ _ACTIVATIONS: Mapping[str, Callable[[Float32], Float32]] = {
     "sigmoid": _core.sigmoid_forward,
     "tanh": _core.tanh_forward,
     "softmax": _core.softmax_forward,
+    "log_softmax": _core.log_softmax_forward,
 }
 
 
-def activation_rows(name: str, x: Float32) -> Float32:
-    """The activation kernel `name` over a C-contiguous (rows, cols) array."""
-    return _ACTIVATIONS[name](x)
+def activation_rows(name: str, x: Float32, *numbers: float) -> Float32:
+    """The activation kernel `name`, with its numbers, over a C-contiguous (rows, cols) array."""
+    if name in _ACTIVATIONS:
+        return _ACTIVATIONS[name](x)
+    a, b, c = (*numbers, 0.0, 0.0, 0.0)[:3]
+    return _core.activation_forward(name, x, a, b, c)
 
 
 class Array(np.ndarray[Any, np.dtype[np.float32]]):
@@ -65,20 +69,20 @@ class Weight:
     Attributes:
         name: its name in the layer (`kernel`, `bias`).
         path: layer name and name (`dense_1/kernel`).
-        shape: its shape, rank 1 or 2.
+        shape: its shape.
         trainable: whether training may ever change it (statistics: False).
-        variable: the engine's buffer.
+        variable: the engine's buffer: of this shape, or flat (one axis, all elements).
     """
 
     dtype = "float32"
 
-    def __init__(self, name: str, path: str, value: Float32, trainable: bool = True) -> None:
+    def __init__(self, name: str, path: str, value: Float32, trainable: bool = True, flat: bool = False) -> None:
         self.name = name
         self.path = path
         self.shape: tuple[int, ...] = value.shape
         self.trainable = trainable
-        self.variable = _core.Variable(value.shape)
-        self.variable.set(value)
+        self.variable = _core.Variable((value.size,) if flat else value.shape)
+        self.variable.set(value.reshape(self.variable.shape))
         self.after_assign: Callable[[], None] | None = None
 
     @property
@@ -88,7 +92,7 @@ class Weight:
 
     def numpy(self) -> Float32:
         """A copy of the values."""
-        return self.variable.get()
+        return self.variable.get().reshape(self.shape)
 
     def checked(self, value: ArrayLike) -> Float32:
         """value as a float32 array of this weight's shape.
@@ -105,7 +109,7 @@ class Weight:
 
     def assign(self, value: ArrayLike) -> None:
         """Overwrite the values; the shape must be the same (`checked` says what is raised)."""
-        self.variable.set(self.checked(value))
+        self.variable.set(self.checked(value).reshape(self.variable.shape))
         if self.after_assign is not None:
             self.after_assign()
 

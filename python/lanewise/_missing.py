@@ -8,7 +8,8 @@ from types import FrameType
 from typing import Any
 
 _DENSE = (
-    "lanewise computes dense networks; its layers are Dense, Activation, ReLU, Softmax, Dropout, Flatten, Normalization"
+    "lanewise computes dense networks; its layers are Dense, Activation, the activations as layers, Dropout and its "
+    "kin, Flatten, Normalization"
 )
 _SEQUENTIAL = "use lanewise.Sequential([...]) or lanewise.Model(inputs, outputs)"
 _GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients)"
@@ -18,7 +19,7 @@ _PREPARE = "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.No
 _SCHEDULE = "set model.optimizer.learning_rate in a lanewise.callbacks.LambdaCallback(on_epoch_begin=...)"
 _LOG = "write logs from a lanewise.callbacks.LambdaCallback(on_epoch_end=...), or read the History that fit returns"
 _OPTIMIZER = "optimizers are SGD, Adam and RMSprop"
-_ACTIVATION = "activations are linear, relu, sigmoid, tanh and softmax"
+_ACTIVATION = "activations are relu, elu, gelu, silu, softmax and the others of lanewise.activations"
 _LOSS = "see lanewise.losses and lanewise.metrics for those that exist"
 _WRAPPER = "build, fit and predict with lanewise.Sequential inside a scikit-learn estimator class of your own"
 
@@ -33,8 +34,8 @@ _INSTEAD: dict[str, str] = {
     **_each("GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D ZeroPadding2D Cropping2D", _DENSE),
     **_each("LSTM GRU SimpleRNN RNN Bidirectional TimeDistributed ConvLSTM2D LSTMCell GRUCell", _DENSE),
     **_each("Embedding Attention MultiHeadAttention BatchNormalization LayerNormalization Lambda", _DENSE),
-    **_each("Reshape Permute RepeatVector Masking GaussianNoise GaussianDropout AlphaDropout Rescaling", _DENSE),
-    **_each("LeakyReLU PReLU ELU SpatialDropout1D SpatialDropout2D TextVectorization StringLookup", _DENSE),
+    **_each("Reshape Permute RepeatVector Masking Rescaling", _DENSE),
+    **_each("SpatialDropout1D SpatialDropout2D TextVectorization StringLookup", _DENSE),
     **_each("GradientTape gradients", _GRADIENTS),
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
@@ -49,8 +50,8 @@ _INSTEAD: dict[str, str] = {
     **_each("TensorBoard CSVLogger ProgbarLogger RemoteMonitor BackupAndRestore", _LOG),
     **_each("ReduceLROnPlateau LearningRateScheduler schedules", _SCHEDULE),
     **_each("Adagrad Adadelta Adamax Nadam AdamW Ftrl Lion Lamb Adafactor legacy", _OPTIMIZER),
-    **_each("gelu elu selu swish silu mish leaky_relu softplus softsign relu6 hard_sigmoid exponential", _ACTIVATION),
-    **_each("log_softmax dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
+    **_each("hard_shrink soft_shrink tanh_shrink threshold squareplus sparse_plus sparsemax glu", _ACTIVATION),
+    **_each("dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
     **_each("AUC Precision Recall F1Score R2Score TopKCategoricalAccuracy Mean ConfusionMatrix", _LOSS),
     **_each("SensitivityAtSpecificity SpecificityAtSensitivity MeanIoU CTC Dice Tversky Circle dice tversky", _LOSS),
     **_each("text image_dataset ImageDataGenerator Tokenizer image", _PREPARE),

@@ -1,11 +1,12 @@
 """Activation functions by name: NumPy in, NumPy out; inside a model they are operations of the engine.
 
-Formulas: relu max(x, 0); sigmoid 1/(1+exp(-x)); tanh; softmax exp(x_i)/sum_j exp(x_j) along the last axis; linear x.
+Every function takes arrays of any shape and gives float32 of that shape; NaN stays NaN. Meanings and defaults are
+Keras's (`keras.activations`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,75 @@ from numpy.typing import ArrayLike
 
 from . import _engine
 from ._engine import Float32
-from ._names import lookup
+from ._names import check_finite, check_not_negative, check_number, lookup
 
-Activation = Callable[[ArrayLike], Float32]
+Activation = Callable[..., Float32]
+"""A function of this module, or a layer that is an activation: `LeakyReLU(0.1)`."""
+
+Operation = tuple[str, dict[str, float]]
+"""An operation of the engine and its numbers, in the order in which the kernel has them."""
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+# --- what an activation is to the engine ------------------------------------------------------------------------
+
+
+def relu_operation(negative_slope: Any = 0.0, max_value: Any = None, threshold: Any = 0.0) -> Operation:
+    """relu with Keras's arguments, checked."""
+    slope = check_finite("negative_slope", negative_slope)
+    low = check_not_negative("threshold", threshold)
+    most = np.inf if max_value is None else check_number("max_value", max_value, "a number >= 0", lambda v: v >= 0)
+    if slope == 0.0 and low == 0.0 and most == np.inf:
+        return "relu", {}
+    return "leaky_relu", {"slope": slope, "threshold": low, "most": most}
+
+
+def elu_operation(alpha: Any = 1.0, rate: float = 1.0, scale: float = 1.0) -> Operation:
+    """x > 0: scale * x, else alpha * (exp(rate * x) - 1)."""
+    return "elu", {"alpha": check_finite("alpha", alpha), "rate": rate, "scale": scale}
+
+
+def _ramp(width: float, shift: float, least: float) -> Operation:
+    """(x + shift) / width, cut to [least, 1]."""
+    return "hard_sigmoid", {"width": width, "shift": shift, "least": least}
+
+
+_PLAIN = (
+    "sigmoid", "tanh", "softmax", "log_softmax", "exponential", "softsign", "gelu", "silu", "mish", "hard_silu",
+)  # fmt: skip
+_OPERATIONS: dict[str, Operation] = {
+    "relu": relu_operation(),
+    "leaky_relu": relu_operation(0.2),
+    "relu6": relu_operation(max_value=6.0),
+    "elu": elu_operation(),
+    "celu": elu_operation(),
+    "selu": elu_operation(_SELU_SCALE * _SELU_ALPHA, 1.0, _SELU_SCALE),
+    "hard_sigmoid": _ramp(6.0, 3.0, 0.0),
+    "hard_tanh": _ramp(1.0, 0.0, -1.0),
+    "sparse_sigmoid": _ramp(2.0, 1.0, 0.0),
+    "softplus": ("softplus", {"sign": 1.0}),
+    "log_sigmoid": ("softplus", {"sign": -1.0}),
+    **{name: (name, {}) for name in _PLAIN},
+}
+"""What each function is with its default arguments; linear is none."""
+
+
+def _apply(operation: Operation, x: ArrayLike) -> Float32:
+    array = np.ascontiguousarray(x, dtype=np.float32)
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array.reshape(1, -1)
+    name, numbers = operation
+    return _engine.activation_rows(name, rows, *numbers.values()).reshape(array.shape)
+
+
+def _along(name: str, x: ArrayLike, axis: int) -> Float32:
+    array = np.asarray(x)
+    if array.ndim < 2:
+        raise ValueError(f"x: {name} expects rank 2 or more, received shape {array.shape}")
+    return np.moveaxis(_apply((name, {}), np.moveaxis(array, axis, -1)), -1, axis)
+
+
+# --- the functions ----------------------------------------------------------------------------------------------
 
 
 def linear(x: ArrayLike) -> Float32:
@@ -23,57 +90,170 @@ def linear(x: ArrayLike) -> Float32:
     return np.asarray(x, dtype=np.float32)
 
 
-def relu(x: ArrayLike) -> Float32:
-    """max(x, 0) elementwise, float32, any shape; NaN stays NaN."""
-    return _apply("relu", x)
+def relu(x: ArrayLike, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Float32:
+    """max(x, 0); with its arguments: x above `threshold` but at most `max_value`, else slope * (x - threshold).
+
+    Raises:
+        ValueError: max_value or threshold below 0.
+    """
+    return _apply(relu_operation(negative_slope, max_value, threshold), x)
+
+
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.2, alpha: float | None = None) -> Float32:
+    """x > 0: x, else negative_slope * x (TensorFlow's name for it, `alpha`, is accepted)."""
+    return _apply(relu_operation(negative_slope if alpha is None else alpha), x)
+
+
+def relu6(x: ArrayLike) -> Float32:
+    """min(max(x, 0), 6)."""
+    return _apply(_OPERATIONS["relu6"], x)
+
+
+def elu(x: ArrayLike, alpha: float = 1.0) -> Float32:
+    """x > 0: x, else alpha * (exp(x) - 1) (Clevert et al. 2016)."""
+    return _apply(elu_operation(alpha), x)
+
+
+def celu(x: ArrayLike, alpha: float = 1.0) -> Float32:
+    """x > 0: x, else alpha * (exp(x / alpha) - 1) (Barron 2017).
+
+    Raises:
+        ValueError: alpha not above 0.
+    """
+    alpha = check_number("alpha", alpha, "a finite number > 0", lambda v: 0 < v < np.inf)
+    return _apply(elu_operation(alpha, 1.0 / alpha), x)
+
+
+def selu(x: ArrayLike) -> Float32:
+    """1.0507... * (x > 0: x, else 1.6732... * (exp(x) - 1)) (Klambauer et al. 2017)."""
+    return _apply(_OPERATIONS["selu"], x)
+
+
+def gelu(x: ArrayLike, approximate: bool = False) -> Float32:
+    """x * (1 + erf(x / sqrt(2))) / 2; approximate: x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x**3))).
+
+    Hendrycks and Gimpel 2016.
+    """
+    return _apply(("gelu_tanh" if approximate else "gelu", {}), x)
+
+
+def silu(x: ArrayLike) -> Float32:
+    """x * sigmoid(x); also called swish (Ramachandran et al. 2017)."""
+    return _apply(_OPERATIONS["silu"], x)
+
+
+def mish(x: ArrayLike) -> Float32:
+    """x * tanh(log(1 + exp(x))) (Misra 2019)."""
+    return _apply(_OPERATIONS["mish"], x)
+
+
+def softplus(x: ArrayLike) -> Float32:
+    """log(1 + exp(x))."""
+    return _apply(_OPERATIONS["softplus"], x)
+
+
+def softsign(x: ArrayLike) -> Float32:
+    """x / (1 + abs(x))."""
+    return _apply(_OPERATIONS["softsign"], x)
+
+
+def exponential(x: ArrayLike) -> Float32:
+    """exp(x)."""
+    return _apply(_OPERATIONS["exponential"], x)
 
 
 def sigmoid(x: ArrayLike) -> Float32:
-    """1/(1 + exp(-x)) elementwise, float32, any shape."""
-    return _apply("sigmoid", x)
+    """1 / (1 + exp(-x))."""
+    return _apply(_OPERATIONS["sigmoid"], x)
+
+
+def log_sigmoid(x: ArrayLike) -> Float32:
+    """-log(1 + exp(-x))."""
+    return _apply(_OPERATIONS["log_sigmoid"], x)
+
+
+def hard_sigmoid(x: ArrayLike) -> Float32:
+    """(x + 3) / 6, cut to [0, 1]."""
+    return _apply(_OPERATIONS["hard_sigmoid"], x)
+
+
+def sparse_sigmoid(x: ArrayLike) -> Float32:
+    """(x + 1) / 2, cut to [0, 1]."""
+    return _apply(_OPERATIONS["sparse_sigmoid"], x)
+
+
+def hard_silu(x: ArrayLike) -> Float32:
+    """x * hard_sigmoid(x); also called hard_swish (Howard et al. 2019)."""
+    return _apply(_OPERATIONS["hard_silu"], x)
 
 
 def tanh(x: ArrayLike) -> Float32:
-    """Hyperbolic tangent elementwise, float32, any shape."""
-    return _apply("tanh", x)
+    """Hyperbolic tangent."""
+    return _apply(_OPERATIONS["tanh"], x)
+
+
+def hard_tanh(x: ArrayLike) -> Float32:
+    """x, cut to [-1, 1]."""
+    return _apply(_OPERATIONS["hard_tanh"], x)
 
 
 def softmax(x: ArrayLike, axis: int = -1) -> Float32:
-    """exp(x)/sum(exp(x)) along the last axis, float32; rank 2 or more, as in Keras.
+    """exp(x) / sum(exp(x)) along an axis.
 
     Raises:
-        ValueError: rank below 2. NotImplementedError: another axis than the last.
+        ValueError: rank below 2, as in Keras.
     """
-    array = np.asarray(x)
-    if array.ndim < 2:
-        raise ValueError(f"x: softmax expects rank 2 or more, received shape {array.shape}")
-    if axis not in (-1, array.ndim - 1):
-        raise NotImplementedError(f"axis: softmax runs along the last axis, received axis={axis}")
-    return _apply("softmax", array)
+    return _along("softmax", x, axis)
 
 
-def _apply(name: str, x: ArrayLike) -> Float32:
-    array = np.ascontiguousarray(x, dtype=np.float32)
-    rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array.reshape(1, -1)
-    return _engine.activation_rows(name, rows).reshape(array.shape)
+def log_softmax(x: ArrayLike, axis: int = -1) -> Float32:
+    """x - log(sum(exp(x))) along an axis.
+
+    Raises:
+        ValueError: rank below 2, as in Keras.
+    """
+    return _along("log_softmax", x, axis)
 
 
-_TABLE: dict[str, Activation] = {"linear": linear, "relu": relu, "sigmoid": sigmoid, "tanh": tanh, "softmax": softmax}
+swish, hard_swish = silu, hard_silu
+
+
+# --- by name ----------------------------------------------------------------------------------------------------
+
+_TABLE: dict[str, Activation] = {
+    f.__name__: f
+    for f in (
+        linear, relu, leaky_relu, relu6, elu, celu, selu, gelu, silu, mish, softplus, softsign, exponential, sigmoid,
+        log_sigmoid, hard_sigmoid, sparse_sigmoid, hard_silu, tanh, hard_tanh, softmax, log_softmax,
+    )
+} | {"swish": silu, "hard_swish": hard_silu}  # fmt: skip
 
 
 def get(identifier: Any) -> Activation:
-    """The activation for None (linear), a name, one of these functions, or an activation layer.
+    """The activation for None (linear), a name, one of these functions, an activation layer or its description.
 
     Raises:
-        ValueError: unknown name. NotImplementedError: a function of the user's.
+        ValueError: unknown name, or a layer with weights. NotImplementedError: a function of the user's.
     """
     if identifier is None:
         return linear
     if isinstance(identifier, str):
         return lookup("activation", identifier, _TABLE)
-    name = getattr(identifier, "activation_name", getattr(identifier, "__name__", None))
-    if isinstance(name, str) and (identifier is _TABLE.get(name) or hasattr(identifier, "activation_name")):
-        return _TABLE[name]
+    if isinstance(identifier, Mapping):
+        from . import layers
+
+        identifier = layers.deserialize(identifier)
+    if hasattr(identifier, "operation"):  # an activation layer
+        layer: Activation = identifier
+        return layer
+    known = _TABLE.get(getattr(identifier, "__name__", ""))
+    if known is not None and known is identifier:
+        return known
+    if hasattr(identifier, "add_weight"):
+        raise ValueError(
+            f"activation: {type(identifier).__name__} is no activation without weights; put it into the model as a "
+            "layer of its own"
+        )
     if callable(identifier):
         raise NotImplementedError(
             f"activation: only {', '.join(_TABLE)} run inside the engine, received the function {identifier!r}"
@@ -81,19 +261,31 @@ def get(identifier: Any) -> Activation:
     raise TypeError(f"activation: expected a name, received {identifier!r} of type {type(identifier).__name__}")
 
 
-def serialize(activation: Activation) -> str:
-    """The name of an activation."""
+def serialize(activation: Activation) -> Any:
+    """The name of a function; for an activation layer its description."""
+    if hasattr(activation, "operation"):
+        from . import layers
+
+        return layers.serialize(activation)  # type: ignore[arg-type]
     return str(activation.__name__)
 
 
-def deserialize(name: str) -> Activation:
-    """The activation of this name."""
-    return lookup("activation", name, _TABLE)
+def deserialize(config: Any) -> Activation:
+    """The activation of this name or description."""
+    return get(config)
 
 
 def lower(activation: Activation, builder: _engine.Builder, value: int) -> int:
     """The operation of this activation on a value of the graph; linear adds none."""
-    return value if activation is linear else builder.add(serialize(activation), value)
+    if activation is linear:
+        return value
+    operation: Operation | None = getattr(activation, "operation", None)
+    name, numbers = _OPERATIONS[activation.__name__] if operation is None else operation
+    return builder.add(name, value, (), **numbers)
 
 
-__all__ = ["deserialize", "get", "linear", "relu", "serialize", "sigmoid", "softmax", "tanh"]
+__all__ = [
+    "celu", "deserialize", "elu", "exponential", "gelu", "get", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "serialize", "sigmoid",
+    "silu", "softmax", "softplus", "softsign", "sparse_sigmoid", "swish", "tanh",
+]  # fmt: skip

@@ -14,6 +14,8 @@ import os as _os
 from typing import TYPE_CHECKING
 
 from ._core import (
+    activation_backward as _activation_backward,
+    activation_forward as _activation_forward,
     active_isa,
     adam_step as _adam_step,
     available_isas,
@@ -23,10 +25,14 @@ from ._core import (
     dense_backward,
     dense_forward,
     get_num_threads,
+    log_softmax_backward,
+    log_softmax_forward,
     loss_backward as _loss_backward,
     loss_forward as _loss_forward,
     matmul,
     permutation,
+    prelu_backward,
+    prelu_forward,
     random_normal,
     random_uniform,
     relu_backward,
@@ -46,7 +52,11 @@ from ._core import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._core import AnyArray, Float32
+
+    _Kernel = Callable[..., Float32]
 
 __all__ = [
     "active_isa",
@@ -61,15 +71,35 @@ __all__ = [
     "compiled_isas",
     "dense_backward",
     "dense_forward",
+    "elu_backward",
+    "elu_forward",
+    "exponential_backward",
+    "exponential_forward",
+    "gelu_backward",
+    "gelu_forward",
+    "gelu_tanh_backward",
+    "gelu_tanh_forward",
     "get_num_threads",
+    "hard_sigmoid_backward",
+    "hard_sigmoid_forward",
+    "hard_silu_backward",
+    "hard_silu_forward",
     "huber_backward",
     "huber_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "log_softmax_backward",
+    "log_softmax_forward",
     "mae_backward",
     "mae_forward",
     "matmul",
+    "mish_backward",
+    "mish_forward",
     "mse_backward",
     "mse_forward",
     "permutation",
+    "prelu_backward",
+    "prelu_forward",
     "random_normal",
     "random_uniform",
     "relu_backward",
@@ -80,8 +110,14 @@ __all__ = [
     "sgd_step",
     "sigmoid_backward",
     "sigmoid_forward",
+    "silu_backward",
+    "silu_forward",
     "softmax_backward",
     "softmax_forward",
+    "softplus_backward",
+    "softplus_forward",
+    "softsign_backward",
+    "softsign_forward",
     "sparse_categorical_crossentropy_backward",
     "sparse_categorical_crossentropy_forward",
     "tanh_backward",
@@ -92,6 +128,91 @@ __all__ = [
 # The threads of the runtime do not live on in a forked child: it runs everything on its own one.
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_set_forked)
+
+
+def _elementwise(name: str, forward: str, of: str, gradient: str) -> tuple[_Kernel, _Kernel]:
+    """Forward and backward of an elementwise activation without numbers."""
+
+    def activation_forward(x: Float32, out: Float32 | None = None) -> Float32:
+        return _activation_forward(name, x, out=out)
+
+    def activation_backward(dy: Float32, of: Float32, out: Float32 | None = None) -> Float32:
+        return _activation_backward(name, dy, of, out=out)
+
+    for function, kind in ((activation_forward, "forward"), (activation_backward, "backward")):
+        function.__name__ = function.__qualname__ = f"{name}_{kind}"
+    activation_forward.__doc__ = f"{forward}, element by element; any shape."
+    activation_backward.__doc__ = f"dy * ({gradient}), ``of`` being the {of} of :func:`{name}_forward`; any shape."
+    return activation_forward, activation_backward
+
+
+exponential_forward, exponential_backward = _elementwise("exponential", "exp(x)", "output y", "y")
+softsign_forward, softsign_backward = _elementwise("softsign", "x / (1 + |x|)", "output y", "(1 - |y|)**2")
+gelu_forward, gelu_backward = _elementwise(
+    "gelu", "x * F(x), F the standard normal distribution", "input x", "F(x) + x * F'(x)"
+)
+gelu_tanh_forward, gelu_tanh_backward = _elementwise(
+    "gelu_tanh", "x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x**3)))", "input x", "its derivative"
+)
+silu_forward, silu_backward = _elementwise("silu", "x * s, s = sigmoid(x)", "input x", "s + x * s * (1 - s)")
+mish_forward, mish_backward = _elementwise("mish", "x * tanh(log(1 + exp(x)))", "input x", "its derivative")
+hard_silu_forward, hard_silu_backward = _elementwise(
+    "hard_silu", "x * min(max((x + 3) / 6, 0), 1)", "input x", "0, x/3 + 1/2 or 1"
+)
+
+
+def leaky_relu_forward(
+    x: Float32, out: Float32 | None = None, *, negative_slope: float = 0.2, threshold: float = 0.0,
+    max_value: float = float("inf"),
+) -> Float32:  # fmt: skip
+    """x above `threshold` but at most `max_value`, else negative_slope * (x - threshold); any shape."""
+    return _activation_forward("leaky_relu", x, negative_slope, threshold, max_value, out)
+
+
+def leaky_relu_backward(
+    dy: Float32, x: Float32, out: Float32 | None = None, *, negative_slope: float = 0.2, threshold: float = 0.0,
+    max_value: float = float("inf"),
+) -> Float32:  # fmt: skip
+    """dy above `threshold`, 0 above `max_value`, else negative_slope * dy; x is the input."""
+    return _activation_backward("leaky_relu", dy, x, negative_slope, threshold, max_value, out)
+
+
+def elu_forward(
+    x: Float32, out: Float32 | None = None, *, alpha: float = 1.0, rate: float = 1.0, scale: float = 1.0
+) -> Float32:
+    """x > 0: scale * x, else alpha * (exp(rate * x) - 1), for rate > 0; any shape."""
+    return _activation_forward("elu", x, alpha, rate, scale, out)
+
+
+def elu_backward(
+    dy: Float32, x: Float32, out: Float32 | None = None, *, alpha: float = 1.0, rate: float = 1.0, scale: float = 1.0
+) -> Float32:
+    """x > 0: dy * scale, else dy * alpha * rate * exp(rate * x); x is the input."""
+    return _activation_backward("elu", dy, x, alpha, rate, scale, out)
+
+
+def softplus_forward(x: Float32, out: Float32 | None = None, *, sign: float = 1.0) -> Float32:
+    """sign * log(1 + exp(sign * x)); -1 makes it the logarithm of sigmoid(x); any shape."""
+    return _activation_forward("softplus", x, sign, 0.0, 0.0, out)
+
+
+def softplus_backward(dy: Float32, y: Float32, out: Float32 | None = None, *, sign: float = 1.0) -> Float32:
+    """dy * (1 - exp(-abs(y))); y is the output."""
+    return _activation_backward("softplus", dy, y, sign, 0.0, 0.0, out)
+
+
+def hard_sigmoid_forward(
+    x: Float32, out: Float32 | None = None, *, width: float = 6.0, shift: float = 3.0, least: float = 0.0
+) -> Float32:
+    """(x + shift) / width, cut to [least, 1]; any shape."""
+    return _activation_forward("hard_sigmoid", x, width, shift, least, out)
+
+
+def hard_sigmoid_backward(
+    dy: Float32, y: Float32, out: Float32 | None = None, *, width: float = 6.0, shift: float = 3.0, least: float = 0.0
+) -> Float32:
+    """dy / width where least < y < 1, else 0; y is the output."""
+    return _activation_backward("hard_sigmoid", dy, y, width, shift, least, out)
 
 
 def mse_forward(y_true: Float32, y_pred: Float32, out: Float32 | None = None) -> Float32:

@@ -7,8 +7,9 @@ from typing import Any
 
 from .. import _missing
 from .._names import deserialize as _deserialize, lookup, serialize
+from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .base import Layer
-from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, ReLU, Softmax
+from .core import Dense, Dropout, Flatten, Input, InputLayer
 from .merging import (
     Add,
     Average,
@@ -27,13 +28,14 @@ from .merging import (
     multiply,
     subtract,
 )
+from .noise import AlphaDropout, GaussianDropout, GaussianNoise
 from .normalization import Normalization
 
 _TABLE: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
-        Activation, Add, Average, Concatenate, Dense, Dot, Dropout, Flatten, InputLayer, Maximum, Minimum, Multiply,
-        Normalization, ReLU, Softmax, Subtract,
+        Activation, Add, AlphaDropout, Average, Concatenate, Dense, Dot, Dropout, ELU, Flatten, GaussianDropout,
+        GaussianNoise, InputLayer, LeakyReLU, Maximum, Minimum, Multiply, Normalization, PReLU, ReLU, Softmax, Subtract,
     )
 }  # fmt: skip
 
@@ -49,9 +51,10 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
 
 
 __all__ = [
-    "Activation", "Add", "Average", "Concatenate", "Dense", "Dot", "Dropout", "Flatten", "Input", "InputLayer", "Layer",
-    "Maximum", "Minimum", "Multiply", "Normalization", "ReLU", "Softmax", "Subtract", "add", "average", "concatenate",
-    "deserialize", "dot", "get_class", "maximum", "minimum", "multiply", "serialize", "subtract",
+    "ELU", "Activation", "Add", "AlphaDropout", "Average", "Concatenate", "Dense", "Dot", "Dropout", "Flatten",
+    "GaussianDropout", "GaussianNoise", "Input", "InputLayer", "Layer", "LeakyReLU", "Maximum", "Minimum", "Multiply",
+    "Normalization", "PReLU", "ReLU", "Softmax", "Subtract", "add", "average", "concatenate", "deserialize", "dot",
+    "get_class", "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

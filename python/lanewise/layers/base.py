@@ -149,9 +149,10 @@ class Layer(Operation):
         regularizer: Regularizer | None = None,
         trainable: bool = True,
         constraint: Constraint | None = None,
+        flat: bool = False,
     ) -> Weight:
-        """Make a weight of this layer."""
-        weight = Weight(name, f"{self.name}/{name}", initializer(shape), trainable)
+        """Make a weight of this layer; flat: one run of memory for the engine, whatever its shape."""
+        weight = Weight(name, f"{self.name}/{name}", initializer(shape), trainable, flat)
         self._weights.append(weight)
         if regularizer is not None:
             self._regularized.append((weight, regularizer))

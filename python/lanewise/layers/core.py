@@ -1,4 +1,4 @@
-"""Input, Dense, Activation, ReLU, Softmax, Flatten, Dropout."""
+"""Input, Dense, Flatten, Dropout."""
 
 from __future__ import annotations
 
@@ -176,58 +176,6 @@ class Dense(Layer):
             "kernel_constraint": None if self.kernel_constraint is None else serialize(self.kernel_constraint),
             "bias_constraint": None if self.bias_constraint is None else serialize(self.bias_constraint),
         }
-
-
-class Activation(Layer):
-    """An activation as a layer of its own.
-
-    Args:
-        activation: name or function of `lanewise.activations`.
-    """
-
-    def __init__(self, activation: Any, **kwargs: Any) -> None:
-        self.activation = activations.get(activation)
-        super().__init__(**kwargs)
-
-    def lower(self, builder: Builder, value: int) -> int:
-        return activations.lower(self.activation, builder, value)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}
-
-
-class ReLU(Layer):
-    """max(x, 0). The further arguments of Keras's are accepted at their defaults."""
-
-    activation_name = "relu"
-
-    def __init__(
-        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
-    ) -> None:
-        check_default("max_value", max_value, None, "capped ReLU is not there yet")
-        check_default("negative_slope", negative_slope, 0.0, "leaky ReLU is not there yet")
-        check_default("threshold", threshold, 0.0, "shifted ReLU is not there yet")
-        super().__init__(**kwargs)
-
-    def lower(self, builder: Builder, value: int) -> int:
-        return builder.add("relu", value)
-
-
-class Softmax(Layer):
-    """exp(x)/sum(exp(x)) along the last axis."""
-
-    activation_name = "softmax"
-
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
-        check_default("axis", axis, -1, "softmax runs along the last axis")
-        super().__init__(**kwargs)
-        self.axis = -1
-
-    def lower(self, builder: Builder, value: int) -> int:
-        return builder.add("softmax", value)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
 
 
 class Flatten(Layer):

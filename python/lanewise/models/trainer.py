@@ -189,7 +189,8 @@ class Trainer(Predictor):
         sums, gradients = self._weights_lock.read(
             network.value_and_grad, rows.x, rows.y, rows.weights, bool(training), self._run_seed(), step
         )  # fmt: skip
-        return compiled.results(sums)["loss"], gradients
+        shaped = [g.reshape(w.shape) for g, w in zip(gradients, self.trainable_weights, strict=True)]
+        return compiled.results(sums)["loss"], shaped
 
     def apply_gradients(self, gradients: Sequence[Any]) -> None:
         """One step of the optimizer with these gradients.
@@ -205,7 +206,7 @@ class Trainer(Predictor):
         given = [g[0] if isinstance(g, tuple) and len(g) == 2 else g for g in gradients]
         if len(given) != len(weights):
             raise ValueError(f"gradients: expected one for each of {len(weights)} weights, received {len(given)}")
-        checked = [weight.checked(gradient) for weight, gradient in zip(weights, given, strict=True)]
+        checked = [w.checked(g).reshape(w.variable.shape) for w, g in zip(weights, given, strict=True)]
         with self._training():
             program = self._built_program("apply_gradients")
             network = program.network(compiled.loss_terms(program), trainable=[w.variable for w in weights])
