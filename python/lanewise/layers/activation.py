@@ -7,7 +7,8 @@ from typing import Any
 from .. import activations, constraints, initializers, regularizers
 from .._engine import Builder, Weight
 from .._names import check_not_negative, check_number, serialize
-from .base import Layer, Shape
+from .base import Layer
+from .operation import Shape
 
 
 class Activation(Layer):
