@@ -23,6 +23,7 @@ constexpr int kMostThreads = 1024;  // a runtime asked for many more ends the pr
 std::atomic<int> g_threads{0};      // 0: not asked yet
 std::atomic<int> g_busy{0};         // threads beyond the callers themselves that are at work
 std::atomic<bool> g_forked{false};
+std::atomic<bool> g_always_team{false};
 
 inline void pause_cpu() {
 #if defined(__x86_64__)
@@ -131,6 +132,9 @@ void set_num_threads(int n) {
                                 " threads. Received: " + std::to_string(n) + ".");
   g_threads.store(n, std::memory_order_relaxed);
 }
+
+bool always_team() { return g_always_team.load(std::memory_order_relaxed); }
+void set_always_team(bool always) { g_always_team.store(always, std::memory_order_relaxed); }
 
 void set_forked() {
   g_forked.store(true);

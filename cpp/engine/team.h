@@ -10,6 +10,9 @@ namespace lanewise {
 std::string thread_runtime();  // "OpenMP", "std::thread" or "serial"
 int get_num_threads();
 void set_num_threads(int n);
+// Whether work that is measured alone and in a team takes the team without measuring: for benchmarks of that choice.
+bool always_team();
+void set_always_team(bool always);
 // What the machine offers: OMP_NUM_THREADS, else min(CPUs this process may run on, ceil of the cgroup quota).
 int default_num_threads();
 // In a forked child the runtime's threads do not exist any more: from then on everything runs on the calling thread.

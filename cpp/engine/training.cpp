@@ -106,11 +106,11 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
   // notice when the machine gets busy. The bits do not depend on it.
   constexpr double kTooSmall = 6e-6, kProbe = 0.5e-3, kStretch = 10e-3;
   const double alone = estimated_seconds(which, batch_size);
-  const int most = alone < kTooSmall ? 1 : get_num_threads();
+  const int most = alone < kTooSmall && !always_team() ? 1 : get_num_threads();
   Pace& pace = paces_[{which, batch_size}];
   const auto probe = std::clamp<int64_t>(static_cast<int64_t>(kProbe / alone), 1, 16);
   for (int64_t at = start; at < stop;) {
-    const bool team = most > 1 && pace.team(probe);
+    const bool team = most > 1 && (always_team() || pace.team(probe));
     int64_t steps = stop;
     if (most > 1) {
       steps = pace.usual(team) ? std::max<int64_t>(1, static_cast<int64_t>(kStretch / pace.seconds[team])) : probe;

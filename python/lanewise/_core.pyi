@@ -28,6 +28,9 @@ def set_num_threads(n: int) -> None:
 def build_info() -> dict[str, Any]:
     """Keys: version, compiler, thread_runtime ("OpenMP", "std::thread" or "serial"), isas_compiled, isas_available, isa, threads, cpu."""
 
+def set_always_team(always: bool) -> None:
+    """Training takes all threads without measuring whether that pays: for benchmarks of that choice."""
+
 def set_forked() -> None:
     """Called in a forked child: from then on everything runs on one thread."""
 
