@@ -53,5 +53,5 @@ def test_the_list_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({shape.name for shape in SHAPES}) == len(SHAPES) >= 60
     assert {shape.kind for shape in SHAPES} == set(KINDS)
     assert set(QUICK) < set(SHAPES)
-    for task in all_tasks(["train", "predict", "matmul"], quick=False):
+    for task in all_tasks(["train", "optimizers", "predict", "matmul"], quick=False):
         assert Task.from_json(json.loads(json.dumps(task.as_json()))) == task

@@ -2,6 +2,7 @@
 
     python -m bench.compare --quick                      two or three minutes: what says most
     python -m bench.compare --threads 1 --only matmul    one thread, products only
+    LANEWISE_ISA=avx2 python -m bench.compare --only train    lanewise on another instruction set
     python -m bench.compare --json results.json --markdown results.md --pictures pictures
 
 Each library runs in its own process at its best setting; they take turns, task by task, and medians count. "ratio" is
@@ -25,7 +26,7 @@ from .session import AGAIN, present, run
 from .startup import startup
 from .tasks import all_tasks
 
-KINDS = ("train", "predict", "elementwise", "matmul", "startup")
+KINDS = ("train", "optimizers", "predict", "elementwise", "matmul", "startup")
 
 
 def main() -> None:

@@ -48,10 +48,19 @@ class Lanewise(Peer):
         c = np.empty((a.shape[0], b.shape[1]), np.float32)
         return lambda: matmul(a, b, out=c)
 
-    def model(self, case: Case, weights: list[Any]) -> Any:
-        model = case.model()
+    def model(self, case: Case, weights: list[Any], optimizer: Any = "adam") -> Any:
+        model = case.model(optimizer)
         model.set_weights(weights)
         return model
+
+    def optimizers(self, task: Task) -> Call:
+        import lanewise as lw
+
+        case = network_of(task)
+        x, y = task.data()
+        name, _, clip = task.optimizer.partition(" with ")
+        model = self.model(case, task.weights(), lw.optimizers.Adam(**{clip: 1.0}) if clip else name)
+        return lambda: model.fit(x, y, batch_size=case.batch, verbose=0)
 
     def train(self, task: Task) -> Call:
         case = network_of(task)

@@ -63,6 +63,13 @@ def summary(results: list[Result]) -> list[str]:
                 least, where = min(known)
                 lines.append(f"{group}{what}: {mean:.2f} times the fastest peer (geometric mean of {len(known)}; "
                              f"least {least:.2f}: {where})")  # fmt: skip
+    steps = {
+        (r.task.network, r.task.optimizer): r.seconds.get("lanewise") for r in results if r.task.kind == "optimizers"
+    }
+    for (network, optimizer), seconds in steps.items():
+        adam = steps.get((network, "adam"))
+        if optimizer != "adam" and network and seconds and adam:
+            lines.append(f"{network.name}: {optimizer} takes {seconds / adam:.2f} times Adam's time")
     return lines
 
 

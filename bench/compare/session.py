@@ -20,7 +20,7 @@ AGAIN = "lanewise (again)"
 """A second process of lanewise: the ratio of the two says how far the machine can be trusted."""
 
 
-PAUSE = {"train": 0.25, "predict": 0.25, "matmul": 0.03, "elementwise": 0.03}
+PAUSE = {"train": 0.25, "optimizers": 0.05, "predict": 0.25, "matmul": 0.03, "elementwise": 0.03}
 """Seconds before a library's turn: the threads of the one before it may still spin (without a pause the flagship step
 took 169 us after scikit-learn's turn, and 80 after lanewise's)."""
 

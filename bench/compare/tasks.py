@@ -23,6 +23,8 @@ NETWORKS = [
     Case((256, 4096, 4096, 1), 256, 1024),
 ]
 PREDICT_ROWS = (1, 32, 4096)
+OPTIMIZERS = ("sgd", "adam with clipnorm", "adam with global_clipnorm")
+"""Trained with beside Adam: the second and third need whole gradients before the first update, and so no fusion."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,13 @@ class Task:
     """One thing to time: a product, an epoch of training, a prediction, or a function of each element.
 
     Attributes:
-        kind: "matmul", "train", "predict" or "elementwise".
+        kind: "matmul", "train", "predict", "elementwise" or "optimizers" (training of lanewise alone).
         shape: of a product.
         network: that is trained or predicts.
         rows: that are predicted at once; of an elementwise function's arrays.
         cols: of an elementwise function's arrays.
         function: which elementwise function.
+        optimizer: of a training, one of OPTIMIZERS.
     """
 
     kind: str
@@ -44,6 +47,7 @@ class Task:
     rows: int = 0
     cols: int = 0
     function: str = ""
+    optimizer: str = "adam"
 
     @property
     def name(self) -> str:
@@ -53,7 +57,8 @@ class Task:
         if self.function:
             return f"{self.function} {self.rows}x{self.cols}"
         assert self.network is not None
-        return f"{'-'.join(map(str, self.network.units))}, batch {self.rows or self.network.batch}"
+        other = "" if self.optimizer == "adam" else f", {self.optimizer}"
+        return f"{'-'.join(map(str, self.network.units))}, batch {self.rows or self.network.batch}{other}"
 
     @property
     def group(self) -> str:
@@ -68,9 +73,14 @@ class Task:
         return (self.rows, self.cols) not in IN_MEMORY
 
     @property
+    def trains(self) -> bool:
+        """Whether it is an epoch of training."""
+        return self.kind in ("train", "optimizers")
+
+    @property
     def units(self) -> int:
         """How many of what is reported (calls; steps of training) one timed call makes."""
-        return self.network.rows // self.network.batch if self.kind == "train" and self.network is not None else 1
+        return self.network.rows // self.network.batch if self.trains and self.network is not None else 1
 
     @property
     def flops(self) -> float:
@@ -80,7 +90,7 @@ class Task:
         if self.shape is not None:
             return self.shape.flops
         assert self.network is not None
-        if self.kind == "train":
+        if self.trains:
             return self.network.step_flops()
         units = self.network.units
         return 2.0 * self.rows * sum(a * b for a, b in pairwise(units))
@@ -97,7 +107,7 @@ class Task:
             return "read", 4.0 * (s.m * s.k + s.k * s.n + s.m * s.n)
         assert self.network is not None
         weights = sum((a + 1) * b for a, b in pairwise(self.network.units))
-        if self.kind == "train":
+        if self.trains:
             return "update", 4.0 * (self.network.batch * self.network.units[0] + 6 * weights)
         return "read", 4.0 * (self.rows * self.network.units[0] + weights)
 
@@ -116,6 +126,7 @@ class Task:
             text["rows"],
             text["cols"],
             text["function"],
+            text["optimizer"],
         )
 
     def operands(self) -> tuple[Float32, Float32]:
@@ -160,6 +171,8 @@ def all_tasks(kinds: list[str], quick: bool) -> list[Task]:
     networks = NETWORKS[:3] if quick else NETWORKS
     if "train" in kinds:
         tasks += [Task("train", network=n) for n in networks]
+    if "optimizers" in kinds:
+        tasks += [Task("optimizers", network=n, optimizer=o) for n in networks for o in ("adam", *OPTIMIZERS)]
     if "predict" in kinds:
         tasks += [Task("predict", network=NETWORKS[0], rows=rows) for rows in PREDICT_ROWS]
     if "elementwise" in kinds:
