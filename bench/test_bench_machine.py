@@ -1,4 +1,4 @@
-"""The FMA peak, which every share of a floor is taken of: register-only chains (`fma_chains`) on one and all threads."""
+"""The FMA peak, of which every share of a floor is taken: chains in registers alone, on one and all threads."""
 
 from __future__ import annotations
 
