@@ -8,8 +8,8 @@
 namespace lanewise::LW_ISA {
 
 // Rows that fit in registers beside V vectors of B and one of A, for V = kVecs, kVecs - 1, ..., 1. kMaxRows[0] is the
-// shape for full panels: AVX-512 14x32, AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32. With fewer vectors the
-// loads of A are the limit, and more rows are code (AVX-512 28x16: 60 KB) without speed.
+// shape for full panels: AVX-512 14x32, AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32. With fewer vectors
+// the loads of A are the limit, and more rows are code (AVX-512 28x16: 60 KB) without speed.
 #if defined(LW_ISA_AVX512)
 constexpr int kVecs = 2;
 constexpr int kMaxRows[kVecs] = {14, 14};
