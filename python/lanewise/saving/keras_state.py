@@ -188,21 +188,21 @@ class Numbers(Protocol):
 
 def load_state(model: Any, group: Numbers, places: Sequence[str], names: Sequence[str] = ()) -> None:
     """Give the optimizer the values at these places in Keras's order; a warning where they are another's."""
-    indices = keras_optimizer.state_of(model, [group.shape(place) for place in places], names)
-    if indices is None:
-        steps = len(places) <= 2  # compiled, never trained
-        if not steps:
+    state = keras_optimizer.state_of(model, [group.shape(place) for place in places], names)
+    if state is None:
+        if len(places) > 2:  # else it was compiled and never trained
             warnings.warn(
                 f"optimizer: the file holds {len(places)} variables, which are not those of this "
                 f"{type(model.optimizer).__name__}; it starts anew",
                 stacklevel=2,
             )
         return
-    state = {name: group.array(places[i]) for name, i in indices.items()}
-    if state["iterations"].dtype.kind not in "iu" or int(state["iterations"]) < 0:
+    steps = group.array(places[0])
+    if steps.dtype.kind not in "iu" or not 0 <= int(steps) < 2**62:
         raise FormatError("optimizer: its number of steps is none")
-    state.setdefault("learning_rate", np.asarray(float(model.optimizer.learning_rate)))
-    model.load_optimizer_state(state)
+    rate = None if state.rate is None else float(group.array(places[state.rate]))
+    slots = [(slot, group.array(places[i])) for slot, i in state.slots]
+    keras_optimizer.restore(model, int(steps), rate, slots)
 
 
 def assign(model: Any, places: Places, fresh: bool = False) -> None:
