@@ -183,3 +183,51 @@ def test_normalization(tmp_path):
 
 def test_backend_is_one_that_runs_here():
     assert os.environ["KERAS_BACKEND"] == keras.backend.backend()
+
+
+# --- every class ------------------------------------------------------------------------------------------------
+
+ARGUMENTS = {
+    "Dense": (3,), "Activation": ("tanh",), "Dropout": (0.2,), "GaussianNoise": (0.1,), "GaussianDropout": (0.1,),
+    "AlphaDropout": (0.1,), "Embedding": (7, 3), "Reshape": ((2, 3),), "Rescaling": (0.5,), "RepeatVector": (3,),
+    "Permute": ((1,),), "InputLayer": ((3,),), "CategoryEncoding": (5,), "SpatialDropout1D": (0.1,),
+}  # fmt: skip
+MODULES = {
+    "layers": lw.layers, "losses": lw.losses, "metrics": lw.metrics, "optimizers": lw.optimizers,
+    "initializers": lw.initializers, "regularizers": lw.regularizers, "constraints": lw.constraints,
+}  # fmt: skip
+CLASSES = sorted(
+    {
+        (kind, cls.__name__)
+        for kind, module in MODULES.items()
+        for cls in module._TABLE.values()
+        if isinstance(cls, type) and hasattr(getattr(keras, kind), cls.__name__)
+    }
+)
+
+
+def plain(value):
+    """A description as JSON gives it, without what a number's own rounding to float32 changes."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
+
+
+@pytest.mark.parametrize(("kind", "name"), CLASSES)
+def test_every_class_goes_to_keras_and_back(kind, name):
+    """What lanewise describes, Keras makes, with the same arguments; what Keras describes, lanewise makes."""
+    ours = getattr(MODULES[kind], name)(*ARGUMENTS.get(name, ()))
+    theirs = keras.saving.deserialize_keras_object(lw.saving.serialize_keras_object(ours))
+    assert type(theirs).__name__ == name and type(theirs).__module__.startswith("keras.")
+    if (kind, name) == ("metrics", "Accuracy"):
+        return  # another thing in Keras: the share of equal values
+    own, other = ours.get_config(), theirs.get_config()
+    for key in set(own) & set(other) - {"dtype"}:
+        if not isinstance(own[key], dict) and not isinstance(other[key], dict):
+            value = list(other[key]) if isinstance(other[key], tuple) else other[key]
+            assert plain(own[key]) == value or [own[key]] == value, key  # Keras has axes of normalization as (-1,)
+    again = lw.saving.deserialize_keras_object(keras.saving.serialize_keras_object(theirs))
+    assert type(again) is type(ours)
+    assert plain(again.get_config()) == ours.get_config()

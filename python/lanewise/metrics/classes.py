@@ -117,6 +117,11 @@ class BinaryCrossentropy(_CrossEntropy):
     kernel = loss.kernel
     interval = "unit"
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["axis"]  # Keras's has none
+        return config
+
 
 class CategoricalCrossentropy(_CrossEntropy):
     """Mean of the categorical cross-entropy, for one-hot targets."""

@@ -20,7 +20,7 @@ _HOMES = {
     "keras.initializers": initializers, "keras.regularizers": regularizers, "keras.constraints": constraints,
     "keras.layers": layers,
 }  # fmt: skip
-_OWN = frozenset[str]()  # losses and metrics that Keras does not have
+_OWN = frozenset({"Quantile", "Tweedie", "Gamma", "GaussianNLL"})  # losses and metrics that Keras does not have
 
 
 def keras_form(entry: Mapping[str, Any], module: str) -> Config:
