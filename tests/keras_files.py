@@ -203,3 +203,30 @@ def h5_file(path, config=None, training=None, style="2.11", change=lambda array:
         if config is not False and style is not None:
             arrays(root.create_group("optimizer_weights"), *slot_names(style))
     return path
+
+
+def graph2():
+    """The same network as a functional model of tf.keras 2: `out` stands in a Sequential `inner`, whose call is 1."""
+    entry = {"dtype": "float32", "sparse": False, "ragged": False}
+    outer = {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3], "name": "input_1", **entry}}
+    first = {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 4], "name": "out_input", **entry}}
+    inner = {"name": "inner", "layers": [first, dense2("out", 2, "softmax", batch_input_shape=[None, 4])]}
+    layers = [
+        {**outer, "name": "input_1", "inbound_nodes": []},
+        {**dense2("hidden", 4, "relu"), "name": "hidden", "inbound_nodes": [[["input_1", 0, 0, {}]]]},
+        {"class_name": "Sequential", "config": inner, "name": "inner", "inbound_nodes": [[["hidden", 0, 0, {}]]]},
+    ]
+    config = {"name": "net", "trainable": True, "layers": layers, "input_layers": [["input_1", 0, 0]],
+              "output_layers": [["inner", 1, 0]]}  # fmt: skip
+    return {"class_name": "Functional", "config": config}
+
+
+def graph_file(path):
+    """A functional model as `model.save("m.h5")` of tf.keras 2 wrote it."""
+    h5_file(path, graph2(), style="2.4")
+    with h5py.File(path, "r+") as root:
+        group = root["model_weights"]
+        group.attrs["layer_names"] = [b"input_1", b"hidden", b"inner"]
+        group.move("dropout", "input_1")
+        group.move("out", "inner")
+    return path

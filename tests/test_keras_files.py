@@ -178,6 +178,19 @@ def test_keras_2_model(tmp_path, style, chunked):
     assert set(model.fit(X, Y, verbose=0).history) == {"accuracy", "loss"}
 
 
+def test_functional_model_of_keras_2(tmp_path):
+    model = lw.load_model(made.graph_file(tmp_path / "m.h5"))
+    predicts_golden(model)
+    has_the_state(model)
+    assert [layer.name for layer in model.layers] == ["input_1", "hidden", "inner"]
+    assert [layer.name for layer in model.get_layer("inner").layers] == ["out"]
+    for name in ("n.h5", "n.keras", "n.lanewise"):
+        model.save(tmp_path / name)
+        predicts_golden(lw.load_model(tmp_path / name))
+    twin = lw.saving.model_from_json(json.dumps(made.graph2()))
+    assert twin.output_shape == (None, 2)
+
+
 def test_the_suffix_does_not_matter(tmp_path):
     for name in ("m.hdf5", "m.model", "m"):
         predicts_golden(lw.load_model(made.h5_file(tmp_path / name)))

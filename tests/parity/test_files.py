@@ -185,6 +185,81 @@ def test_backend_is_one_that_runs_here():
     assert os.environ["KERAS_BACKEND"] == keras.backend.backend()
 
 
+# --- functional models ------------------------------------------------------------------------------------------
+
+X2 = rng.normal(size=(96, 3)).astype(np.float32)
+Y2 = np.eye(2, dtype=np.float32)[(X2.sum(1) > 0).astype(int)]
+
+
+def graph(library):
+    """Two inputs and outputs, a layer called twice, a Sequential and a functional model inside, a residual."""
+    layers, models = library.layers, getattr(library, "keras", library)
+    a, b = library.Input((6,), name="a"), library.Input((3,), name="b")
+    shared = layers.Dense(5, activation="relu", name="shared")
+    h = layers.Add(name="add")([shared(a), shared(layers.Dense(6, name="head")(b))])
+    within = [library.Input((5,)), layers.Dense(6, activation="tanh"), layers.Dense(5)]
+    h = models.Sequential(within, name="inner")(h)
+    q = library.Input((5,))
+    h = models.Model(q, layers.Dense(5, name="q")(q), name="deep")(h)
+    h = layers.Concatenate(name="cat")([h, a])
+    outputs = [layers.Dense(1, name="o1")(h), layers.Dense(2, activation="softmax", name="o2")(h)]
+    model = models.Model([a, b], outputs, name="net")
+    model.compile(
+        library.optimizers.RMSprop(0.005), loss=["mse", "categorical_crossentropy"], loss_weights=[1.0, 0.5],
+        metrics=[["mae"], ["accuracy"]],
+    )  # fmt: skip
+    return model
+
+
+def fit_graph(model, epochs=2):
+    return model.fit([X, X2], [Y, Y2], batch_size=16, epochs=epochs, shuffle=False, verbose=0).history
+
+
+def graphs_alike(a, b):
+    for one, other in zip(a.predict([X, X2], verbose=0), b.predict([X, X2], verbose=0), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def graphs_go_on_alike(a, b):
+    first, second = fit_graph(a), fit_graph(b)
+    assert set(first) == set(second)
+    for key in first:
+        np.testing.assert_allclose(first[key], second[key], rtol=1e-5)
+
+
+def test_functional_model_saved_by_keras(tmp_path):
+    theirs = graph(keras)
+    fit_graph(theirs)
+    for suffix in ("keras", "h5"):
+        theirs.save(tmp_path / f"m.{suffix}")
+        ours = lw.load_model(tmp_path / f"m.{suffix}")
+        graphs_alike(ours, theirs)
+        assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
+    theirs.save_weights(tmp_path / "w.weights.h5")
+    fresh = graph(lw)
+    fresh.load_weights(tmp_path / "w.weights.h5")
+    graphs_alike(fresh, theirs)
+    memory = lw.from_keras(theirs)
+    graphs_alike(lw.to_keras(memory), theirs)
+    again = lw.load_model(tmp_path / "m.h5")
+    graphs_go_on_alike(ours, theirs)
+    assert fit_graph(again) == fit_graph(memory)
+
+
+def test_functional_model_saved_here(tmp_path):
+    ours = graph(lw)
+    fit_graph(ours)
+    for suffix in ("h5", "keras"):
+        ours.save(tmp_path / f"m.{suffix}")
+        theirs = keras.models.load_model(tmp_path / f"m.{suffix}")
+        graphs_alike(ours, theirs)
+    graphs_go_on_alike(ours, theirs)
+    ours.save_weights(tmp_path / "w.weights.h5")
+    fresh = graph(keras)
+    fresh.load_weights(tmp_path / "w.weights.h5")
+    graphs_alike(fresh, ours)
+
+
 # --- every class ------------------------------------------------------------------------------------------------
 
 ARGUMENTS = {

@@ -34,8 +34,9 @@ def from_keras(model: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     theirs = {layer.name: layer for _, layer in keras_state.layer_paths(model)}
     for _, layer in keras_state.layer_paths(twin):
         weights = keras_state.own_weights(layer)
-        values = theirs[layer.name].get_weights() if weights else []
-        layer.set_weights([values[weights.index(weight)] for weight in layer.weights] if weights else [])
+        if weights:
+            values = theirs[layer.name].get_weights()
+            layer.set_weights([values[weights.index(weight)] for weight in layer.weights])
     compiled = _compile_config(model)
     if compiled is not None:
         twin.compile_from_config(keras_read.compile_form(compiled))

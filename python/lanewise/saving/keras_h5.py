@@ -114,7 +114,7 @@ def read_model(path: str, compile: bool) -> Any:
 def _compile(root: h5.Group, model: Any, training: Any) -> None:
     if not isinstance(training, Mapping):
         raise FormatError("training_config holds no object")
-    model.compile_from_config(keras_read.compile_form(training))
+    model.compile_from_config(keras_read.compile_form(training, getattr(model, "output_names", ())))
     if "optimizer_weights" in root:
         group = root.group("optimizer_weights")
         names = group.texts("weight_names")

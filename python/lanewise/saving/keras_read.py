@@ -6,7 +6,7 @@ Only the class name is looked at, in closed tables, later; a module is never imp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import _registry
@@ -93,10 +93,53 @@ def _chain(config: Any) -> Config:
 
 
 def _graph(config: Any) -> Config:
+    """Arguments of a functional model, the calls of its layers as Keras 3 writes them."""
     if not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
         raise FormatError("a functional model has no list of layers")
-    kept = {key: config[key] for key in ("name", "trainable", "input_layers", "output_layers") if key in config}
-    return {**kept, "layers": [own_form(entry) for entry in config["layers"]]}
+    kept: Config = {key: config[key] for key in ("name", "trainable", "input_layers", "output_layers") if key in config}
+    kept["layers"] = [own_form(entry) for entry in config["layers"]]
+    if any(_is_old(entry) for entry in config["layers"]):
+        _count_from_zero(kept)
+    return kept
+
+
+def _is_old(entry: Any) -> bool:
+    """Whether the calls of a layer are written as Keras 2 did."""
+    nodes = entry.get("inbound_nodes") if isinstance(entry, Mapping) else None
+    return isinstance(nodes, list) and any(isinstance(node, list) for node in nodes)
+
+
+def _count_from_zero(config: Config) -> None:
+    """Keras 2 counts the calls of a model inside a model from 1, its own inputs being call 0; layers' from 0.
+
+    Of the outputs, only those of a nested Sequential are changed: those of a functional one Keras 3 counts from 1 too.
+    """
+    inner = {entry.get("name"): entry["class_name"] for entry in config["layers"] if isinstance(entry, dict)}
+    inner = {name: kind for name, kind in inner.items() if kind in ("Sequential", "Functional")}
+    used: dict[Any, list[list[Any]]] = {name: [] for name in inner}
+    for entry in config["layers"]:
+        for node in entry.get("inbound_nodes") or [] if isinstance(entry, dict) else []:
+            for tensor in _tensors(node):
+                if tensor[0] in used:
+                    used[tensor[0]].append(tensor)
+    outputs = config.get("output_layers")
+    if isinstance(outputs, list):
+        config["output_layers"] = outputs = [list(o) if isinstance(o, list) else o for o in outputs]
+        for output in [outputs] if outputs and isinstance(outputs[0], str) else outputs:
+            if isinstance(output, list) and len(output) == 3 and inner.get(output[0]) == "Sequential":
+                used[output[0]].append(output)
+    for tensors in used.values():
+        if tensors and all(type(tensor[1]) is int and tensor[1] >= 1 for tensor in tensors):
+            for tensor in tensors:
+                tensor[1] -= 1
+
+
+def _tensors(node: Any) -> list[list[Any]]:
+    """What a call is on: the lists [layer, call, output] themselves."""
+    argument = node["args"][0] if isinstance(node, dict) and node.get("args") else []
+    entries = argument if isinstance(argument, list) else [argument]
+    histories = [entry["config"]["keras_history"] for entry in entries if isinstance(entry, dict) and "config" in entry]
+    return [history for history in histories if isinstance(history, list) and len(history) == 3]
 
 
 def _nodes(nodes: Any) -> Any:
@@ -160,9 +203,13 @@ def _check_dtype(name: Any, allowed: tuple[str, ...] = _FLOATS) -> None:
 # --- what a model was compiled with -----------------------------------------------------------------------------
 
 
-def compile_form(config: Mapping[str, Any]) -> Config:
-    """{"optimizer", "loss", "metrics", "weighted_metrics", "loss_weights"} of Keras 3's compile_config or of the
-    training_config of an .h5 file."""
+def compile_form(config: Mapping[str, Any], outputs: Sequence[str] = ()) -> Config:
+    """{"optimizer", "loss", "metrics", ...} of Keras 3's compile_config or of the training_config of an .h5 file.
+
+    Args:
+        config: what Keras wrote.
+        outputs: names of the model's outputs.
+    """
     optimizer = own_form(config.get("optimizer_config", config.get("optimizer")))
     if isinstance(optimizer, str):
         optimizer = {"class_name": optimizer, "config": {}}
@@ -176,7 +223,19 @@ def compile_form(config: Mapping[str, Any]) -> Config:
     }
     if config.get("loss_weights") is not None:
         result["loss_weights"] = own_form(config["loss_weights"])
+    for key in ("metrics", "weighted_metrics"):
+        _without_outputs(result[key], outputs)
     return result
+
+
+def _without_outputs(given: Any, outputs: Sequence[str]) -> None:
+    """Keras 2 has the name of the output in that of its metrics, if there are several: `price_mae`."""
+    if len(outputs) < 2 or not isinstance(given, list) or len(given) != len(outputs):
+        return
+    for output, items in zip(outputs, given, strict=True):
+        for item in items if isinstance(items, list) else []:
+            if isinstance(item, dict) and str(item["config"].get("name")).startswith(f"{output}_"):
+                item["config"]["name"] = item["config"]["name"].removeprefix(f"{output}_")
 
 
 def _optimizer_arguments(config: Config) -> Config:
@@ -200,7 +259,8 @@ def _optimizer_arguments(config: Config) -> Config:
 def _each(value: Any) -> Any:
     """Losses and metrics in whatever lists and dicts they stand; Keras 2 wraps a metric's function."""
     if isinstance(value, list):
-        return [_each(item) for item in value if item is not None] or None
+        outputs = any(isinstance(item, list) for item in value)  # then None holds the place of one
+        return [_each(item) for item in value if item is not None or outputs] or None
     if not isinstance(value, dict):
         return value
     if "class_name" not in value:
