@@ -469,3 +469,40 @@ def test_a_model_that_nobody_uses_is_freed_at_once() -> None:
             assert seen() is None
     finally:
         gc.enable()
+
+
+# --- golden losses ---------------------------------------------------------------------------------------------------
+
+
+def spread(*shape: int, salt: int = 0) -> np.ndarray:
+    n = np.arange(np.prod(shape))
+    return (((n * 2654435761 + salt * 40503) % 1000) / 500 - 1).reshape(shape).astype(np.float32)
+
+
+def test_the_losses_of_keras_for_a_wide_and_deep_network_with_two_outputs() -> None:
+    """Made with Keras 3.15 on JAX by these very lines, `keras` in the place of `lw.keras`."""
+    wide_x, deep_x = spread(96, 5, salt=1), spread(96, 4, salt=2)
+    price = wide_x.sum(1, keepdims=True) * 0.5 + deep_x[:, :1]
+    kind = (wide_x[:, 0] > 0).astype(int) + (deep_x[:, 1] > 0.2)
+    keras, make = lw.keras, lw.keras.layers
+    wide, deep = keras.Input((5,), name="wide"), keras.Input((4,), name="deep")
+    hidden = make.Dense(8, activation="relu", name="h1")(deep)
+    hidden = make.add([hidden, make.Dense(8, activation="tanh", name="h2")(hidden)], name="residual")
+    joined = make.concatenate([wide, hidden], name="joined")
+    outputs = [make.Dense(1, name="price")(joined), make.Dense(3, activation="softmax", name="kind")(joined)]
+    model = keras.Model([wide, deep], outputs)
+    model.set_weights([spread(*v.shape, salt=i + 3) * 0.5 for i, v in enumerate(model.get_weights())])
+    model.compile(
+        keras.optimizers.Adam(0.01), ["mse", "sparse_categorical_crossentropy"], loss_weights=[0.7, 1.3],
+        metrics={"kind": ["accuracy"]},
+    )  # fmt: skip
+    history = model.fit([wide_x, deep_x], [price, kind], epochs=5, batch_size=16, shuffle=False, verbose=0).history
+    golden = {
+        "kind_accuracy": [0.28125, 0.4375, 0.4375, 0.479166657, 0.5],
+        "kind_loss": [1.37036693, 1.19057024, 1.08585012, 1.01307929, 0.947506368],
+        "loss": [2.44711566, 1.85789692, 1.64069176, 1.48875773, 1.33641565],
+        "price_loss": [0.950912654, 0.443079561, 0.327266574, 0.245363772, 0.149510711],
+    }
+    assert list(history) == list(golden)
+    for name, values in golden.items():
+        assert history[name] == pytest.approx(values, rel=2e-5), name

@@ -64,6 +64,8 @@ Hash check_products(const KernelTable& table);
 
 // Losses and accuracies (loss_check.cpp); adds the hash of each kernel's results.
 void check_losses(const KernelTable& table, std::map<std::string, Hash>& hashes);
+// Several arrays into one and back (merge_check.cpp); the same.
+void check_merging(const KernelTable& table, std::map<std::string, Hash>& hashes);
 
 // A small training with everything on, fused and unfused at 1, 2, 3 and 7 threads, on the active ISA
 // (training_check.cpp). Returns the hash of weights, predictions and sums that all of them must give.

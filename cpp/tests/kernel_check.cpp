@@ -242,6 +242,7 @@ struct Checker {
     g_state = 1;
     activations(), softmax(), layers(), optimizers(), sums();
     check_losses(k, hashes);
+    check_merging(k, hashes);
     hashes["matmul_block"] = check_products(k);
     hashes["training"].value = check_training(k);
   }
