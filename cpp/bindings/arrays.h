@@ -73,5 +73,6 @@ void register_ops(py::module_& m);
 void register_dense_ops(py::module_& m);
 void register_loss_ops(py::module_& m);
 void register_engine(py::module_& m);
+void register_host(py::module_& m);
 
 }  // namespace lanewise

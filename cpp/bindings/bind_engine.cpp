@@ -74,7 +74,8 @@ struct CallData {
                             " target arrays, one for each loss. Received: " + std::to_string(y.size()) + ".");
     for (size_t i = 0; i < y.size(); ++i) {
       const Value& value = network.graph().value(targets[i].value);
-      data.targets.push_back(source(y[i], "y", value.rows() * targets[i].cols(value.cols())));
+      const int64_t like = value.rows() * targets[i].cols(value.cols());
+      data.targets.push_back(source(y[i], "y", targets[i].width > 0 ? targets[i].width : like));
       check_rows("y", data.targets.back().rows);
     }
     if (sample_weight.is_none()) return;
@@ -209,7 +210,7 @@ void predict(Network& network, const py::sequence& x, int64_t start, int64_t sto
     for (size_t d = 1; d < shape.size(); ++d) row *= shape[d];
     pointers.push_back(float32_view(output_array(array, "out", shape, {}), "out").floats() + start * row);
   }
-  if (stop - start <= 4)
+  if (stop - start <= 4 && !network.calls_host())
     return network.predict(call.data.inputs, start, stop, pointers);  // shorter than a GIL hand-over
   py::gil_scoped_release release;
   network.predict(call.data.inputs, start, stop, pointers);
@@ -283,6 +284,7 @@ void register_engine(py::module_& m) {
           },
           py::arg("value"));
 
+  register_host(m);
   py::class_<Graph, std::shared_ptr<Graph>>(m, "Graph")
       .def(py::init<>())
       .def("input", &Graph::input, py::arg("shape"))
@@ -297,6 +299,7 @@ void register_engine(py::module_& m) {
       .def(
           "shape", [](const Graph& g, int value) { return py::tuple(py::cast(g.value(value).shape)); },
           py::arg("value"))
+      .def("call_host", &Graph::call_host, py::arg("input"), py::arg("variables"), py::arg("shape"), py::arg("host"))
       .def("operations", &Graph::operations);
 
   py::class_<Optimizer>(m, "Optimizer")
@@ -333,9 +336,10 @@ void register_engine(py::module_& m) {
           },
           py::arg("variable"), py::arg("values"));
 
-  using LossTuple = std::tuple<std::string, int, py::object, double>;       // rounded to float32 in the constructor
-  using MetricTuple = std::tuple<std::string, int, py::object, int, bool>;  // the last: weighted
-  using TargetTuple = std::tuple<int, bool>;                                // value, labels
+  using Kernel = std::variant<std::string, std::shared_ptr<Host>>;
+  using LossTuple = std::tuple<Kernel, int, py::object, double>;       // rounded to float32 in the constructor
+  using MetricTuple = std::tuple<Kernel, int, py::object, int, bool>;  // the last: weighted
+  using TargetTuple = std::tuple<int, bool>;                           // value, labels
   using RegularizerTuple = std::tuple<VariablePtr, double, double>;
   using ConstraintTuple = std::tuple<VariablePtr, std::string, double, double, double>;
   py::class_<Network>(m, "Network")
@@ -347,11 +351,19 @@ void register_engine(py::module_& m) {
              const FloatEnvironment environment;
              const auto f = [](double x) { return static_cast<float>(x); };
              std::vector<LossSpec> loss_specs;
+             const auto name_of = [](const Kernel& kernel) {
+               const auto* name = std::get_if<std::string>(&kernel);
+               return name ? *name : std::string();
+             };
+             const auto host_of = [](const Kernel& kernel) {
+               const auto* host = std::get_if<std::shared_ptr<Host>>(&kernel);
+               return host ? *host : nullptr;
+             };
              for (const auto& [kernel, value, param, weight] : losses)
-               loss_specs.push_back({kernel, value, params_of(param), f(weight), 0});
+               loss_specs.push_back({name_of(kernel), value, params_of(param), f(weight), 0, host_of(kernel)});
              std::vector<MetricSpec> metric_specs;
              for (const auto& [kernel, value, param, target, weighted] : metrics)
-               metric_specs.push_back({kernel, value, params_of(param), target, weighted});
+               metric_specs.push_back({name_of(kernel), value, params_of(param), target, weighted, host_of(kernel)});
              std::vector<TargetSpec> more;
              for (const auto& [value, labels] : targets) more.push_back({value, labels});
              std::vector<std::pair<VariablePtr, Regularizer>> rules;

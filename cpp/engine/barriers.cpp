@@ -1,5 +1,5 @@
 // The barrier pass: what each instruction reads and writes, how threads share it, and where they must wait.
-#include "engine/plan.h"
+#include "engine/execute.h"
 #include "kernels/matmul.h"
 
 namespace lanewise {
@@ -26,6 +26,16 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
     if (v >= 0) list.push_back({kVariables + v, part, write});
   };
   auto columns = [&](int64_t n) { return partition(kColumnsOf, n); };
+  if (is_host(input, i)) {  // thread 0 sees everything
+    tensor(i.in, kAll, false);
+    tensor(i.in2, kAll, false);
+    tensor(i.out, kAll, true);
+    if (i.kind == Kind::kLossBackward)
+      tensor(plan.weight_tensor[static_cast<size_t>(input.losses[static_cast<size_t>(i.index)].target)], kAll, false);
+    if (i.kind == Kind::kHost)
+      for (size_t v = 0; v < input.variables.size(); ++v) variable(static_cast<int>(v), kAll, false);
+    return list;
+  }
   switch (i.kind) {
     case Kind::kMatmul:
     case Kind::kDense: {

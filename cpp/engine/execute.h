@@ -25,6 +25,7 @@ struct Run {
   int64_t batch;
   int threads;
   bool training;
+  bool backward;  // the list has a backward pass
   uint64_t seed;
   int64_t step;
   // updates
@@ -32,9 +33,11 @@ struct Run {
   OptimizerArgs arguments{};
   float* const* slots = nullptr;  // Optimizer::kMaxSlots for each variable
   float clipvalue = 0, clipnorm = 0, global_clipnorm = 0;
-  float* square_sums = nullptr;  // partial sums, chunk after chunk, variable after variable
-  float* penalties = nullptr;    // of each regularizer, then of each activity
-  double* sums = nullptr;        // see Network::train
+  float* square_sums = nullptr;    // partial sums, chunk after chunk, variable after variable
+  float* penalties = nullptr;      // of each regularizer, then of each activity
+  double* sums = nullptr;          // see Network::train
+  HostFailure* failure = nullptr;  // null: host calls may throw
+  int64_t failure_step = 0;        // what it is told of this batch
 
   const Tensor& shape(int t) const { return plan->tensors[static_cast<size_t>(t)]; }
   float* data(int t) const { return tensors[shape(t).storage]; }
@@ -45,6 +48,10 @@ void execute(const Run& run, const Instruction& instruction, int thread, float* 
 
 // Several values into one and back (merging.cpp).
 void execute_merge(const Run& run, const Instruction& instruction, int thread);
+
+// Operations written in Python (host.cpp).
+void execute_host(const Run& run, const Instruction& instruction, int thread);
+bool is_host(const PlanInput& input, const Instruction& instruction);
 
 // The three matrix products of a dense layer (matmul_run.cpp).
 void execute_dense(const Run& run, const Instruction& instruction, int thread, float* scratch);

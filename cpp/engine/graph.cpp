@@ -52,6 +52,7 @@ constexpr OpInfo kOps[] = {
     {Op::kConcatenate, "concatenate", 0, 0},
     {Op::kDot, "dot", 0, 2},
     {Op::kScale, "scale", 0},
+    {Op::kHost, "host", 0},
 };
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -112,11 +113,12 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
                const std::map<std::string, double>& attributes) {
   const OpInfo* info = nullptr;
   for (const auto& candidate : kOps)
-    if (candidate.op != Op::kInput && name == candidate.name) info = &candidate;
+    if (candidate.op != Op::kInput && candidate.op != Op::kHost && name == candidate.name) info = &candidate;
   if (info == nullptr) {
     std::string known;
     for (const auto& candidate : kOps)
-      if (candidate.op != Op::kInput) known += std::string(known.empty() ? "" : ", ") + candidate.name;
+      if (candidate.op != Op::kInput && candidate.op != Op::kHost)
+        known += std::string(known.empty() ? "" : ", ") + candidate.name;
     throw std::invalid_argument("Unknown operation. Expected one of: " + known + ". Received: '" + name + "'.");
   }
   if (inputs.empty() || (info->inputs > 0 && static_cast<int>(inputs.size()) != info->inputs))

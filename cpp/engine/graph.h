@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/host.h"
 #include "engine/variable.h"
 #include "kernels/kernels.h"
 
@@ -51,7 +52,9 @@ enum class Op {
   // other ways from several values to one
   kConcatenate,
   kDot,
-  kScale
+  kScale,
+  // written in Python
+  kHost
 };
 
 struct Value {
@@ -69,6 +72,7 @@ struct Node {
   float l1 = 0, l2 = 0;   // activity penalty
   int axis = 0;           // concatenate: of a sample
   ActivationArgs args{};  // activations
+  std::shared_ptr<Host> host = nullptr;
 };
 
 class Graph {
@@ -77,6 +81,9 @@ class Graph {
   // Appends an operation, checks shapes, returns the output's id. Throws std::invalid_argument.
   int add(const std::string& op, const std::vector<int>& inputs, const std::vector<VariablePtr>& variables,
           const std::map<std::string, double>& attributes);
+  // Appends an operation written in Python, whose output has this shape per sample.
+  int call_host(int input, const std::vector<VariablePtr>& variables, std::vector<int64_t> shape,
+                std::shared_ptr<Host> host);
 
   const Value& value(int id) const;
   const std::vector<Value>& values() const { return values_; }

@@ -130,6 +130,7 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
 }  // namespace
 
 void execute(const Run& run, const Instruction& i, int thread, float* scratch) {
+  if (is_host(*run.input, i)) return execute_host(run, i, thread);
   switch (i.kind) {
     case Kind::kMatmul:
     case Kind::kDense:

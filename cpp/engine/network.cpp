@@ -50,6 +50,11 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   for (auto& loss : input_.losses) {
     graph_->value(loss.value);
     loss.target = static_cast<int>(input_.targets.size());
+    if (loss.host) {
+      losses_.push_back(nullptr);
+      input_.targets.push_back({loss.value, loss.host->target_labels, 1, loss.host->target_width});
+      continue;
+    }
     losses_.push_back(&loss_kernel(loss.kernel));
     check_params(*losses_.back(), loss.param, graph_->value(loss.value).cols());
     input_.targets.push_back({loss.value, loss.sparse(), losses_.back()->outputs});
@@ -61,13 +66,14 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   }
   for (const auto& metric : input_.metrics) {
     graph_->value(metric.value);
-    metrics_.push_back(&loss_kernel(metric.kernel));
-    check_params(*metrics_.back(), metric.param, graph_->value(metric.value).cols());
+    metrics_.push_back(metric.host ? nullptr : &loss_kernel(metric.kernel));
+    if (!metric.host) check_params(*metrics_.back(), metric.param, graph_->value(metric.value).cols());
     if (metric.target < 0 || metric.target >= static_cast<int>(input_.targets.size()))
       throw std::invalid_argument("metrics: no target has the index " + std::to_string(metric.target) + ".");
+    if (metric.host) continue;
     const auto& target = input_.targets[static_cast<size_t>(metric.target)];
     const Value &seen = graph_->value(metric.value), &fitted = graph_->value(target.value);
-    if (seen.rows() != fitted.rows() || seen.cols() != fitted.cols() ||
+    if (seen.rows() != fitted.rows() || seen.cols() != fitted.cols() || target.width > 0 ||
         (!target.labels && metrics_.back()->outputs != target.outputs))
       throw std::invalid_argument("metrics: '" + metric.kernel +
                                   "' is given a value of another shape than its target is for.");
@@ -76,6 +82,9 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
                                   (target.labels ? "float targets" : "integer labels") +
                                   ", but its target has the other kind.");
   }
+  for (const auto& loss : input_.losses) calls_host_ |= loss.host != nullptr;
+  for (const auto& metric : input_.metrics) calls_host_ |= metric.host != nullptr;
+  for (const auto& node : graph_->nodes()) calls_host_ |= node.host != nullptr;
   plan_ = make_plan(input_, false);
   whole_plan_ = make_plan(input_, true);
   lists_[kPredict] = plan_.predict;
@@ -158,6 +167,7 @@ Run Network::base_run(Which which) const {
   run.list = &lists_[which];
   run.losses = losses_.data();
   run.metrics = metrics_.data();
+  run.backward = which != kPredict && which != kEvaluate;
   return run;
 }
 

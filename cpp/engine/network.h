@@ -91,6 +91,7 @@ class Network {
 
   const Graph& graph() const { return *graph_; }
   const PlanInput& input() const { return input_; }
+  bool calls_host() const { return calls_host_; }
   std::vector<double> new_sums() const { return std::vector<double>(2 + losses_.size() + 2 * metrics_.size(), 0.0); }
   // Readers (predict, get) share it; whoever changes weights holds it alone.
   std::shared_mutex& mutex() { return mutex_; }
@@ -131,6 +132,7 @@ class Network {
   std::map<std::pair<int, int>, List> with_barriers_;  // (which, threads)
   std::vector<std::unique_ptr<Workspace>> workspaces_;
   std::map<std::pair<int, int64_t>, Pace> paces_;  // (which, batch size); under mutex_, held alone
+  bool calls_host_ = false;                        // some operation, loss or metric is written in Python
   std::shared_mutex mutex_;
   std::mutex pace_mutex_;
   std::array<Pace, 64> predict_paces_;  // by the bits of the number of rows; seconds of a row; under pace_mutex_

@@ -53,7 +53,11 @@ int Planner::add_tensor(Tensor t) {
 
 void Planner::target(const TargetSpec& spec) {
   const Tensor shape = plan_.tensors[static_cast<size_t>(tensor_of(spec.value))];
-  plan_.target_tensor.push_back(add_tensor({.rows = shape.rows, .cols = spec.cols(shape.cols), .labels = spec.labels}));
+  if (spec.width > 0)
+    plan_.target_tensor.push_back(add_tensor({.rows = 1, .cols = spec.width}));
+  else
+    plan_.target_tensor.push_back(
+        add_tensor({.rows = shape.rows, .cols = spec.cols(shape.cols), .labels = spec.labels}));
   plan_.weight_tensor.push_back(add_tensor({.rows = 1, .cols = 1}));
 }
 

@@ -23,6 +23,7 @@ enum class Kind {
   kPutColumns,
   kDot,
   kScale,
+  kHost,
   // losses, metrics, reports
   kPenalty,
   kActivityPenalty,
@@ -44,6 +45,8 @@ enum class Kind {
   kTakeColumns,
   kScaleRows,
   kActivityBackward,
+  kHostBackward,
+  kHostGradient,
   // whole gradients and updates
   kRegularize,
   kSquareSums,
@@ -60,7 +63,7 @@ struct Instruction {
                                   // kSoftmax, kDropout and their backwards: which of their kin
   ActivationArgs args{};          // of that activation
   int keep = -1;                  // kDense: the tensor where the sum before the activation goes, if that is read
-  int index = -1;                 // which loss, metric or regularizer; dropout: the node that keys its random words
+  int index = -1;                 // which loss, metric or regularizer; the node of a host call or of random words
   int64_t first = 0, blocks = 1;  // kPutColumns, kTakeColumns: where in each of the stretches of a sample
   float rate = 0;
   bool accumulate = false;  // kMatmulDw, kColumnSum: add to what is there
@@ -82,6 +85,7 @@ struct TargetSpec {
   int value;
   bool labels;
   int64_t outputs = 1;
+  int64_t width = 0;  // floats of a sample where it is not like the value
   int64_t cols(int64_t value_cols) const { return labels ? 1 : value_cols / outputs; }
 };
 
@@ -91,6 +95,7 @@ struct LossSpec {
   Params param;
   float weight;  // in the total
   int target = 0;
+  std::shared_ptr<Host> host = nullptr;  // instead of the kernel
   bool sparse() const { return kernel.rfind("sparse_", 0) == 0; }
 };
 
@@ -100,6 +105,7 @@ struct MetricSpec {
   Params param;
   int target;
   bool weighted = false;  // by the sample weights of its target
+  std::shared_ptr<Host> host = nullptr;
 };
 
 struct Regularizer {

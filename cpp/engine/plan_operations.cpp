@@ -71,6 +71,9 @@ void Planner::forward(const Node& node) {
     case Op::kScale:
       emit({.kind = Kind::kScale, .in = x, .out = y, .rate = node.rate});
       break;
+    case Op::kHost:
+      needs_gradient |= host_forward(node, x, y);
+      break;
     default:
       if (is_activation(node.op) && y != x)
         emit({.kind = Kind::kActivation, .in = x, .out = y, .activation = node.op, .args = node.args});
@@ -204,6 +207,9 @@ void Planner::backward(const Node& node) {
     case Op::kScale:
       if (wanted)
         write_gradient(x_value, [&](int dx) { emit({.kind = Kind::kScale, .in = dy, .out = dx, .rate = node.rate}); });
+      break;
+    case Op::kHost:
+      host_backward(node, dy);
       break;
     default:
       if (is_activation(node.op) && wanted)

@@ -80,6 +80,12 @@ const char* kind_name(Kind kind) {
       return "activity_penalty";
     case Kind::kActivityBackward:
       return "activity_backward";
+    case Kind::kHost:
+      return "host";
+    case Kind::kHostBackward:
+      return "host_backward";
+    case Kind::kHostGradient:
+      return "host_gradient";
   }
   return "?";
 }

@@ -35,6 +35,8 @@ class Planner {
   void forward(const Node& node);
   void backward(const Node& node);
   void merge_backward(const Node& node, int dy);
+  bool host_forward(const Node& node, int x, int y);
+  void host_backward(const Node& node, int dy);
   // each(input, offset, blocks) for the inputs of a concatenation: where they lie in each of `blocks` equal stretches
   // of a sample.
   template <class Each>

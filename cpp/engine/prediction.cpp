@@ -27,7 +27,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   double operations = 0;
   for (const auto& i : lists_[which]) operations += flops(plan_, input_, i, rows);
   Pace* pace = nullptr;
-  bool in_team = operations >= kAlone && rows > 1 && get_num_threads() > 1;
+  bool in_team = operations >= kAlone && rows > 1 && get_num_threads() > 1 && !calls_host_;
   if (in_team && operations < kTeam) {
     pace = &predict_paces_[static_cast<size_t>(std::bit_width(static_cast<uint64_t>(rows)))];
     const std::lock_guard<std::mutex> lock(pace_mutex_);
@@ -50,14 +50,16 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   std::vector<std::unique_ptr<Workspace>> workspaces;
   for (int t = 0; t < team.count(); ++t) workspaces.push_back(take_workspace(which, chunk, 1));
 
+  HostFailure failure;
   run_team(team.count(), [&](int thread, int threads) {
     Run run = settings;
+    if (calls_host_) run.failure = &failure;
     run.threads = 1;
     Workspace& workspace = *workspaces[static_cast<size_t>(thread)];
     float** tensors = workspace.tensors();
     run.tensors = tensors;
     const Range mine = share(chunks, thread, threads);
-    for (int64_t c = mine.begin; c < mine.end; ++c) {
+    for (int64_t c = mine.begin; c < mine.end && !failure.any(); ++c) {
       const int64_t first = start + c * chunk;
       run.batch = std::min(chunk, stop - first);
       for (size_t i = 0; i < inputs.size(); ++i) {
@@ -81,6 +83,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
     }
   });
   for (auto& workspace : workspaces) return_workspace(std::move(workspace));
+  if (failure.any()) std::rethrow_exception(failure.error);
   if (pace && in_team == (team.count() > 1)) {  // not where other calls had the threads
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     const std::lock_guard<std::mutex> lock(pace_mutex_);

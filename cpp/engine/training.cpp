@@ -44,10 +44,13 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   std::vector<const List*> lists;
   for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n));
   Barrier barrier;
+  HostFailure failure;
+  run.failure = calls_host_ ? &failure : nullptr;
   run_team(team.count(), [&](int thread, int threads) {
     Run mine = run;
     mine.threads = threads;
     for (int64_t s = 0; s < steps; ++s) {
+      mine.failure_step = s;
       const int64_t first = start + s * batch_size;
       mine.batch = std::min(batch_size, stop - first);
       if (optimizer) mine.arguments = arguments[static_cast<size_t>(s)];
@@ -65,9 +68,12 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
         execute(mine, instruction, thread, workspace->scratch(thread));
       }
       barrier.wait(threads);
+      if (failure.step.load(std::memory_order_acquire) == s) break;
       ++mine.step;
     }
   });
+  run.failure = nullptr;
+  if (failure.any()) std::rethrow_exception(failure.error);
   if (optimizer) optimizer->set_iterations(optimizer->iterations() + steps);
   return workspace;
 }

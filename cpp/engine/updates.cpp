@@ -74,6 +74,7 @@ void constrain(const Run& run, const Instruction& i, int thread) {
 }  // namespace
 
 void update_block(const Run& run, int v, int regularizer, int64_t first, float* g, int64_t n) {
+  if (run.failure && run.failure->any()) return;
   float* w = run.variable(v).data() + first;
   if (regularizer >= 0) {
     const Regularizer& r = run.input->regularizers[static_cast<size_t>(regularizer)];
@@ -89,6 +90,7 @@ void update_block(const Run& run, int v, int regularizer, int64_t first, float* 
 }
 
 void execute_update(const Run& run, const Instruction& i, int thread) {
+  if (run.failure && run.failure->any()) return;
   switch (i.kind) {
     case Kind::kRegularize: {
       const Regularizer& reg = run.input->regularizers[static_cast<size_t>(i.index)];

@@ -1,0 +1,49 @@
+// Operations written in Python, as the engine calls them.
+#include "bindings/arrays.h"
+#include "engine/host.h"
+
+namespace lanewise {
+namespace {
+
+// function(stage, arrays, training, scale): arrays are views that are valid during the call only, None where there is
+// none; the last ones are written to.
+class PythonHost final : public Host {
+ public:
+  PythonHost(py::function function, int64_t width, bool labels) : function_(std::move(function)) {
+    target_width = width;
+    target_labels = labels;
+  }
+  ~PythonHost() override {
+    const py::gil_scoped_acquire held;
+    function_ = py::function();
+  }
+
+  void call(Stage stage, const std::vector<HostArray>& arrays, bool training, double scale) override {
+    static constexpr const char* kNames[] = {"forward", "backward", "gradient", "rows", "slope"};
+    const py::gil_scoped_acquire held;
+    py::list views;
+    for (const HostArray& array : arrays) {
+      if (array.data == nullptr)
+        views.append(py::none());
+      else
+        views.append(py::array(py::dtype(array.labels ? "i4" : "f4"), array.shape, array.data, py::none()));
+    }
+    function_(kNames[static_cast<int>(stage)], views, training, scale);
+  }
+
+ private:
+  py::function function_;
+};
+
+}  // namespace
+
+void register_host(py::module_& m) {
+  py::class_<Host, std::shared_ptr<Host>>(m, "Host").def(
+      py::init([](py::function function, int64_t target_width, bool target_labels) {
+        if (target_width < 0) throw py::value_error("target_width: expected at least 0.");
+        return std::shared_ptr<Host>(std::make_shared<PythonHost>(std::move(function), target_width, target_labels));
+      }),
+      py::arg("function"), py::arg("target_width") = 0, py::arg("target_labels") = false);
+}
+
+}  // namespace lanewise

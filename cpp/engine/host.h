@@ -1,0 +1,42 @@
+// Operations that a person wrote in Python: losses, metrics, activations, layers. The engine knows only this interface;
+// thread 0 of the team calls it, with barriers before and after where others read what it writes.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <vector>
+
+namespace lanewise {
+
+// An array of the engine's during one call: float32, or int32 labels. data null: not there.
+struct HostArray {
+  void* data;
+  std::vector<int64_t> shape;
+  bool labels = false;
+};
+
+class Host {
+ public:
+  enum class Stage {
+    kForward,   // x, each variable -> y. scale: 1 where a backward pass follows, else 0
+    kBackward,  // dy -> dx (null: not wanted)
+    kGradient,  // -> gradient of variable number `scale` of the backward pass before it
+    kRows,      // prediction, target -> one value for each row. scale: 1 where kSlope follows, else 0
+    kSlope,     // prediction, target, weights (null: none) -> gradient of scale * sum of weight * row
+  };
+  virtual ~Host() = default;
+  // May throw; `training` says whether dropout and the like are on.
+  virtual void call(Stage stage, const std::vector<HostArray>& arrays, bool training, double scale) = 0;
+  int64_t target_width = 0;  // of a loss: floats of the target of a sample; 0: like the prediction
+  bool target_labels = false;
+};
+
+// What a call threw, for the team: the step it happened in ends everywhere, nothing is updated any more, and the caller
+// throws it again.
+struct HostFailure {
+  std::exception_ptr error;
+  std::atomic<int64_t> step{-1};
+  bool any() const { return step.load(std::memory_order_acquire) >= 0; }
+};
+
+}  // namespace lanewise
