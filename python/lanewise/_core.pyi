@@ -1,6 +1,6 @@
 """Type stub of the compiled core. Only `ops.py` and the model engine wrapper import it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -159,9 +159,25 @@ class Graph:
         "activity_penalty"  x itself; adds (l1 * sum |x| + l2 * sum x**2) / rows to the loss (attributes l1, l2)
         "normalize"  (x - variables[0]) / variables[1] (mean, std; not trained)
         """
+    def call_host(self, input: int, variables: Sequence[Variable], shape: Sequence[int], host: Host) -> int:
+        """Append an operation written in Python whose output has this per-sample shape."""
     def shape(self, value: int) -> tuple[int, ...]: ...
     def operations(self) -> list[str]:
         """One line an operation, for people."""
+
+@final
+class Host:
+    """An operation written in Python: function(stage, arrays, training, scale), called by one thread, with the GIL.
+
+    The arrays are views that are valid during the call, None where there is none; the last ones are written to:
+    "forward" x, variables, y; "backward" dy, dx; "gradient" the gradient of variable number `scale`; "rows" prediction,
+    target, one value a row; "slope" prediction, target, weights, gradient of scale * sum of weight * row.
+    """
+
+    def __init__(
+        self, function: Callable[[str, list[Any], bool, float], None], target_width: int = 0, target_labels: bool = False
+    ) -> None:
+        """target_width: numbers in the target of a sample where it is not like the prediction; target_labels: int32 labels."""
 
 @final
 class Optimizer:
@@ -196,8 +212,8 @@ class Network:
         self,
         graph: Graph,
         outputs: Sequence[int],
-        losses: Sequence[tuple[str, int, float | Sequence[float], float]] = (),
-        metrics: Sequence[tuple[str, int, float | Sequence[float], int, bool]] = (),
+        losses: Sequence[tuple[str | Host, int, float | Sequence[float], float]] = (),
+        metrics: Sequence[tuple[str | Host, int, float | Sequence[float], int, bool]] = (),
         trainable: Sequence[Variable] = (),
         regularizers: Sequence[tuple[Variable, float, float]] = (),
         constraints: Sequence[tuple[Variable, str, float, float, float]] = (),

@@ -23,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Optimizer = _core.Optimizer
 Network = _core.Network
+Host = _core.Host
 
 random_uniform = _core.random_uniform
 random_normal = _core.random_normal
@@ -151,11 +152,12 @@ class Builder:
         return self._made_by.get(value, ("", value))
 
 
-LossTerm = tuple[str, int, float | tuple[float, ...], float]
-"""A loss for the engine: kernel, value it reads, its parameter, its weight in the total."""
+LossTerm = tuple[str | _core.Host, int, float | tuple[float, ...], float]
+"""A loss for the engine: kernel (or what is called), value it reads, its parameter, its weight in the total."""
 
-MetricTerm = tuple[str, int, float | tuple[float, ...], int, bool]
-"""A metric for the engine: kernel, value it reads, its parameter, its target, whether sample weights count."""
+MetricTerm = tuple[str | _core.Host, int, float | tuple[float, ...], int, bool]
+"""A metric for the engine: kernel (or what is called), value it reads, its parameter, its target, whether sample
+weights count."""
 
 TargetTerm = tuple[int, bool]
 """A target that no loss is fitted to: the value it is like, whether it holds labels."""

@@ -43,6 +43,7 @@ from .functions import (
     tweedie,
 )
 from .loss import Loss
+from .own import own_loss
 from .regression import (
     CosineSimilarity,
     Gamma,
@@ -99,18 +100,9 @@ _FUNCTIONS: dict[Any, str] = {
 
 
 def function_name(identifier: Any, known: Mapping[Any, str] = _FUNCTIONS) -> Any:
-    """The name of one of this package's functions; anything else as it is.
-
-    Raises:
-        NotImplementedError: a function of the user's.
-    """
-    if callable(identifier) and type(identifier).__name__ in ("function", "builtin_function_or_method", "method"):
-        if identifier in known:
-            return known[identifier]
-        raise NotImplementedError(
-            f"a loss or metric of your own cannot run inside the engine yet: {identifier!r}; "
-            f"available: {', '.join(known.values())}"
-        )
+    """The name of one of this package's functions; anything else as it is."""
+    if callable(identifier) and type(identifier).__name__ == "function" and identifier in known:
+        return known[identifier]
     return identifier
 
 
@@ -120,8 +112,10 @@ def get_class(name: str) -> type[Loss]:
 
 
 def get(identifier: Any) -> Any:
-    """A loss from a name, a config, a class, an instance or one of this package's functions; None stays None."""
-    return None if identifier is None else resolve("loss", function_name(identifier), _TABLE, Loss)
+    """A loss from a name, a config, a class, an instance or a function of (y_true, y_pred); None stays None."""
+    if identifier is None:
+        return None
+    return resolve("loss", function_name(own_loss(identifier, _FUNCTIONS)), _TABLE, Loss)
 
 
 def serialize(loss: Loss | Callable[..., Any]) -> Any:

@@ -31,6 +31,7 @@ class RowFunction(Configurable):
         joint: the kernel reads the last axis as one thing (a distribution, a direction), so samples have one axis.
         interval: where targets must lie, a key of `INTERVALS`; empty: anywhere.
         outputs: columns of the prediction for each column of the target.
+        own: a person's own, written in Python (`own.OwnRows`): it takes targets of any shape.
     """
 
     kernel: ClassVar[str]
@@ -38,6 +39,7 @@ class RowFunction(Configurable):
     joint: ClassVar[bool] = False
     interval: ClassVar[str] = ""
     outputs: ClassVar[int] = 1
+    own: ClassVar[bool] = False
     default_name: ClassVar[str] = ""
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
@@ -106,6 +108,8 @@ def align(function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], arg
     """
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{argument}: expected real numbers, received dtype {y.dtype}; encode labels as numbers first")
+    if function.own:
+        return y[:, None] if y.ndim == 1 and output_shape == (1,) else y
     if function.joint and len(output_shape) != 1:
         raise NotImplementedError(f"{function.name}: expected predictions of two axes, received (n, *{output_shape})")
     if function.sparse:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import _missing, losses
 from .._names import deserialize as _deserialize, lookup, resolve, serialize, table_of
+from ..losses.own import is_own_function
 from .classes import (
     Accuracy,
     BinaryAccuracy,
@@ -21,6 +22,7 @@ from .classes import (
     SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy,
 )
+from .own import OwnMetric
 
 mse = MSE = mean_squared_error = losses.mean_squared_error
 mae = MAE = mean_absolute_error = losses.mean_absolute_error
@@ -39,10 +41,12 @@ def get_class(name: str) -> type[Metric]:
 
 
 def get(identifier: Any) -> Metric:
-    """A metric from a name, a config, a class, an instance, or a function of `lanewise.losses`.
+    """A metric from a name, a config, a class, an instance, or a function of (y_true, y_pred).
 
     A metric given by name keeps that name in logs and history: 'mse' -> `mse`, `val_mse`.
     """
+    if is_own_function(identifier, losses._FUNCTIONS):
+        return OwnMetric(identifier)
     identifier = losses.function_name(identifier)
     if isinstance(identifier, str):
         return lookup("metric", identifier, _TABLE)(name=identifier)

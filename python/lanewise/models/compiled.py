@@ -12,6 +12,7 @@ from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Program, TargetTe
 from .._names import check_finite, serialize
 from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
+from ..losses.own import OwnRows
 
 
 class OutputTerms(NamedTuple):
@@ -165,7 +166,7 @@ class Compiled:
             resolved = output.all_metrics(targets[at].shape[1:], program.output_shapes[i])
             for m, metric in enumerate(resolved):
                 weighted = m >= len(output.metrics)
-                found.append((weighted, (*_term(metric, program, i), at, weighted)))
+                found.append((weighted, (*_term(metric, program, i, targets[at]), at, weighted)))
         order = [term for weighted in (False, True) for term in self._in_output_order(found, weighted)]
         further = [
             (
@@ -174,21 +175,27 @@ class Compiled:
             )
             for i, t in zip(self.targets[len(self.fitted) :], targets[len(self.fitted) :], strict=True)
         ]
-        return Terms(self.loss_terms(program), order, further)
+        return Terms(self.loss_terms(program, targets), order, further)
 
     def _in_output_order(self, found: list[tuple[bool, MetricTerm]], weighted: bool) -> list[MetricTerm]:
         terms = [term for kind, term in found if kind == weighted]
         return sorted(terms, key=lambda term: self.targets[term[3]])
 
-    def loss_terms(self, program: Program) -> list[LossTerm]:
-        """The losses for the engine. Raises ValueError where the model was compiled without one."""
+    def loss_terms(self, program: Program, targets: Sequence[AnyArray] = ()) -> list[LossTerm]:
+        """The losses for the engine, for aligned targets (none: like the outputs).
+
+        Raises:
+            ValueError: the model was compiled without one.
+        """
         if not self.fitted:
             raise ValueError("loss: the model was compiled without a loss; call compile(loss=...)")
         terms = []
-        for i in self.fitted:
+        for at, i in enumerate(self.fitted):
             loss = self.outputs[i].loss
             assert loss is not None
-            terms.append((*_term(loss, program, i), self.outputs[i].weight))
+            target = targets[at] if targets else np.empty((0, *program.output_shapes[i]), np.float32)
+            labels = any(m.sparse for m in self.outputs[i].all_metrics(target.shape[1:], program.output_shapes[i]))
+            terms.append((*_term(loss, program, i, target, labels), self.outputs[i].weight))
         return terms
 
     def results(self, sums: Float64) -> dict[str, float]:
@@ -242,10 +249,15 @@ class Compiled:
 def _aligned(output: OutputTerms, y: AnyArray, shape: tuple[int, ...], argument: str) -> AnyArray:
     """The target of one output as its loss and metrics want it."""
     target, checked = y, set()
-    if output.loss is not None:
+    if output.loss is not None and output.loss.own:
+        target = align(output.loss, y, shape, argument)
+    elif output.loss is not None:
         target = align(output.loss, y, shape, argument)
         checked.add(_needs(output.loss))
     for metric in output.all_metrics(target.shape[1:], shape):
+        if metric.own:
+            target = target if output.loss is not None or checked else align(metric, target, shape, argument)
+            continue
         sparse = next(iter(checked))[0] if checked else metric.sparse
         if metric.sparse != sparse:
             loss = output.loss
@@ -267,8 +279,12 @@ def _needs(function: RowFunction) -> tuple[bool, bool, str]:
     return function.sparse, function.joint, function.interval
 
 
-def _term(function: RowFunction, program: Program, output: int) -> tuple[str, int, Param]:
+def _term(
+    function: RowFunction, program: Program, output: int, target: AnyArray, labels: bool = False
+) -> tuple[Any, int, Param]:
     value = program.outputs[output]
+    if isinstance(function, OwnRows):
+        return function.host(target.shape[1:], program.output_shapes[output], labels), value, 0.0
     operation, source = program.builder.made_by(value)
     kernel, before = function.kernel_after(operation)
     return kernel, source if before else value, function.param_for(program.output_shapes[output][-1])

@@ -1,0 +1,95 @@
+"""Losses that a person wrote in Python: a function of (y_true, y_pred), or a subclass of `Loss` with `call`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _engine
+from .._engine import Array, Float32
+from .base import RowFunction, align
+from .loss import Loss
+
+
+class OwnRows(RowFunction):
+    """A row function written in Python; it runs at Python's speed, once a batch.
+
+    Attributes:
+        function: of (y_true, y_pred), float32 arrays of the batch: a value (or several) for each row, or one number.
+    """
+
+    own = True
+    function: Callable[..., Any]
+    traced = False
+
+    def host(self, target_shape: tuple[int, ...], output_shape: tuple[int, ...], labels: bool) -> _engine.Host:
+        """What the engine calls, for targets and predictions of these shapes per sample.
+
+        Raises:
+            whatever the function raises on two rows of ones.
+        """
+        from ..custom.rows import RowsHost
+
+        hosts: dict[Any, _engine.Host] = self.__dict__.setdefault("_hosts", {})
+        key = (target_shape, output_shape, labels)
+        if key not in hosts:
+            called = RowsHost(self.function, self.name, target_shape, self.traced)
+            called.check(output_shape)
+            like = target_shape == output_shape or labels
+            width = 0 if like else int(np.prod(target_shape, dtype=np.int64))
+            hosts[key] = _engine.Host(called, width, labels)
+        return hosts[key]
+
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> Float32:
+        from ..custom.rows import per_row
+
+        pred = np.asarray(y_pred, np.float32)
+        true = align(self, np.asarray(y_true), pred.shape[1:], "y_true")
+        return per_row(self.function(true.astype(np.float32).view(Array), pred.view(Array)), len(pred), self.name)
+
+
+class OwnLoss(OwnRows, Loss):
+    """A loss written in Python, differentiated by the tape of `lanewise.custom`.
+
+    Args:
+        function: of (y_true, y_pred).
+        name: by default the function's.
+        reduction: as of `Loss`.
+    """
+
+    traced = True
+
+    def __init__(self, function: Callable[..., Any], name: str | None = None,
+                 reduction: str | None = "sum_over_batch_size") -> None:  # fmt: skip
+        super().__init__(reduction, name or function_name(function))
+        self.function = function
+
+
+def function_name(function: Any) -> str:
+    """What a function is called in logs."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def own_loss(identifier: Any, known: Any) -> Any:
+    """An OwnLoss for a person's own function or subclass of `Loss` with `call`; anything else as it is."""
+    if isinstance(identifier, type) and issubclass(identifier, Loss) and hasattr(identifier, "call"):
+        identifier = identifier()
+    if isinstance(identifier, Loss):
+        call = getattr(identifier, "call", None)
+        if call is None or identifier.own:
+            return identifier
+        return OwnLoss(call, identifier.name, identifier.reduction)
+    return OwnLoss(identifier) if is_own_function(identifier, known) else identifier
+
+
+def is_own_function(identifier: Any, known: Any) -> bool:
+    """Whether it is a function (or an object that is called as one) of a person's own."""
+    if not callable(identifier) or isinstance(identifier, type | RowFunction):
+        return False
+    try:
+        return identifier not in known
+    except TypeError:  # not hashable
+        return True
