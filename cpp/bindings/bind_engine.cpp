@@ -311,6 +311,8 @@ void register_engine(py::module_& m) {
       .def("get", &Optimizer::get, py::arg("key"))
       .def_property("iterations", &Optimizer::iterations, &Optimizer::set_iterations)
       .def("slot_names", &Optimizer::slot_names)
+      .def("set_rates", &Optimizer::set_rates, py::arg("first"), py::arg("rates"))
+      .def("set_undecayed", &Optimizer::set_undecayed, py::arg("variables"))
       .def(
           "get_slots",
           [](Optimizer& o, const VariablePtr& v) {

@@ -194,10 +194,12 @@ py::object row_sum(py::handle x, py::handle out) {
   return result;
 }
 
-// One optimizer step in place: w and the slots change, g does not.
-void step(const char* name, const std::map<std::string, double>& hyper, int64_t t, py::handle w, py::handle g,
-          const std::vector<std::pair<const char*, py::handle>>& slots) {
-  Optimizer optimizer(name, hyper);
+// One optimizer step in place: w and the slots change, g does not. slots: the equation's, by name and in its order.
+void optimizer_step(const std::string& name, int64_t t, py::handle w, py::handle g, const py::dict& slots,
+                    const py::kwargs& hyper) {
+  std::map<std::string, double> values;
+  for (const auto& [key, value] : hyper) values[py::str(key)] = py::cast<double>(value);
+  Optimizer optimizer(name, values);
   if (t < 1) throw py::value_error("step: expected at least 1 (the first step). Received: " + std::to_string(t) + ".");
   py::object keep;
   const ArrayView weights = updated_array(w, "w", float32_view(w, "w"));
@@ -205,17 +207,22 @@ void step(const char* name, const std::map<std::string, double>& hyper, int64_t 
   check_same_shape(weights, "w", gradient, "g");
   check_disjoint(w, "w", g, "g");
   float* base[Optimizer::kMaxSlots] = {};
-  for (size_t s = 0; s < slots.size(); ++s) {
-    base[s] = updated_array(slots[s].second, slots[s].first, weights).floats();
-    check_disjoint(w, "w", slots[s].second, slots[s].first);
-    check_disjoint(g, "g", slots[s].second, slots[s].first);
+  const std::vector<std::string> names = optimizer.slot_names();
+  std::vector<py::object> arrays;
+  for (const std::string& slot : names) {
+    const size_t s = arrays.size();
+    arrays.push_back(slots.contains(slot) ? py::object(slots[py::str(slot)]) : py::none());
+    if (arrays[s].is_none()) throw py::value_error(slot + ": expected an array of w's shape. Received: None.");
+    base[s] = updated_array(arrays[s], slot.c_str(), weights).floats();
+    check_disjoint(w, "w", arrays[s], slot.c_str());
+    check_disjoint(g, "g", arrays[s], slot.c_str());
     for (size_t other = 0; other < s; ++other)
-      check_disjoint(slots[other].second, slots[other].first, slots[s].second, slots[s].first);
+      check_disjoint(arrays[other], names[other].c_str(), arrays[s], slot.c_str());
   }
-  const OptimizerArgs args = optimizer.arguments(t);
+  const OptimizerArgs args = optimizer.arguments(t, 1)[0].equation;
   const auto kernel = optimizer.step_kernel(kernels());
   const int64_t n = weights.size();
-  parallel(n, n * (slots.size() == 2 ? kAdamCost : 3), [&](int64_t i, int64_t j) {
+  parallel(n, n * (names.size() >= 2 ? kAdamCost : 3), [&](int64_t i, int64_t j) {
     float* at[Optimizer::kMaxSlots];
     for (int s = 0; s < Optimizer::kMaxSlots; ++s) at[s] = base[s] ? base[s] + i : nullptr;
     kernel(weights.floats() + i, gradient.floats() + i, at, j - i, args);
@@ -247,32 +254,8 @@ void register_ops(py::module_& m) {
   m.def("prelu_backward", &prelu_backward, py::arg("dy"), py::arg("x"), py::arg("alpha"), py::arg("out") = py::none());
   m.def("column_sum", &column_sum, py::arg("x"), py::arg("out") = py::none());
   m.def("row_sum", &row_sum, py::arg("x"), py::arg("out") = py::none());
-  m.def(
-      "sgd_step",
-      [](py::handle w, py::handle g, py::handle velocity, double lr, double momentum, bool nesterov) {
-        if (momentum != 0 && velocity.is_none())
-          throw py::value_error("velocity: expected an array of w's shape where momentum is not 0. Received: None.");
-        std::vector<std::pair<const char*, py::handle>> slots;
-        if (momentum != 0) slots.push_back({"velocity", velocity});
-        step("sgd", {{"learning_rate", lr}, {"momentum", momentum}, {"nesterov", nesterov}}, 1, w, g, slots);
-      },
-      py::arg("w"), py::arg("g"), py::arg("velocity"), py::arg("learning_rate"), py::arg("momentum"),
-      py::arg("nesterov"));
-  m.def(
-      "adam_step",
-      [](py::handle w, py::handle g, py::handle mean, py::handle v, int64_t t, double lr, double b1, double b2,
-         double epsilon) {
-        step("adam", {{"learning_rate", lr}, {"beta_1", b1}, {"beta_2", b2}, {"epsilon", epsilon}}, t, w, g,
-             {{"m", mean}, {"v", v}});
-      },
-      py::arg("w"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("step"), py::arg("learning_rate"),
-      py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"));
-  m.def(
-      "rmsprop_step",
-      [](py::handle w, py::handle g, py::handle v, double lr, double rho, double epsilon) {
-        step("rmsprop", {{"learning_rate", lr}, {"rho", rho}, {"epsilon", epsilon}}, 1, w, g, {{"v", v}});
-      },
-      py::arg("w"), py::arg("g"), py::arg("v"), py::arg("learning_rate"), py::arg("rho"), py::arg("epsilon"));
+  m.def("optimizer_step", &optimizer_step, py::arg("name"), py::arg("step"), py::arg("w"), py::arg("g"),
+        py::arg("slots"));
 }
 
 }  // namespace lanewise

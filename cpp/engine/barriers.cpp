@@ -86,7 +86,7 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
       break;
     }
     case Kind::kSquareSums:
-      tensor(i.in, kAll, false);
+      tensor(i.in, kAll, true);  // where gradients are accumulated
       list.push_back({kSquareSumBuffer, kOwn, true});
       break;
     case Kind::kConstrain: {

@@ -30,8 +30,9 @@ struct Run {
   int64_t step;
   // updates
   OptimizerStep update = nullptr;
-  OptimizerArgs arguments{};
-  float* const* slots = nullptr;  // Optimizer::kMaxSlots for each variable
+  StepArgs arguments{};
+  float* const* slots = nullptr;    // Optimizer::kMaxSlots for each variable
+  const char* undecayed = nullptr;  // of each variable: whether weight decay leaves it alone
   float clipvalue = 0, clipnorm = 0, global_clipnorm = 0;
   float* square_sums = nullptr;    // partial sums, chunk after chunk, variable after variable
   float* penalties = nullptr;      // of each regularizer, then of each activity

@@ -121,7 +121,12 @@ class Network {
                                          int64_t batch_size, int threads, Optimizer* optimizer);
   void predict_rows(Which which, const std::vector<Source>& inputs, int64_t start, int64_t stop, const Run& settings,
                     const std::vector<float*>& out);
-  void prepare_updates(Run& run, Optimizer& optimizer, std::vector<float*>& slots, Buffer<float>& square_sums);
+  struct Updates {  // what a run's pointers point at
+    std::vector<float*> slots;
+    std::vector<char> undecayed;
+    Buffer<float> square_sums;
+  };
+  void prepare_updates(Run& run, Optimizer& optimizer, Updates& updates);
 
   std::shared_ptr<const Graph> graph_;
   PlanInput input_;

@@ -18,9 +18,8 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   run.penalties = penalties.data();
   const Plan& p = plan(which);
   const int64_t steps = batch_size ? (stop - start + batch_size - 1) / batch_size : 0;
-  std::vector<OptimizerArgs> arguments;
-  for (int64_t s = 0; optimizer && s < steps; ++s)
-    arguments.push_back(optimizer->arguments(optimizer->iterations() + s + 1));
+  std::vector<StepArgs> arguments;
+  if (optimizer) arguments = optimizer->arguments(optimizer->iterations() + 1, steps);
 
   struct Feed {
     const Source* source;
@@ -78,18 +77,22 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   return workspace;
 }
 
-void Network::prepare_updates(Run& run, Optimizer& optimizer, std::vector<float*>& slots, Buffer<float>& square_sums) {
+void Network::prepare_updates(Run& run, Optimizer& optimizer, Updates& updates) {
   const FloatEnvironment environment;
-  slots.assign(input_.variables.size() * Optimizer::kMaxSlots, nullptr);
+  updates.slots.assign(input_.variables.size() * Optimizer::kMaxSlots, nullptr);
+  updates.undecayed.assign(input_.variables.size(), 0);
   int64_t chunks = 0;
   for (int v = 0; v < input_.trainable; ++v) {
-    const auto& variable = input_.variables[static_cast<size_t>(v)];
-    optimizer.copy_slot_pointers(variable, &slots[static_cast<size_t>(v) * Optimizer::kMaxSlots]);
+    const auto i = static_cast<size_t>(v);
+    const auto& variable = input_.variables[i];
+    optimizer.copy_slot_pointers(variable, &updates.slots[i * Optimizer::kMaxSlots]);
+    updates.undecayed[i] = !optimizer.decays(variable.get());
     chunks += (variable->size() + kNormChunk - 1) / kNormChunk;
   }
-  square_sums = Buffer<float>(chunks);
-  run.slots = slots.data();
-  run.square_sums = square_sums.data();
+  updates.square_sums = Buffer<float>(chunks);
+  run.slots = updates.slots.data();
+  run.undecayed = updates.undecayed.data();
+  run.square_sums = updates.square_sums.data();
   run.update = optimizer.step_kernel(*run.table);
   run.clipvalue = static_cast<float>(optimizer.get("clipvalue"));
   run.clipnorm = static_cast<float>(optimizer.get("clipnorm"));
@@ -101,9 +104,8 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
   std::unique_lock<std::shared_mutex> lock(mutex_);
   const Which which = optimizer.needs_whole_gradients() ? kTrainWhole : kTrain;
   Run run = base_run(which);
-  std::vector<float*> slots;
-  Buffer<float> square_sums;
-  prepare_updates(run, optimizer, slots, square_sums);
+  Updates updates;
+  prepare_updates(run, optimizer, updates);
   std::vector<double> sums = new_sums();
   run.sums = sums.data();
   run.training = true;
@@ -175,13 +177,12 @@ std::vector<double> Network::value_and_grad(const Data& data, bool training, uin
 void Network::apply_gradients(Optimizer& optimizer, const std::vector<const float*>& gradients) {
   std::unique_lock<std::shared_mutex> lock(mutex_);
   Run run = base_run(kApply);
-  std::vector<float*> slots;
-  Buffer<float> square_sums;
-  prepare_updates(run, optimizer, slots, square_sums);
+  Updates updates;
+  prepare_updates(run, optimizer, updates);
   auto workspace = take_workspace(kApply, 0, 1);
   run.tensors = workspace->tensors();
   run.threads = 1;
-  run.arguments = optimizer.arguments(optimizer.iterations() + 1);
+  run.arguments = optimizer.arguments(optimizer.iterations() + 1, 1)[0];
   const bool by_norm = optimizer.needs_whole_gradients();
   for (int v = 0; v < input_.trainable; ++v) {
     if (float* stored = workspace->own(gradient_storage(whole_plan_, v)))

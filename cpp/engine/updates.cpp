@@ -23,6 +23,20 @@ double square_sum(const Run& run, int v) {
   return total;
 }
 
+bool by_norm(const Run& run) { return run.clipnorm > 0 || run.global_clipnorm > 0; }
+
+// Where gradients are accumulated: elements [first, first + n) of variable v join those of the batches before, or, in a
+// batch that updates, g becomes the mean of all.
+void accumulate(const Run& run, int v, int64_t first, float* g, int64_t n) {
+  float* sum = run.slots[v * Optimizer::kMaxSlots + Optimizer::kAccumulator];
+  if (!sum) return;
+  sum += first;
+  if (!run.arguments.update) return run.table->add_inplace(sum, g, n);
+  run.table->add_inplace(g, sum, n);
+  run.table->scale_inplace(g, run.arguments.share, n);
+  std::fill_n(sum, n, 0.0f);
+}
+
 // Keras: a gradient longer than the limit is scaled down to it, by its own norm or by the norm of all of them.
 void clip(const Run& run, const Instruction& i, int thread) {
   double total = 0;
@@ -75,18 +89,33 @@ void constrain(const Run& run, const Instruction& i, int thread) {
 
 void update_block(const Run& run, int v, int regularizer, int64_t first, float* g, int64_t n) {
   if (run.failure && run.failure->any()) return;
+  const KernelTable& k = *run.table;
+  const StepArgs& step = run.arguments;
   float* w = run.variable(v).data() + first;
   if (regularizer >= 0) {
     const Regularizer& r = run.input->regularizers[static_cast<size_t>(regularizer)];
-    run.table->l1l2_backward(w, r.l1, r.l2, g, n);
+    k.l1l2_backward(w, r.l1, r.l2, g, n);
   }
-  if (run.clipvalue > 0) run.table->clip_inplace(g, run.clipvalue, n);
   float* slots[Optimizer::kMaxSlots];
   for (int s = 0; s < Optimizer::kMaxSlots; ++s) {
     float* base = run.slots[v * Optimizer::kMaxSlots + s];
     slots[s] = base ? base + first : nullptr;
   }
-  run.update(w, g, slots, n, run.arguments);
+  if (!by_norm(run)) accumulate(run, v, first, g, n);
+  if (step.update) {
+    if (run.clipvalue > 0) k.clip_inplace(g, run.clipvalue, n);
+    if (run.undecayed[v]) {
+      OptimizerArgs undecayed = step.equation;
+      undecayed.decay = 0;
+      run.update(w, g, slots, n, undecayed);
+    } else {
+      run.update(w, g, slots, n, step.equation);
+    }
+  }
+  if (float* average = slots[Optimizer::kAverage]) {
+    k.average_step(w, average, step.momentum, step.rate, n);
+    if (step.overwrite) std::copy_n(average, n, w);
+  }
 }
 
 void execute_update(const Run& run, const Instruction& i, int thread) {
@@ -100,9 +129,11 @@ void execute_update(const Run& run, const Instruction& i, int thread) {
     }
     case Kind::kSquareSums: {
       const int64_t size = run.variable(i.variable).size(), first = first_norm_chunk(run, i.variable);
-      for (int64_t c = thread; c < norm_chunks(run, i.variable); c += run.threads)
-        run.table->sum_squares(run.data(i.in) + c * kNormChunk, run.square_sums + first + c,
-                               std::min(kNormChunk, size - c * kNormChunk));
+      for (int64_t c = thread; c < norm_chunks(run, i.variable); c += run.threads) {
+        const int64_t at = c * kNormChunk, n = std::min(kNormChunk, size - at);
+        accumulate(run, i.variable, at, run.data(i.in) + at, n);
+        run.table->sum_squares(run.data(i.in) + at, run.square_sums + first + c, n);
+      }
       return;
     }
     case Kind::kClip:

@@ -16,17 +16,22 @@ struct PhiloxKey {
   uint32_t node;
 };
 
-// Hyper-parameters of one optimizer step, already in the form that the equation uses.
+// Hyper-parameters of one optimizer step, already in the form that the equation uses. "rates" are 1 - beta, rounded
+// once: 1.0f - beta would be 1.3e-5 off at 0.999.
 struct OptimizerArgs {
-  float lr;       // learning rate; Adam: lr * sqrt(1 - beta2^t) / (1 - beta1^t)
-  float beta1;    // SGD: momentum; Adam: beta_1; RMSprop: momentum
-  float beta2;    // Adam: beta_2; RMSprop: rho
-  float rate1;    // Adam: 1 - beta_1
-  float rate2;    // Adam: 1 - beta_2; RMSprop: 1 - rho; rounded once: 1.0f - beta2 would be 1.3e-5 off at 0.999
-  float epsilon;  // Adam: outside the root; RMSprop: inside
+  float lr;       // learning rate; Adam, Adamax: with the bias corrections; Nadam: of the gradient
+  float beta1;    // SGD, RMSprop: momentum; Lion: beta_1
+  float beta2;    // Adamax, Lion: beta_2; RMSprop, Adadelta: rho
+  float rate1;    // Adam and its kin, Lion: 1 - beta_1
+  float rate2;    // Adam, Nadam, Lion: 1 - beta_2; RMSprop, Adadelta: 1 - rho
+  float epsilon;  // Adam and its kin: outside the root; RMSprop, Adagrad, Adadelta: inside
   float decay;    // decoupled weight decay, times the learning rate (0: none): w -= decay * w, before the step
-  bool nesterov;  // SGD
-  bool centered;  // RMSprop
+  float lr_mean;  // Nadam: learning rate of the mean gradient
+  float scale;    // Nadam: 1 / sqrt(1 - beta_2^t)
+  float power;    // Ftrl: what the accumulator is raised to, >= 0
+  float l1, l2, shrinkage;  // Ftrl: penalties; l2 with beta / lr, both it and the shrinkage doubled
+  bool nesterov;            // SGD
+  bool centered;            // RMSprop
 };
 
 // What an activation is given beside its input; each says what a, b and c are to it.

@@ -67,6 +67,9 @@ void check_losses(const KernelTable& table, std::map<std::string, Hash>& hashes)
 // Several arrays into one and back (merge_check.cpp); the same.
 void check_merging(const KernelTable& table, std::map<std::string, Hash>& hashes);
 
+// Ten steps of every optimizer, on arrays of these sizes (optimizer_check.cpp). Returns the hash of each kernel.
+std::map<std::string, Hash> check_optimizers(const KernelTable& table, const std::vector<int64_t>& sizes);
+
 // A small training with everything on, fused and unfused at 1, 2, 3 and 7 threads, on the active ISA
 // (training_check.cpp). Returns the hash of weights, predictions and sums that all of them must give.
 uint64_t check_training(const KernelTable& table);

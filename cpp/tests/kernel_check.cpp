@@ -132,55 +132,6 @@ struct Checker {
     }
   }
 
-  // --- optimizers: ten steps against float64 -----------------------------------------------------------------------
-  void optimizers() {
-    const std::vector<std::pair<std::string, std::map<std::string, double>>> cases = {
-        {"sgd", {}},
-        {"sgd", {{"momentum", 0.9}}},
-        {"sgd", {{"momentum", 0.9}, {"nesterov", 1}}},
-        {"adam", {}},
-        {"adam", {{"weight_decay", 0.01}}},
-        {"rmsprop", {}},
-        {"rmsprop", {{"centered", 1}, {"momentum", 0.5}}}};
-    for (const auto& [name, hyper] : cases) {
-      for (int64_t n : kSizes) {
-        Optimizer optimizer(name, hyper);
-        auto variable = std::make_shared<Variable>(std::vector<int64_t>{n});
-        Floats w = random_floats(n);
-        std::vector<double> reference(w.begin(), w.end()), s0(w.size()), s1(w.size()), s2(w.size());
-        float* slots[Optimizer::kMaxSlots];
-        optimizer.copy_slot_pointers(variable, slots);
-        for (int t = 1; t <= 10; ++t) {
-          const Floats g = random_floats(n);
-          optimizer.step_kernel(k)(w.data(), g.data(), slots, n, optimizer.arguments(t));
-          for (size_t i = 0; i < w.size(); ++i) {
-            const double lr = optimizer.get("learning_rate"), grad = g[i];
-            double& r = reference[i];
-            r -= optimizer.get("weight_decay") * lr * r;
-            if (name == "sgd") {
-              const double momentum = optimizer.get("momentum");
-              s0[i] = momentum * s0[i] - lr * grad;
-              r += optimizer.get("nesterov") != 0 ? momentum * s0[i] - lr * grad : s0[i];
-            } else if (name == "adam") {
-              s0[i] += (grad - s0[i]) * 0.1;
-              s1[i] += (grad * grad - s1[i]) * 0.001;
-              r -= lr * std::sqrt(1 - std::pow(0.999, t)) / (1 - std::pow(0.9, t)) * s0[i] / (std::sqrt(s1[i]) + 1e-7);
-            } else {
-              s0[i] = 0.9 * s0[i] + 0.1 * grad * grad;
-              const bool centered = optimizer.get("centered") != 0;
-              s1[i] = 0.9 * s1[i] + 0.1 * grad;
-              const double step = lr * grad / std::sqrt(s0[i] - (centered ? s1[i] * s1[i] : 0) + 1e-7);
-              s2[i] = optimizer.get("momentum") * s2[i] + step;
-              r -= s2[i];
-            }
-            within(name.c_str(), n, w[i], r, 2e-5);
-          }
-        }
-        hashes[name + "_step"].add(w);
-      }
-    }
-  }
-
   // --- sums: |error| <= gamma * sum of magnitudes -------------------------------------------------------------------
   void sums() {
     auto check = [&](const char* what, int64_t n, double got, double wanted, double mass) {
@@ -240,7 +191,8 @@ struct Checker {
   void all() {
     const FloatEnvironment environment;
     g_state = 1;
-    activations(), softmax(), layers(), optimizers(), sums();
+    activations(), softmax(), layers(), sums();
+    hashes.merge(check_optimizers(k, kSizes));
     check_losses(k, hashes);
     check_merging(k, hashes);
     hashes["matmul_block"] = check_products(k);

@@ -1,6 +1,6 @@
 """Type stub of the compiled core. Only `ops.py` and the model engine wrapper import it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -102,21 +102,9 @@ def loss_backward(
 ) -> Float32:
     """Gradient of the mean over rows of loss_forward, with respect to y_pred."""
 
-def sgd_step(
-    w: Float32, g: Float32, velocity: Float32 | None, learning_rate: float, momentum: float, nesterov: bool
+def optimizer_step(
+    name: str, step: int, w: Float32, g: Float32, slots: Mapping[str, Float32 | None], **hyper: float
 ) -> None: ...
-def adam_step(
-    w: Float32,
-    g: Float32,
-    m: Float32,
-    v: Float32,
-    step: int,
-    learning_rate: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-) -> None: ...
-def rmsprop_step(w: Float32, g: Float32, v: Float32, learning_rate: float, rho: float, epsilon: float) -> None: ...
 def loss_names() -> list[str]: ...
 def fma_peak(threads: int) -> float:
     """FLOP/s of multiply-adds in registers alone, `threads` threads together: the best of some milliseconds."""
@@ -175,23 +163,35 @@ class Host:
     """
 
     def __init__(
-        self, function: Callable[[str, list[Any], bool, float], None], target_width: int = 0, target_labels: bool = False
+        self,
+        function: Callable[[str, list[Any], bool, float], None],
+        target_width: int = 0,
+        target_labels: bool = False,
     ) -> None:
         """target_width: numbers in the target of a sample where it is not like the prediction; target_labels: int32 labels."""
 
 @final
 class Optimizer:
-    """Slots and step count of "sgd", "adam" or "rmsprop". Hyper-parameters by keyword; `set` changes them between steps.
+    """Slots and step count of an optimizer. Hyper-parameters by keyword; `set` changes them between steps.
 
-    All: learning_rate, clipnorm, clipvalue, global_clipnorm, weight_decay (0: none).
-    sgd: momentum, nesterov. adam: beta_1, beta_2, epsilon. rmsprop: rho, momentum, epsilon, centered.
+    All: learning_rate, clipnorm, clipvalue, global_clipnorm, weight_decay (0: none), use_ema, ema_momentum,
+    ema_overwrite_frequency, gradient_accumulation_steps (0: none).
+    sgd: momentum, nesterov. rmsprop: rho, momentum, epsilon, centered. adam, amsgrad, adamax, nadam: beta_1, beta_2, epsilon.
+    adagrad: initial_accumulator_value, epsilon. adadelta: rho, epsilon. lion: beta_1, beta_2.
+    ftrl: initial_accumulator_value, power (minus Keras's learning_rate_power), l1, l2, shrinkage, beta.
     """
 
     def __init__(self, name: str, **hyper: float) -> None: ...
     def set(self, key: str, value: float) -> None: ...
     def get(self, key: str) -> float: ...
     iterations: int
-    def slot_names(self) -> list[str]: ...
+    """Batches so far; where gradients are accumulated, several of them make an update."""
+    def set_rates(self, first: int, rates: Sequence[float]) -> None:
+        """Learning rates of the batches first, first + 1, ... (counted from 0) instead of learning_rate; empty: none."""
+    def set_undecayed(self, variables: Sequence[Variable]) -> None:
+        """The variables that weight decay leaves alone."""
+    def slot_names(self) -> list[str]:
+        """The equation's slots, then "average" (use_ema) and "gradient_accumulator" where they are used."""
     def get_slots(self, variable: Variable) -> list[Float32]:
         """Copies in the variable's shape (zeros if it was never updated)."""
     def set_slots(self, variable: Variable, values: Sequence[Float32]) -> None: ...

@@ -16,9 +16,8 @@ _GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients
 _ARRAYS = "NumPy arrays go in and come out: use the NumPy function"
 _DATA = "fit takes arrays (memory-mapped ones too, read in place) and makes the batches itself"
 _PREPARE = "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.Normalization in the model"
-_SCHEDULE = "set model.optimizer.learning_rate in a lanewise.callbacks.LambdaCallback(on_epoch_begin=...)"
 _LOG = "write logs from a lanewise.callbacks.LambdaCallback(on_epoch_end=...), or read the History that fit returns"
-_OPTIMIZER = "optimizers are SGD, Adam and RMSprop"
+_OPTIMIZER = "see lanewise.optimizers for those that exist: Adam, AdamW, SGD and others"
 _ACTIVATION = "activations are relu, elu, gelu, silu, softmax and the others of lanewise.activations"
 _LOSS = "see lanewise.losses and lanewise.metrics for those that exist"
 _WRAPPER = "build, fit and predict with lanewise.Sequential inside a scikit-learn estimator class of your own"
@@ -48,8 +47,7 @@ _INSTEAD: dict[str, str] = {
     **_each("estimator feature_column", _SEQUENTIAL),
     "summary": _LOG,
     **_each("TensorBoard CSVLogger ProgbarLogger RemoteMonitor BackupAndRestore", _LOG),
-    **_each("ReduceLROnPlateau LearningRateScheduler schedules", _SCHEDULE),
-    **_each("Adagrad Adadelta Adamax Nadam AdamW Ftrl Lion Lamb Adafactor legacy", _OPTIMIZER),
+    **_each("Lamb Adafactor Muon ScheduleFreeAdamW LossScaleOptimizer MultiOptimizer OptimizerMap", _OPTIMIZER),
     **_each("hard_shrink soft_shrink tanh_shrink threshold squareplus sparse_plus sparsemax glu", _ACTIVATION),
     **_each("dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
     **_each("AUC Precision Recall F1Score R2Score TopKCategoricalAccuracy Mean ConfusionMatrix", _LOSS),

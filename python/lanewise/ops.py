@@ -17,7 +17,6 @@ from ._core import (
     activation_backward as _activation_backward,
     activation_forward as _activation_forward,
     active_isa,
-    adam_step as _adam_step,
     available_isas,
     build_info,
     column_sum,
@@ -30,6 +29,7 @@ from ._core import (
     loss_backward as _loss_backward,
     loss_forward as _loss_forward,
     matmul,
+    optimizer_step as _optimizer_step,
     permutation,
     prelu_backward,
     prelu_forward,
@@ -37,11 +37,9 @@ from ._core import (
     random_uniform,
     relu_backward,
     relu_forward,
-    rmsprop_step as _rmsprop_step,
     row_sum,
     set_forked as _set_forked,
     set_num_threads,
-    sgd_step as _sgd_step,
     sigmoid_backward,
     sigmoid_forward,
     softmax_backward,
@@ -52,7 +50,7 @@ from ._core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ._core import AnyArray, Float32
 
@@ -97,6 +95,7 @@ __all__ = [
     "mish_forward",
     "mse_backward",
     "mse_forward",
+    "optimizer_step",
     "permutation",
     "prelu_backward",
     "prelu_forward",
@@ -356,7 +355,8 @@ def sgd_step(
     With momentum (then ``velocity``, of w's shape, changes too): velocity = momentum * velocity - learning_rate * g;
     w += velocity, or with Nesterov w += momentum * velocity - learning_rate * g (Keras's form).
     """
-    _sgd_step(w, g, velocity, learning_rate, momentum, nesterov)
+    slots = {"velocity": velocity}
+    _optimizer_step("sgd", 1, w, g, slots, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
 
 
 def adam_step(
@@ -377,7 +377,8 @@ def adam_step(
     w -= learning_rate * sqrt(1 - beta_2**step) / (1 - beta_1**step) * m / (sqrt(v) + epsilon).
     Kingma and Ba, "Adam: a method for stochastic optimization", 2015, with epsilon where Keras has it.
     """
-    _adam_step(w, g, m, v, step, learning_rate, beta_1, beta_2, epsilon)
+    hyper = {"learning_rate": learning_rate, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+    _optimizer_step("adam", step, w, g, {"m": m, "v": v}, **hyper)
 
 
 def rmsprop_step(
@@ -387,4 +388,25 @@ def rmsprop_step(
 
     v = rho * v + (1 - rho) * g * g; w -= learning_rate * g / sqrt(v + epsilon), as Keras.
     """
-    _rmsprop_step(w, g, v, learning_rate, rho, epsilon)
+    _optimizer_step("rmsprop", 1, w, g, {"v": v}, learning_rate=learning_rate, rho=rho, epsilon=epsilon)
+
+
+def optimizer_step(
+    name: str, w: Float32, g: Float32, slots: Mapping[str, Float32], *, step: int = 1, **hyper: float
+) -> None:
+    """Step number ``step`` (1, 2, ...) of any optimizer on ``w`` and its slots, in place.
+
+    Args:
+        name: sgd (slots: velocity, with momentum), rmsprop (v, mean_gradient where centered, momentum), adam (m, v),
+            amsgrad (m, v, v_max), adamax (m, u), nadam (m, v), adagrad (accumulator), adadelta
+            (accumulated_gradient, accumulated_step), ftrl (accumulator, linear) or lion (m).
+        w: weights, float32.
+        g: their gradient, of the same shape.
+        slots: name -> array of w's shape, zero before the first step (an accumulator: 0.1).
+        step: counts from 1.
+        **hyper: as in `lanewise.optimizers`, by the same names; weight_decay too. ftrl has power (minus Keras's
+            learning_rate_power), l1, l2, shrinkage and beta.
+
+    The equations are those of Keras; `lanewise.optimizers` writes them down.
+    """
+    _optimizer_step(name, step, w, g, {**slots}, **hyper)

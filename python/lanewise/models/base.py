@@ -170,6 +170,7 @@ class BaseModel(Operation):
 
     def _network(self, compiled: Compiled, rows: Rows) -> Network:
         program = self._ready(rows.shapes)
+        compiled.optimizer.build(self.trainable_weights)
         terms = compiled.terms(program, rows.y)
         leaves = self.leaves()
         penalties = [(w.variable, r.l1, r.l2) for layer in leaves for w, r in layer.penalties]

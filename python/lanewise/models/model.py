@@ -185,13 +185,13 @@ class Model(Trainer):
             return {}
         optimizer = self._compiled.optimizer
         state: dict[str, AnyArray] = {
-            "iterations": np.asarray(optimizer.iterations, np.int64),
+            "iterations": np.asarray(optimizer.native.iterations, np.int64),
             "learning_rate": np.asarray(float(optimizer.learning_rate), np.float64),
         }
         if self._seed is not None and self._seed_generation == random.generation():
             state["seed"] = np.asarray(self._seed, np.uint64)
             state["epoch"] = np.asarray(self._epochs_shuffled, np.int64)
-        if optimizer.iterations:
+        if optimizer.native.iterations:
             state.update(self._slots(self._compiled))
         return state
 
@@ -213,7 +213,7 @@ class Model(Trainer):
                 slots.append((weight, [weight.checked(state[path]) for path in paths]))
         if iterations and names and not slots:
             raise ValueError(f"state: no slots for the weights of this model, received {sorted(state)}")
-        compiled.optimizer.learning_rate = float(np.asarray(state["learning_rate"]))
+        compiled.optimizer.restore_rate(float(np.asarray(state["learning_rate"])))
         for weight, values in slots:
             native.set_slots(weight.variable, values)
         native.iterations = iterations

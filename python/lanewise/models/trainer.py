@@ -125,6 +125,7 @@ class Trainer(Predictor):
                     progress.on_epoch_end(logs)
                     if self.stop_training:
                         break
+                compiled.optimizer.finalize_variable_values(self.trainable_weights)
                 hooks.on_train_end(logs)
             finally:
                 progress.close()
@@ -144,6 +145,7 @@ class Trainer(Predictor):
         for start, stop in _engine.slices(rows.size, batch_size, pace, each):
             if each:
                 hooks.on_train_batch_begin(start // batch_size, None)
+            compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
             sums += self._weights_lock.write(
                 network.train, rows.x, rows.y, rows.weights, order, start, stop, batch_size, native, seed
             )  # fmt: skip
@@ -167,6 +169,7 @@ class Trainer(Predictor):
         rows = self._rows(compiled, x, y, sample_weight, class_weight)
         with self._training():
             network = self._network(compiled, rows)
+            compiled.optimizer.plan_steps(1)
             sums = self._weights_lock.write(
                 network.train, rows.x, rows.y, rows.weights, None, 0, rows.size, rows.size,
                 compiled.optimizer.native, self._run_seed(),
@@ -185,7 +188,7 @@ class Trainer(Predictor):
         compiled = self._get_compiled("value_and_grad")
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
-        step = compiled.optimizer.iterations
+        step = compiled.optimizer.native.iterations
         sums, gradients = self._weights_lock.read(
             network.value_and_grad, rows.x, rows.y, rows.weights, bool(training), self._run_seed(), step
         )  # fmt: skip
@@ -210,6 +213,8 @@ class Trainer(Predictor):
         with self._training():
             program = self._built_program("apply_gradients")
             network = program.network(compiled.loss_terms(program), trainable=[w.variable for w in weights])
+            compiled.optimizer.build(weights)
+            compiled.optimizer.plan_steps(1)
             self._weights_lock.write(network.apply_gradients, compiled.optimizer.native, checked)
 
     @contextmanager

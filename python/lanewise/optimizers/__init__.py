@@ -7,12 +7,12 @@ from typing import Any
 
 from .. import _missing
 from .._names import deserialize as _deserialize, lookup, resolve, serialize
+from . import legacy, schedules
 from .base import Optimizer
-from .classes import SGD, Adam, RMSprop
+from .classes import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Nadam, RMSprop
 
-_TABLE: dict[str, type[Optimizer]] = {
-    "SGD": SGD, "sgd": SGD, "Adam": Adam, "adam": Adam, "RMSprop": RMSprop, "rmsprop": RMSprop,
-}  # fmt: skip
+_CLASSES = (SGD, RMSprop, Adam, AdamW, Adadelta, Adagrad, Adamax, Nadam, Ftrl, Lion)
+_TABLE: dict[str, type[Optimizer]] = {name: c for c in _CLASSES for name in (c.__name__, c.__name__.lower())}
 
 
 def get_class(name: str) -> type[Optimizer]:
@@ -21,15 +21,22 @@ def get_class(name: str) -> type[Optimizer]:
 
 
 def get(identifier: Any) -> Optimizer:
-    """An optimizer from a name, a config, a class or an instance."""
+    """An optimizer from a name (upper and lower case alike), a config, a class or an instance."""
+    if isinstance(identifier, str) and identifier.lower() in _TABLE:
+        identifier = identifier.lower()
     return resolve("optimizer", identifier, _TABLE, Optimizer)
 
 
-def deserialize(config: Mapping[str, Any]) -> Optimizer:
-    """The optimizer that `serialize` described."""
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
+    """The optimizer that `serialize` described; a schedule of your own by name in `custom_objects`."""
+    if custom_objects and isinstance(config, Mapping) and isinstance(config.get("config"), Mapping):
+        return get_class(config["class_name"]).from_config(config["config"], custom_objects)
     return _deserialize("optimizer", config, _TABLE)
 
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "deserialize", "get", "get_class", "serialize"]
+__all__ = [
+    "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "Optimizer", "RMSprop",
+    "deserialize", "get", "get_class", "legacy", "schedules", "serialize",
+]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

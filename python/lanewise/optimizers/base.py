@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from .. import _engine
-from .._names import Configurable, check_default, check_not_negative, check_number
+from .._engine import Float32, Weight
+from .._names import (
+    Configurable,
+    check_default,
+    check_integer,
+    check_not_negative,
+    check_number,
+    serialize,
+)
+from .schedules import LearningRateSchedule, Rate, checked_rates, deserialize as _deserialize_schedule
 
 
-class LearningRate(float):
+class LearningRate(Rate):
     """The learning rate as a float that also answers what scripts ask a Keras variable."""
 
     _owner: Optimizer
-
-    def numpy(self) -> np.float32:
-        """As a NumPy scalar."""
-        return np.float32(self)
 
     def assign(self, value: Any) -> None:
         """Set the optimizer's learning rate."""
@@ -29,19 +35,25 @@ class Optimizer(Configurable):
 
     Args:
         engine_name: the engine's name of the equation.
-        hyper: its own hyper-parameters, checked.
-        learning_rate: >= 0; can be set between epochs and batches.
+        hyper: its own hyper-parameters, checked, by the engine's names.
+        learning_rate: >= 0, a `schedules.LearningRateSchedule`, or a function without arguments that is asked before
+            each slice of an epoch (some 50 ms). Can be set between epochs and batches.
         weight_decay: decoupled decay, w -= weight_decay * learning_rate * w before each step; None: none.
         clipnorm: each gradient is scaled down to this norm at most.
         clipvalue: each element of a gradient is clipped to [-clipvalue, clipvalue].
         global_clipnorm: all gradients together are scaled down to this norm at most. Only one of the three.
-        use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps: only at
-            their defaults.
+        use_ema: whether moving averages of the weights are kept, average = ema_momentum * average +
+            (1 - ema_momentum) * weight after each step; they become the weights at the end of `fit`.
+        ema_momentum: in [0, 1].
+        ema_overwrite_frequency: after every so many steps the averages become the weights; None: only at the end.
+        loss_scale_factor: None; training is in float32.
+        gradient_accumulation_steps: one step is made for so many batches (>= 2), with the mean of their gradients.
         name: kept.
+        decay: ignored with a warning, as in Keras 3.
 
     Raises:
         ValueError: a hyper-parameter outside its range, or two kinds of clipping.
-        NotImplementedError: a learning-rate schedule, or what is not supported.
+        NotImplementedError: what is not supported.
     """
 
     def __init__(
@@ -60,59 +72,169 @@ class Optimizer(Configurable):
         loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
+        decay: float | None = None,
     ) -> None:
-        check_default("use_ema", use_ema, False, "averaged weights are not there yet")
-        check_default("ema_overwrite_frequency", ema_overwrite_frequency, None, "averaged weights are not there yet")
+        if decay is not None:
+            warnings.warn(
+                "decay: ignored, as in Keras 3; use learning_rate=schedules.InverseTimeDecay(...)", stacklevel=4
+            )
         check_default("loss_scale_factor", loss_scale_factor, None, "training is in float32")
-        check_default("gradient_accumulation_steps", gradient_accumulation_steps, None, "use a larger batch_size")
-        shared: dict[str, Any] = {"weight_decay": weight_decay}
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         if sum(value is not None for value in clips.values()) > 1:
             raise ValueError(f"clipnorm, clipvalue, global_clipnorm: give at most one, received {clips}")
-        shared.update(clips)
+        shared: dict[str, Any] = {"weight_decay": weight_decay, **clips}
         for argument, value in shared.items():
             if value is not None:
                 shared[argument] = check_not_negative(argument, value)
-        self._hyper = hyper
+        shared["use_ema"] = bool(use_ema)
+        shared["ema_momentum"] = check_number(
+            "ema_momentum", ema_momentum, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0
+        )
+        shared["ema_overwrite_frequency"] = ema_overwrite_frequency and check_integer(
+            "ema_overwrite_frequency", ema_overwrite_frequency, 1
+        )
+        shared["gradient_accumulation_steps"] = gradient_accumulation_steps and check_integer(
+            "gradient_accumulation_steps", gradient_accumulation_steps, 2
+        )
         self._shared = shared
-        self.name = engine_name if name is None else name
-        self._learning_rate = _check_rate(learning_rate)
-        given = {key: value for key, value in shared.items() if value is not None}
-        self.native = _engine.make_optimizer(engine_name, learning_rate=self._learning_rate, **hyper, **given)
+        self._hyper = hyper
+        self.use_ema = shared["use_ema"]
+        self.name = type(self).__name__.lower() if name is None else name
+        self._excluded: tuple[frozenset[int], re.Pattern[str] | None] | None = None
+        self._schedule: Any = None
+        self._learning_rate = 0.0
+        given = {key: float(value) for key, value in shared.items() if value}
+        self.native = _engine.make_optimizer(engine_name, **given, **hyper)
+        self._set_rate(learning_rate)
+
+    # --- learning rate ------------------------------------------------------------------------------------------
 
     @property
     def learning_rate(self) -> LearningRate:
-        """Size of a step; setting it holds from the next batch on. Raises ValueError where it is negative or NaN."""
-        rate = LearningRate(self._learning_rate)
+        """Size of a step, of the next one where a schedule gives it; setting it holds from the next batch on.
+
+        Raises:
+            ValueError: it is set to a number that is negative or not finite.
+            TypeError: it is set to a number while a schedule gives it.
+        """
+        value = self._rates(self.native.iterations, 1)[0] if self._schedule is not None else self._learning_rate
+        rate = LearningRate(value)
         rate._owner = self
         return rate
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        self._learning_rate = _check_rate(value)
-        self.native.set("learning_rate", self._learning_rate)
+        if isinstance(self._schedule, LearningRateSchedule) and not callable(value):
+            raise TypeError(
+                f"learning_rate: {self._schedule!r} gives it, so it cannot be set to {value!r}; set it to another "
+                "schedule, or make the optimizer with a number"
+            )
+        self._set_rate(value)
 
     lr = learning_rate
 
+    def _set_rate(self, value: Any) -> None:
+        if isinstance(value, Mapping):
+            value = _deserialize_schedule(value)
+        if callable(value):
+            self._schedule = value
+            return
+        number = check_not_negative("learning_rate", value)
+        self.native.set("learning_rate", number)
+        self.native.set_rates(0, [])
+        self._learning_rate, self._schedule = number, None
+
+    def _rates(self, first: int, count: int) -> Any:
+        if isinstance(self._schedule, LearningRateSchedule):
+            return self._schedule.rates(first, count)
+        return checked_rates(self._schedule, [self._schedule()], first).repeat(count)
+
+    def restore_rate(self, value: float) -> None:
+        """Set the learning rate that a file remembers; a schedule goes on giving it."""
+        if self._schedule is None:
+            self.learning_rate = value
+
+    def plan_steps(self, count: int) -> None:
+        """Called before the engine makes `count` steps: hands it the rates of a schedule."""
+        if self._schedule is not None:
+            first = self.native.iterations
+            self.native.set_rates(first, self._rates(first, count))
+
     @property
     def iterations(self) -> int:
-        """Number of batches that this optimizer has stepped on."""
-        return self.native.iterations
+        """Number of steps made: of batches, where gradients are not accumulated."""
+        return self.native.iterations // (self._shared["gradient_accumulation_steps"] or 1)
+
+    # --- weights ------------------------------------------------------------------------------------------------
+
+    def exclude_from_weight_decay(
+        self, var_list: Sequence[Weight] | None = None, var_names: Sequence[str] | None = None
+    ) -> None:
+        """Leave weights alone in weight decay; to be called before training.
+
+        Args:
+            var_list: the weights themselves.
+            var_names: patterns; a weight in whose name (`bias`, `kernel`) one of them is found is excluded.
+        """
+        pattern = re.compile("|".join(var_names)) if var_names else None
+        self._excluded = frozenset(id(weight.variable) for weight in var_list or ()), pattern
+
+    def build(self, weights: Sequence[Weight]) -> None:
+        """Called before training with the weights that will be trained."""
+        if self._excluded is None:
+            return
+        ids, pattern = self._excluded
+        excluded = [w for w in weights if id(w.variable) in ids or (pattern is not None and pattern.search(w.name))]
+        self.native.set_undecayed([weight.variable for weight in excluded])
+
+    def finalize_variable_values(self, weights: Sequence[Weight]) -> None:
+        """With use_ema: the averages become the weights. `fit` does it at its end."""
+        if self.use_ema:
+            for weight, average in zip(weights, self.averages(weights), strict=True):
+                weight.assign(average)
+
+    def averages(self, weights: Sequence[Weight]) -> list[Float32]:
+        """The moving averages of these weights. Raises ValueError without use_ema."""
+        at = self._average_slot()
+        return [self.native.get_slots(weight.variable)[at] for weight in weights]
+
+    def set_averages(self, weights: Sequence[Weight], values: Sequence[Float32]) -> None:
+        """Overwrite the moving averages. Raises ValueError without use_ema."""
+        at = self._average_slot()
+        for weight, value in zip(weights, values, strict=True):
+            slots = self.native.get_slots(weight.variable)
+            slots[at] = weight.checked(value)
+            self.native.set_slots(weight.variable, slots)
+
+    def _average_slot(self) -> int:
+        if not self.use_ema:
+            raise ValueError(f"use_ema: there are no averaged weights; make the optimizer with use_ema=True: {self!r}")
+        return self.native.slot_names().index("average")
+
+    # --- describing ---------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "learning_rate": self._learning_rate, **self._shared, **self._hyper}
+        rate: Any = self._learning_rate
+        if isinstance(self._schedule, LearningRateSchedule):
+            rate = serialize(self._schedule)
+        elif self._schedule is not None:
+            rate = float(self.learning_rate)
+        return {"name": self.name, "learning_rate": rate, **self._shared, **self._own_config()}
+
+    def _own_config(self) -> dict[str, Any]:
+        return self._hyper
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """The optimizer that `get_config` described; schedules of your own by name in `custom_objects`."""
+        rate = config.get("learning_rate")
+        if isinstance(rate, Mapping):
+            config = {**config, "learning_rate": _deserialize_schedule(rate, custom_objects)}
+        return super().from_config(config)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} learning_rate={self._learning_rate}>"
-
-
-def _check_rate(value: Any) -> float:
-    if callable(value):
-        raise NotImplementedError(
-            f"learning_rate: schedules are not there yet, received {value!r}; set model.optimizer.learning_rate in a "
-            "callback instead"
-        )
-    return check_not_negative("learning_rate", value)
+        rate = self._learning_rate if self._schedule is None else self._schedule
+        return f"<{type(self).__name__} learning_rate={rate}>"
 
 
 def positive(argument: str, value: Any) -> float:

@@ -6,6 +6,6 @@ from ...optimizers import *  # noqa: F403
 __all__: list[str] = []
 __all__ += _source.__all__
 
-_SUBMODULES = ("legacy",)
+_SUBMODULES = ("legacy", "schedules")
 
 __getattr__ = _missing.getter(__name__, __all__, _SUBMODULES)

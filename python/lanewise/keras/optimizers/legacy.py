@@ -1,7 +1,8 @@
-"""`keras.optimizers.legacy`: an older place of the same objects."""
+"""`keras.optimizers.legacy`: the objects of `lanewise.optimizers.legacy`."""
 
-from ... import _missing, optimizers as _source
-from ...optimizers import *  # noqa: F403
+from ... import _missing
+from ...optimizers import legacy as _source
+from ...optimizers.legacy import *  # noqa: F403
 
 __all__: list[str] = []
 __all__ += _source.__all__
