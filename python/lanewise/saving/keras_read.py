@@ -189,6 +189,8 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
         _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
         if name != "InputLayer":
             del config["dtype"]
+    if isinstance(config.get("vocabulary"), str):
+        raise FormatError(f"the vocabulary of a {name} is a file of another name, which is not opened")
     axis = config.get("axis")
     if isinstance(axis, list) and len(axis) == 1:  # Keras 2 has [1] for BatchNormalization
         config["axis"] = axis[0]

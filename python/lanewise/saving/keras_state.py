@@ -51,6 +51,22 @@ def _container_name(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def described_paths(config: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """(path, description) of every layer in a description by Keras, as `layer_paths` gives them once it is made."""
+    described = config.get("config") if isinstance(config, dict) else None
+    entries = described.get("layers") if isinstance(described, dict) else None
+    used: dict[str, int] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        name = entry.get("class_name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or (name == "InputLayer" and config.get("class_name") == "Sequential"):
+            continue
+        kind = _container_name(name)
+        used[kind] = used.get(kind, -1) + 1
+        path = f"{prefix}layers/{kind}" + (f"_{used[kind]}" if used[kind] else "")
+        yield path, entry
+        yield from described_paths(entry, f"{path}/")
+
+
 def own_weights(layer: Any) -> list[Weight]:
     """The weights of a layer itself in Keras's order: those that are ever trained, then the others."""
     if hasattr(layer, "layers"):

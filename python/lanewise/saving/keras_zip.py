@@ -57,6 +57,7 @@ def read(file: BinaryIO, compile: bool) -> Any:
         config = json.loads(_unpacked(archive, entries[_CONFIG], _MAX_CONFIG))
         if not isinstance(config, dict):
             raise FormatError(f"{_CONFIG} holds no object")
+        _put_vocabularies(archive, entries, config)
         data = _unpacked(archive, entries[_WEIGHTS], entries[_WEIGHTS].file_size)
     with h5.reading(data) as root:
         with zeros_only(len(data) // 2 + SLACK):  # float16 is the smallest type
@@ -67,6 +68,19 @@ def read(file: BinaryIO, compile: bool) -> Any:
             model.compile_from_config(keras_read.compile_form(compiled))
             keras_state.read_optimizer(root, model)
     return model
+
+
+def _put_vocabularies(archive: ZipFile, entries: Mapping[str, ZipInfo], config: Any) -> None:
+    """Keras keeps what a lookup layer has learnt beside the description, one token a line: put it into that."""
+    for path, entry in keras_state.described_paths(config):
+        info = entries.get(f"assets/{path}/vocabulary.txt")
+        arguments = entry.get("config")
+        if info is None or not isinstance(arguments, dict) or arguments.get("vocabulary") is not None:
+            continue
+        lines = _unpacked(archive, info, _MAX_CONFIG).decode("utf-8").splitlines()
+        while lines and not lines[-1]:
+            lines.pop()
+        arguments["vocabulary"] = list(map(int, lines)) if entry["class_name"] == "IntegerLookup" else lines
 
 
 def weights_of(file: BinaryIO) -> bytes:
@@ -103,7 +117,7 @@ def _entries(file: BinaryIO) -> dict[str, ZipInfo]:
         if name not in entries:
             raise FormatError(f"it has no entry {name!r}")
     left = 2 * size + _SLACK
-    for info in (entries[_CONFIG], entries[_WEIGHTS]):
+    for info in infos:
         left -= info.file_size
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) or info.flag_bits & 1:
             raise FormatError(f"entry {info.filename!r} is encrypted or packed in another way than deflate")
