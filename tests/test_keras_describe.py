@@ -7,18 +7,19 @@ import pytest
 
 import keras_files as made
 import lanewise as lw
-from lanewise import keras
+from lanewise import _registry, keras
 
 h5py = pytest.importorskip("h5py")
 
 
 @pytest.fixture(autouse=True)
-def _registry():
+def _no_custom_objects():
     """Each test begins and ends without custom objects."""
     table = keras.saving.get_custom_objects()
     table.clear()
     yield
     table.clear()
+    _registry._names.clear()
 
 
 def network():
@@ -161,6 +162,51 @@ def test_custom_objects(tmp_path):
         lw.load_model(path)
     with pytest.raises(TypeError, match="custom_objects: expected a dict"):
         lw.load_model(path, custom_objects=[Narrow])
+
+
+def cubic(y_true, y_pred):
+    return keras.ops.mean(keras.ops.abs(y_pred - y_true) ** 3, axis=-1)
+
+
+class Scaled(lw.losses.Loss):
+    def __init__(self, factor=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, y_true, y_pred):
+        return keras.ops.mean((y_pred - y_true) ** 2, axis=-1) * self.factor
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+@pytest.mark.parametrize("name", ["m.lanewise", "m.keras", "m.h5"])
+@pytest.mark.parametrize("loss", [cubic, Scaled(3.0)], ids=["function", "class"])
+def test_losses_and_metrics_of_ones_own(tmp_path, name, loss):
+    model = lw.Sequential([lw.layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", loss, metrics=[cubic])
+    x, y = made.X, np.array([1.0, 2.0, 3.0])
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / name)
+    with pytest.raises(ValueError, match="unknown name"):
+        lw.load_model(tmp_path / name)
+    assert not lw.load_model(tmp_path / name, compile=False).compiled
+    loaded = lw.load_model(tmp_path / name, custom_objects={"cubic": cubic, "Scaled": Scaled})
+    assert loaded.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    assert loaded.fit(x, y, epochs=2, verbose=0, shuffle=False).history.keys() == {"loss", "cubic"}
+    keras.saving.register_keras_serializable("shop")(cubic)
+    keras.saving.register_keras_serializable("shop")(Scaled)
+    model.save(tmp_path / name)
+    assert lw.load_model(tmp_path / name).evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+def test_a_lambda_has_no_name(tmp_path):
+    model = lw.Sequential([lw.layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", lambda y_true, y_pred: keras.ops.mean((y_pred - y_true) ** 2, axis=-1))
+    with pytest.raises(ValueError, match="a lambda has no name"):
+        model.save(tmp_path / "m.keras")
+    assert not (tmp_path / "m.keras").exists()
+    model.save(tmp_path / "m.keras", include_optimizer=False)
 
 
 def test_what_is_registered_must_be_of_the_right_kind(tmp_path):

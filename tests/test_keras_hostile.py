@@ -136,6 +136,7 @@ HOSTILE = {
         }),
         "unknown name 'eval'",
     ),
+    "vocabulary": (lambda c: layer(c)["config"].update(vocabulary="/etc/passwd"), "which is not opened"),
     "huge units": (lambda c: layer(c)["config"].update(units=10**12), "too large"),
     "other units": (lambda c: layer(c)["config"].update(units=6), r"has shape \(3, 4\)"),
     "renormalised": (lambda c: layer(c)["config"].update(renorm=True), "unknown argument 'renorm'"),

@@ -265,7 +265,7 @@ def test_functional_model_saved_here(tmp_path):
 ARGUMENTS = {
     "Dense": (3,), "Activation": ("tanh",), "Dropout": (0.2,), "GaussianNoise": (0.1,), "GaussianDropout": (0.1,),
     "AlphaDropout": (0.1,), "Embedding": (7, 3), "Reshape": ((2, 3),), "Rescaling": (0.5,), "RepeatVector": (3,),
-    "Permute": ((1,),), "InputLayer": ((3,),), "CategoryEncoding": (5,), "SpatialDropout1D": (0.1,),
+    "Permute": ((1,),), "InputLayer": ((3,),), "CategoryEncoding": (5,), "SpatialDropout1D": (0.1,), "Dot": (1,),
 }  # fmt: skip
 MODULES = {
     "layers": lw.layers, "losses": lw.losses, "metrics": lw.metrics, "optimizers": lw.optimizers,

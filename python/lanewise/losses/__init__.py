@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import _missing
+from .. import _missing, _registry
 from .._names import deserialize as _deserialize, lookup, resolve, serialize as _serialize, snake_case, table_of
 from . import functions
 from .classification import (
@@ -115,7 +115,10 @@ def get(identifier: Any) -> Any:
     """A loss from a name, a config, a class, an instance or a function of (y_true, y_pred); None stays None."""
     if identifier is None:
         return None
-    return resolve("loss", function_name(own_loss(identifier, _FUNCTIONS)), _TABLE, Loss)
+    if isinstance(identifier, str):
+        identifier = _registry.find_function(identifier) or identifier
+    made = resolve("loss", function_name(own_loss(identifier, _FUNCTIONS)), _TABLE, Loss)
+    return own_loss(made, _FUNCTIONS)
 
 
 def serialize(loss: Loss | Callable[..., Any]) -> Any:

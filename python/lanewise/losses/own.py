@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from .. import _engine
 from .._engine import Array, Float32
+from .._names import serialize
+from .._registry import get_registered_name
 from .base import RowFunction, align
 from .loss import Loss
 
@@ -42,6 +44,20 @@ class OwnRows(RowFunction):
             width = 0 if like else int(np.prod(target_shape, dtype=np.int64))
             hosts[key] = _engine.Host(called, width, labels)
         return hosts[key]
+
+    def described(self) -> Any:
+        """What stands for it in a file: the name of the function, or the class that its `call` is of.
+
+        Raises:
+            ValueError: a lambda, which has no name.
+        """
+        owner = getattr(self.function, "__self__", None)
+        if isinstance(owner, RowFunction):
+            return serialize(owner)
+        name = get_registered_name(self.function)
+        if name == "<lambda>":
+            raise ValueError(f"{self.name}: a lambda has no name that a file could hold; write it as a function: def")
+        return name
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> Float32:
         from ..custom.rows import per_row

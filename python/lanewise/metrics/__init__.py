@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .. import _missing, losses
+from .. import _missing, _registry, losses
 from .._names import deserialize as _deserialize, lookup, resolve, serialize, table_of
 from ..losses.own import is_own_function
 from .classes import (
@@ -45,6 +45,8 @@ def get(identifier: Any) -> Metric:
 
     A metric given by name keeps that name in logs and history: 'mse' -> `mse`, `val_mse`.
     """
+    if isinstance(identifier, str):
+        identifier = _registry.find_function(identifier) or identifier
     if is_own_function(identifier, losses._FUNCTIONS):
         return OwnMetric(identifier)
     identifier = losses.function_name(identifier)

@@ -228,9 +228,9 @@ class Compiled:
         """Arguments of `compile` as plain JSON values."""
         config: dict[str, Any] = {"optimizer": serialize(self.optimizer)}
         parts: dict[str, list[Any]] = {
-            "loss": [None if output.loss is None else serialize(output.loss) for output in self.outputs],
-            "metrics": [[serialize(metric) for metric in output.metrics] for output in self.outputs],
-            "weighted_metrics": [[serialize(metric) for metric in output.weighted] for output in self.outputs],
+            "loss": [None if output.loss is None else _described(output.loss) for output in self.outputs],
+            "metrics": [[_described(metric) for metric in output.metrics] for output in self.outputs],
+            "weighted_metrics": [[_described(metric) for metric in output.weighted] for output in self.outputs],
         }
         for key, entries in parts.items():
             by = {name: entry for name, entry in zip(self.output_names, entries, strict=True) if entry}
@@ -241,6 +241,10 @@ class Compiled:
             weights = {output.name: output.weight for output in self.outputs}
             config["loss_weights"] = weights if self.several else self.outputs[0].weight
         return config
+
+
+def _described(function: Any) -> Any:
+    return function.described() if isinstance(function, OwnRows) else serialize(function)
 
 
 # --- one output -------------------------------------------------------------------------------------------------
