@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._operators import Operators
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -64,8 +65,22 @@ def as_array(value: ArrayLike) -> Array:
     return np.asarray(value, np.float32).view(Array)
 
 
-class Weight:
-    """A named parameter of a layer: `numpy()` reads it, `assign()` writes it.
+_standing_for = threading.local()
+"""In a layer written in Python, while its `call` runs: what each weight stands for, by id."""
+
+
+def substituted(weights: Sequence[Weight], values: Sequence[Any], function: Callable[[], T]) -> T:
+    """function(), in which these weights stand for these arrays (in this thread)."""
+    outer: dict[int, Any] = getattr(_standing_for, "values", {})
+    _standing_for.values = {**outer, **dict(zip(map(id, weights), values, strict=True))}
+    try:
+        return function()
+    finally:
+        _standing_for.values = outer
+
+
+class Weight(Operators):
+    """A named parameter of a layer: `numpy()` reads it, `assign()` writes it. Operators and NumPy functions take it.
 
     Attributes:
         name: its name in the layer (`kernel`, `bias`).
@@ -114,12 +129,33 @@ class Weight:
         if self.after_assign is not None:
             self.after_assign()
 
+    def current(self) -> Any:
+        """The values; in a layer written in Python the array that its `call` is differentiated with."""
+        values = getattr(_standing_for, "values", None)
+        return values[id(self)] if values and id(self) in values else self.numpy()
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        found = (x.current() if isinstance(x, Weight) else x for x in inputs)
+        return getattr(ufunc, method)(*found, **options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return function(*_current(args), **{name: _current(value) for name, value in kwargs.items()})
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.current()[index]
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         value = self.numpy()
         return value if dtype is None else value.astype(dtype)
 
     def __repr__(self) -> str:
         return f"<Weight {self.path}, shape={self.shape}, dtype=float32>"
+
+
+def _current(x: Any) -> Any:
+    if isinstance(x, list | tuple):
+        return type(x)(_current(item) for item in x)
+    return x.current() if isinstance(x, Weight) else x
 
 
 class Builder:
@@ -141,6 +177,15 @@ class Builder:
         out = self.graph.add(op, values, variables, **attributes)
         # a penalty passes its input through: the loss behind it still finds the logits
         self._made_by[out] = self.made_by(values[0]) if op == "activity_penalty" else (op, values[0])
+        return out
+
+    def call_python(
+        self, value: int, weights: Sequence[Weight], shape: Sequence[int], function: Callable[..., None]
+    ) -> int:
+        """Append an operation written in Python on one value (`_core.Host` says how it is called)."""
+        host = _core.Host(function)
+        out = self.graph.call_host(value, [weight.variable for weight in weights], shape, host)
+        self._made_by[out] = ("host", value)
         return out
 
     def shape(self, value: int) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from . import _engine
 from ._engine import Float32
 from ._names import check_finite, check_not_negative, check_number, lookup
+from ._operators import TracedBase
 
 Activation = Callable[..., Float32]
 """A function of this module, or a layer that is an activation: `LeakyReLU(0.1)`."""
@@ -68,7 +69,12 @@ _OPERATIONS: dict[str, Operation] = {
 """What each function is with its default arguments; linear is none."""
 
 
-def _apply(operation: Operation, x: ArrayLike) -> Float32:
+def _apply(operation: Operation, x: Any) -> Float32:
+    if isinstance(x, TracedBase):  # inside a function of a person's own: gradients flow through it
+        from .custom.layer import engine_call
+
+        traced: Float32 = engine_call(lambda b, value: b.add(operation[0], value, (), **operation[1]), x, [], False)
+        return traced
     array = np.ascontiguousarray(x, dtype=np.float32)
     rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array.reshape(1, -1)
     name, numbers = operation
@@ -76,7 +82,7 @@ def _apply(operation: Operation, x: ArrayLike) -> Float32:
 
 
 def _along(name: str, x: ArrayLike, axis: int) -> Float32:
-    array = np.asarray(x)
+    array: Any = x if isinstance(x, TracedBase) else np.asarray(x)
     if array.ndim < 2:
         raise ValueError(f"x: {name} expects rank 2 or more, received shape {array.shape}")
     return np.moveaxis(_apply((name, {}), np.moveaxis(array, axis, -1)), -1, axis)
@@ -87,6 +93,8 @@ def _along(name: str, x: ArrayLike, axis: int) -> Float32:
 
 def linear(x: ArrayLike) -> Float32:
     """x as float32."""
+    if isinstance(x, TracedBase):
+        return x
     return np.asarray(x, dtype=np.float32)
 
 
@@ -230,10 +238,10 @@ _TABLE: dict[str, Activation] = {
 
 
 def get(identifier: Any) -> Activation:
-    """The activation for None (linear), a name, one of these functions, an activation layer or its description.
+    """The activation for None (linear), a name, a function, an activation layer or its description.
 
     Raises:
-        ValueError: unknown name, or a layer with weights. NotImplementedError: a function of the user's.
+        ValueError: unknown name, or a layer with weights.
     """
     if identifier is None:
         return linear
@@ -255,9 +263,8 @@ def get(identifier: Any) -> Activation:
             "layer of its own"
         )
     if callable(identifier):
-        raise NotImplementedError(
-            f"activation: only {', '.join(_TABLE)} run inside the engine, received the function {identifier!r}"
-        )
+        own: Activation = identifier  # in Python, called once a batch
+        return own
     raise TypeError(f"activation: expected a name, received {identifier!r} of type {type(identifier).__name__}")
 
 
@@ -279,6 +286,10 @@ def lower(activation: Activation, builder: _engine.Builder, value: int) -> int:
     """The operation of this activation on a value of the graph; linear adds none."""
     if activation is linear:
         return value
+    if not hasattr(activation, "operation") and _TABLE.get(getattr(activation, "__name__", "")) is not activation:
+        from .custom.layer import write_function
+
+        return write_function(activation, builder, value)
     operation: Operation | None = getattr(activation, "operation", None)
     name, numbers = _OPERATIONS[activation.__name__] if operation is None else operation
     return builder.add(name, value, (), **numbers)

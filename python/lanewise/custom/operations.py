@@ -12,13 +12,14 @@ import numpy as np
 
 from .._engine import Array
 from .functions import log_sum_exp
-from .tape import Traced, plain
+from .tape import Traced, current, plain
 
 _DEFAULT = {"f": np.float32, "i": np.int32, "u": np.int32}
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None, name: Any = None) -> Any:
     """x as an array; lists and numbers as float32, int32 or bool where no dtype is given."""
+    x = current(x)
     if isinstance(x, Traced):
         return x if dtype is None else x.astype(_dtype(dtype))
     typed = hasattr(x, "dtype") or (isinstance(x, list | tuple) and len(x) > 0 and hasattr(x[0], "dtype"))
@@ -36,6 +37,7 @@ def _dtype(dtype: Any) -> Any:
 
 def _value(x: Any) -> Any:
     """What NumPy's functions take: a traced array as it is, a bare number weak, anything else an array."""
+    x = current(x)
     if isinstance(x, Traced | np.ndarray | float | int | bool):
         return x
     if isinstance(x, list | tuple) and [item for item in x if isinstance(item, Traced)]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .tape import AnyArray, Pullback, Traced, plain
+from .tape import AnyArray, Pullback, Traced, current, plain
 
 _HALF = np.float32(0.5)
 
@@ -103,6 +103,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dic
     if method != "__call__" or options:
         how = f"numpy.{ufunc.__name__}" + (f".{method}" if method != "__call__" else f" with {', '.join(options)}")
         raise TypeError(f"{how}: not known to the tape that differentiates your function")
+    inputs = [current(x) for x in inputs]
     values = [plain(x) for x in inputs]
     y = ufunc(*values)
     if ufunc in _FLAT:
@@ -145,7 +146,7 @@ def call_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) ->
     from .functions import FLAT_FUNCTIONS, FUNCTIONS
 
     if function in FUNCTIONS:
-        return FUNCTIONS[function](*args, **kwargs)
+        return FUNCTIONS[function](*(current(a) for a in args), **{k: current(v) for k, v in kwargs.items()})
     if function in FLAT_FUNCTIONS:
         return function(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
     raise TypeError(

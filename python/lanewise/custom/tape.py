@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._engine import Weight
+from .._operators import TracedBase
+
 AnyArray = NDArray[Any]
 Pullback = Callable[[AnyArray], AnyArray]
 """From the gradient of a result to that of what it was made of."""
@@ -21,7 +24,7 @@ Pullback = Callable[[AnyArray], AnyArray]
 _count = itertools.count()
 
 
-class Traced:
+class Traced(TracedBase):
     """An array and, where gradients flow, what it was made of.
 
     Attributes:
@@ -30,7 +33,6 @@ class Traced:
     """
 
     __slots__ = ("_order", "made_of", "value")
-    __array_priority__ = 1000.0
 
     def __init__(self, value: Any, made_of: Sequence[tuple[Traced, Pullback]] = ()) -> None:
         self.value: AnyArray = np.asarray(value)
@@ -87,55 +89,7 @@ class Traced:
     def __repr__(self) -> str:
         return f"<Traced {self.value!r}>"
 
-    # --- operators --------------------------------------------------------------------------------------------------
-
-    def __add__(self, other: Any) -> Any:
-        return np.add(self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return np.add(other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return np.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return np.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return np.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return np.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return np.true_divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return np.true_divide(other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return np.power(self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return np.power(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return np.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return np.matmul(other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return np.remainder(self, other)
-
-    def __neg__(self) -> Any:
-        return np.negative(self)
-
-    def __pos__(self) -> Any:
-        return self
-
-    def __abs__(self) -> Any:
-        return np.absolute(self)
+    # --- comparisons, indexing ------------------------------------------------------------------------------------
 
     def __eq__(self, other: Any) -> Any:
         return np.equal(self, other)
@@ -239,10 +193,21 @@ class Traced:
 
 def plain(x: Any) -> Any:
     """The ndarray of a traced array (also inside lists and tuples); anything else as it is."""
+    if isinstance(x, Weight):
+        x = x.current()
     if isinstance(x, Traced):
         return x.value
     if isinstance(x, list | tuple):
         return type(x)(plain(item) for item in x)
+    return x
+
+
+def current(x: Any) -> Any:
+    """Weights (also inside lists and tuples) as what they stand for now; anything else as it is."""
+    if isinstance(x, Weight):
+        return x.current()
+    if isinstance(x, list | tuple):
+        return type(x)(current(item) for item in x)
     return x
 
 

@@ -12,13 +12,14 @@ from .. import _engine, random, regularizers
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
 from .._names import automatic_name, serialize, snake_case
+from .._operators import TracedBase
 from ..constraints import Constraint
-from ..initializers import Initializer
 from ..regularizers import Regularizer
-from .operation import Node, Operation, Shape, is_symbolic
+from .operation import Node, Shape, is_symbolic
+from .own import OwnCall, weight_arguments
 
 
-class Layer(Operation):
+class Layer(OwnCall):
     """Base of all layers.
 
     A layer describes itself by `compute_output_shape`, makes its weights in `make_weights` and writes its operations
@@ -65,14 +66,6 @@ class Layer(Operation):
         self._constrained: list[tuple[Weight, Constraint]] = []
         self._sample_shape: tuple[int, ...] | None = None
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "call" in cls.__dict__:
-            raise NotImplementedError(
-                f"{cls.__name__}: a layer with a call() of its own cannot run inside the engine, whose list of "
-                "operations is closed. To keep dropout on when predicting, use model(x, training=True)."
-            )
-
     # --- what a kind of layer defines ---------------------------------------------------------------------------
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -81,18 +74,14 @@ class Layer(Operation):
         Raises:
             ValueError: the layer cannot take this input.
         """
-        return input_shape
+        return self.found_output_shape(input_shape) if self.own else input_shape
 
     def make_weights(self, shape: tuple[int, ...]) -> None:
         """Make the weights for samples of this shape."""
 
-    def lower(self, builder: Builder, value: int) -> int:
-        """Write the operations on a value of the graph; returns the output's value."""
-        raise NotImplementedError(f"{type(self).__name__} has no operations")
-
     def write(self, builder: Builder, value: int) -> int:
         """`lower`, and the penalty on the output where there is one."""
-        return self.penalised(builder, self.lower(builder, value))
+        return self.penalised(builder, (self.write_own if self.own else self.lower)(builder, value))
 
     def penalised(self, builder: Builder, value: int) -> int:
         """The value with the penalty on the output, where there is one."""
@@ -113,7 +102,8 @@ class Layer(Operation):
         return shapes[0]
 
     def build_for(self, shapes: Sequence[Shape]) -> None:
-        self.build(self._argument(shapes))
+        shape = self._argument(shapes)
+        (self.build_own if self.own else self.build)(shape)
 
     def shapes_for(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [self.compute_output_shape(self._argument(shapes))]
@@ -123,7 +113,7 @@ class Layer(Operation):
         return [self.write(builder, value)]
 
     def leaves(self) -> list[Layer]:
-        return [self]
+        return [self, *self.inner_layers()]
 
     # --- building -----------------------------------------------------------------------------------------------
 
@@ -134,7 +124,8 @@ class Layer(Operation):
             ValueError: the layer cannot take this input.
         """
         shape: Shape = tuple(input_shape)
-        self.compute_output_shape(shape)
+        if not self.own:
+            self.compute_output_shape(shape)
         sample = sample_shape("input_shape", shape[1:])
         if not self.built:
             self.make_weights(sample)
@@ -143,16 +134,33 @@ class Layer(Operation):
 
     def add_weight(
         self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: Initializer,
-        regularizer: Regularizer | None = None,
+        *given: Any,
+        name: str | None = None,
+        shape: Any = None,
+        initializer: Any = None,
+        regularizer: Any = None,
         trainable: bool = True,
-        constraint: Constraint | None = None,
+        constraint: Any = None,
         flat: bool = False,
+        dtype: Any = None,
     ) -> Weight:
-        """Make a weight of this layer; flat: one run of memory for the engine, whatever its shape."""
-        weight = Weight(name, f"{self.name}/{name}", initializer(shape), trainable, flat)
+        """Make a weight of this layer: `add_weight(shape, initializer)`, or with its name in front.
+
+        Args:
+            name: its name in the layer; by default `weight`, `weight_1`, ...
+            shape: of any number of axes.
+            initializer: name or instance; by default glorot_uniform, for one axis zeros.
+            regularizer, constraint: name or instance.
+            trainable: False keeps it out of training.
+            flat: one run of memory for the engine, as for more than two axes.
+            dtype: float32.
+        """
+        check_float32("dtype", dtype)
+        name, shape, initializer, regularizer, constraint = weight_arguments(
+            len(self._weights), given, name, shape, initializer, regularizer, constraint
+        )
+        flat = flat or len(shape) not in (1, 2)
+        weight = Weight(name, f"{self.name}/{name}", initializer(shape).reshape(shape), trainable, flat)
         self._weights.append(weight)
         if regularizer is not None:
             self._regularized.append((weight, regularizer))
@@ -165,21 +173,25 @@ class Layer(Operation):
     @property
     def weights(self) -> list[Weight]:
         """All weights, in the order in which they were made."""
-        return list(self._weights)
+        return [w for layer in (self, *self.inner_layers()) for w in layer._weights]
 
     variables = weights
 
     @property
     def trainable_weights(self) -> list[Weight]:
         """The weights that training changes; none where `trainable` is False."""
-        return [w for w in self._weights if w.trainable and self.trainable]
+        if not self.trainable:
+            return []
+        layers = (self, *self.inner_layers())
+        return [w for layer in layers if layer.trainable for w in layer._weights if w.trainable]
 
     trainable_variables = trainable_weights
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
         """The other weights."""
-        return [w for w in self._weights if not (w.trainable and self.trainable)]
+        trained = {id(w) for w in self.trainable_weights}
+        return [w for w in self.weights if id(w) not in trained]
 
     non_trainable_variables = non_trainable_weights
 
@@ -195,7 +207,7 @@ class Layer(Operation):
 
     def get_weights(self) -> list[Float32]:
         """Copies of the weights."""
-        return [w.numpy() for w in self._weights]
+        return [w.numpy() for w in self.weights]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Overwrite all weights; nothing changes if one does not fit.
@@ -203,7 +215,7 @@ class Layer(Operation):
         Raises:
             ValueError: another number of arrays, or another shape.
         """
-        assign_all(f"layer {self.name!r}", self._weights, weights)
+        assign_all(f"layer {self.name!r}", self.weights, weights)
 
     def count_params(self) -> int:
         """Number of parameters.
@@ -212,7 +224,7 @@ class Layer(Operation):
             ValueError: the layer is not built.
         """
         self._check_built("count_params()")
-        return sum(w.size for w in self._weights)
+        return sum(w.size for w in self.weights)
 
     # --- shapes -------------------------------------------------------------------------------------------------
 
@@ -250,6 +262,11 @@ class Layer(Operation):
         """
         if is_symbolic(inputs):
             return self.call_on(inputs)
+        if isinstance(inputs, TracedBase):  # inside a layer written in Python
+            if not self.own:
+                return self.call(inputs, training)
+            self.build_for([(None, *inputs.shape[1:])])
+            return self.own_call(inputs, training)
         if isinstance(inputs, Layer):
             raise TypeError(f"{self.name}: called on a layer; call it on what the layer returns: {self.name}(layer(x))")
         given = inputs if self.several_inputs and isinstance(inputs, list | tuple) else [inputs]

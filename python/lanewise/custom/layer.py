@@ -1,0 +1,156 @@
+"""Layers and activations that a person wrote in Python, inside the engine; and the engine's own inside those."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _engine, random
+from .._engine import AnyArray, Array, Builder, Float32, Weight
+from .tape import Traced, gradients
+
+Write = Callable[[Builder, int], int]
+"""Writes operations on a value of a graph; returns the output's value."""
+
+
+class LayerHost:
+    """What the engine calls: the output of a layer, and the gradients of its input and its weights.
+
+    Args:
+        call: from an array of rows and whether dropout is on to the output.
+        name: for messages.
+        weights: what it reads.
+        backward: where the person works out gradients: (inputs, outputs, gradient) -> gradient of the inputs, or
+            (that, [gradient of each weight]); else the tape does.
+    """
+
+    def __init__(
+        self, call: Callable[[Any, bool], Any], name: str, weights: Sequence[Weight], backward: Any = None
+    ) -> None:
+        self._call = call
+        self._name = name
+        self._weights = list(weights)
+        self._backward = backward
+        self._tape = threading.local()  # of this thread's last batch: the backward pass comes after it
+
+    def __call__(self, stage: str, arrays: Sequence[Any], training: bool, scale: float) -> None:
+        """Views of the engine's memory come in, valid during the call: nothing of them is handed on."""
+        if stage == "forward":
+            x, *values = (array.copy() for array in arrays[:-1])
+            values = [value.reshape(w.shape) for value, w in zip(values, self._weights, strict=True)]
+            self.forward(x, values, arrays[-1], training, bool(scale))
+        elif stage == "backward":
+            dy, dx = arrays
+            found = self.backward(dy.copy())
+            if dx is not None:
+                dx[...] = found[0]
+            self._tape.slopes = found[1:]
+        else:
+            arrays[0][...] = np.reshape(self._tape.slopes[int(scale)], arrays[0].shape)
+
+    def forward(self, x: AnyArray, values: Sequence[AnyArray], out: AnyArray, training: bool, traced: bool) -> None:
+        """The output into `out`; with `traced`, what `backward` needs is kept."""
+        traced = traced and self._backward is None
+        wrap: Callable[[AnyArray], Any] = Traced if traced else lambda array: array.view(Array)
+        given, stand_ins = wrap(x), [wrap(value) for value in values]
+        y = _engine.substituted(self._weights, stand_ins, lambda: self._call(given, training))
+        value = np.asarray(y.value if isinstance(y, Traced) else y, np.float32)
+        if value.shape != out.shape:
+            raise ValueError(f"{self._name}: expected an output of shape {out.shape}, received {value.shape}")
+        out[...] = value
+        self._tape.last = (given, stand_ins, y)
+
+    def backward(self, dy: Float32) -> list[AnyArray]:
+        """Gradients of the input and of each weight."""
+        given, stand_ins, y = self._tape.last
+        self._tape.last = None
+        if self._backward is not None:
+            found = self._backward(np.asarray(given), np.asarray(y), dy)
+            return [found[0], *found[1]] if isinstance(found, tuple) else [found]
+        if not isinstance(y, Traced):
+            return [np.zeros_like(a.value) for a in (given, *stand_ins)]
+        return gradients(y, dy.astype(y.dtype, copy=False), [given, *stand_ins])
+
+    def output_shape(self, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the output for one sample, found by running the layer on two rows of ones.
+
+        Raises:
+            ValueError: the rows are not the first axis. Whatever the layer raises.
+        """
+        x = np.ones((2, *sample_shape), np.float32)
+        with np.errstate(all="ignore"):
+            y = self._call(x.view(Array) if self._backward is not None else Traced(x), False)
+        shape = np.shape(y.value if isinstance(y, Traced) else y)
+        if shape[:1] != (2,):
+            raise ValueError(f"{self._name}: expected an output with the rows of the input, received shape {shape}")
+        return tuple(shape[1:])
+
+
+def takes_training(call: Callable[..., Any]) -> bool:
+    """Whether a function has an argument `training`."""
+    try:
+        parameters = inspect.signature(call).parameters
+    except (TypeError, ValueError):
+        return False
+    return "training" in parameters
+
+
+def write_function(function: Callable[..., Any], builder: Builder, value: int) -> int:
+    """A person's own activation, elementwise, on a value of a graph."""
+    name = str(getattr(function, "__name__", type(function).__name__))
+    host = LayerHost(lambda x, training: function(x), name, [])
+    shape = host.output_shape(builder.shape(value))
+    return builder.call_python(value, [], shape, host)
+
+
+def engine_call(write: Write, x: Any, weights: Sequence[Weight], training: bool) -> Any:
+    """Operations of the engine on an array, or on a traced one: then gradients flow to it and to the weights.
+
+    The gradient of the input is what reaches an operation in Python that hands it on, put before the others; its weight
+    of one element is there so that gradients go that far.
+    """
+    array = np.ascontiguousarray(x.value if isinstance(x, Traced) else x, np.float32)
+    reached: list[AnyArray] = []
+    hook = Weight("hook", "hook", np.zeros(1, np.float32))
+
+    def hand_on(stage: str, arrays: Sequence[Any], unused: bool, scale: float) -> None:
+        if stage == "forward":
+            arrays[-1][...] = arrays[0]
+        elif stage == "backward":
+            reached[:] = [arrays[0].copy()]
+        else:
+            arrays[0][...] = 0
+
+    def whole(builder: Builder, values: Sequence[int]) -> list[int]:
+        return [write(builder, builder.call_python(values[0], [hook], array.shape[1:], hand_on))]
+
+    program = _engine.Program([array.shape[1:]], whole)
+    seed = random.next_run_seed() if training else 0
+    y = program.network().call([array], training, seed, 0)[0]
+    if not isinstance(x, Traced):
+        return y.view(Array)
+    made_of = [w for w in weights if isinstance(w.current(), Traced)]
+    kept: dict[int, list[AnyArray]] = {}
+
+    def slopes(g: AnyArray) -> list[AnyArray]:
+        if id(g) not in kept:
+
+            def slope(stage: str, arrays: Sequence[Any], unused: bool, scale: float) -> None:
+                arrays[-1][...] = g if stage == "slope" else 0
+
+            loss = (_engine.Host(slope), program.outputs[0], 0.0, 1.0)
+            network = program.network([loss], trainable=[hook.variable, *(w.variable for w in made_of)])
+            _, found = network.value_and_grad([array], [np.zeros_like(y)], None, training, seed, 0)
+            kept.clear()
+            kept[id(g)] = [reached[0], *found[1:]]
+        return kept[id(g)]
+
+    def part(i: int) -> Callable[[AnyArray], AnyArray]:
+        return lambda g: slopes(g)[i]
+
+    sources = [x, *(w.current() for w in made_of)]
+    return Traced(y, [(source, part(i)) for i, source in enumerate(sources)])

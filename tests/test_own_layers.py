@@ -1,0 +1,244 @@
+"""Layers and activations that a person wrote in Python, inside the engine."""
+
+import numpy as np
+import pytest
+
+import lanewise as lw
+from bounds import running
+from lanewise import keras
+from lanewise.keras import layers, ops
+
+RNG = np.random.default_rng(12)
+X = RNG.standard_normal((200, 5)).astype(np.float32)
+Y = (X[:, :1] * X[:, 1:2] + X[:, 2:3]).astype(np.float32)
+
+
+class MyDense(layers.Layer):
+    def __init__(self, units, activation=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer="glorot_uniform", name="kernel")
+        self.b = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def call(self, inputs):
+        return self.activation(ops.matmul(inputs, self.w) + self.b)
+
+
+class OperatorDense(MyDense):
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        return self.activation(inputs @ self.w + self.b)
+
+
+class Residual(layers.Layer):
+    """Layers of the package inside one in Python."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = [layers.Dense(units, activation="tanh"), layers.Dense(5)]
+        self.scale = self.add_weight(shape=(5,), initializer="ones", name="scale")
+
+    def call(self, inputs):
+        x = inputs
+        for layer in self.inner:
+            x = layer(x)
+        return inputs + x * self.scale
+
+
+class MCDropout(layers.Dropout):
+    def call(self, inputs):
+        return super().call(inputs, training=True)
+
+
+class Cube(layers.Layer):
+    """Forward and backward in NumPy."""
+
+    def build(self, input_shape):
+        self.a = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="a")
+
+    def call(self, inputs):
+        return np.asarray(inputs) ** 3 * self.a
+
+    def backward(self, inputs, outputs, gradient):
+        return gradient * 3 * inputs**2 * self.a.numpy(), [(gradient * inputs**3).sum(axis=0)]
+
+
+def softplus(x):
+    return ops.log(1.0 + ops.exp(x))
+
+
+def trained(*stack, loss="mse", epochs=3, copy=None):
+    model = lw.Sequential([lw.Input((5,)), *stack])
+    if copy is not None:
+        model.set_weights(copy)
+    model.compile(lw.optimizers.Adam(0.01), loss)
+    history = model.fit(X, Y, epochs=epochs, batch_size=32, shuffle=False, verbose=0).history["loss"]
+    return model, history
+
+
+@pytest.mark.parametrize("kind", [MyDense, OperatorDense])
+def test_a_dense_layer_in_python_trains_as_ours(kind):
+    start = lw.Sequential([lw.Input((5,)), layers.Dense(8, "tanh"), layers.Dense(1)]).get_weights()
+    ours, history = trained(layers.Dense(8, "tanh"), layers.Dense(1), copy=start)
+    model, own_history = trained(kind(8, "tanh"), kind(1), copy=start)
+    np.testing.assert_allclose(own_history, history, rtol=1e-4)
+    for own, kernel in zip(model.get_weights(), ours.get_weights(), strict=True):
+        np.testing.assert_allclose(own, kernel, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(model.predict(X, verbose=0), ours.predict(X, verbose=0), rtol=1e-3, atol=1e-4)
+    assert [w.path.rsplit("/", 1)[1] for w in model.weights] == ["kernel", "bias"] * 2
+    assert model.count_params() == 5 * 8 + 8 + 8 + 1 and model.layers[0].output_shape == (None, 8)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [MyDense(4, softplus), MyDense(1)],
+        lambda: [layers.Dense(5, "tanh"), Residual(6), layers.Dense(1)],
+        lambda: [layers.Dense(3, "tanh"), Cube(), layers.Dense(1)],
+        lambda: [layers.Dense(4, softplus), layers.Dense(1)],
+        lambda: [layers.Dense(4), layers.Activation(softplus), layers.Dense(1)],
+        lambda: [MyDense(4, "gelu"), MyDense(3, "softmax"), MyDense(1, "swish")],
+    ],
+    ids=["dense", "residual", "backward", "activation", "activation layer", "engine's activations"],
+)
+def test_gradients_are_those_of_differences(make):
+    lw.utils.set_random_seed(4)
+    model = lw.Sequential([lw.Input((5,)), *make()])
+    model.compile("sgd", "mse")
+    _, gradients = model.value_and_grad(X[:8], Y[:8])
+    start = [w.numpy() for w in model.trainable_weights]
+    h = 1e-2
+    for weight, gradient, value in zip(model.trainable_weights, gradients, start, strict=True):
+        assert gradient.shape == value.shape
+        for place in list(np.ndindex(value.shape))[:6]:
+            sides = []
+            for step in (h, -h):
+                moved = value.copy()
+                moved[place] += step
+                weight.assign(moved)
+                sides.append(model.evaluate(X[:8], Y[:8], verbose=0))
+            weight.assign(value)
+            np.testing.assert_allclose(gradient[place], (sides[0] - sides[1]) / (2 * h), rtol=3e-2, atol=2e-3)
+
+
+def test_bits_do_not_depend_on_threads():
+    start = lw.Sequential([lw.Input((5,)), layers.Dense(5), Residual(100), layers.Dense(1)]).get_weights()
+    results = []
+    for threads in (1, 2, 7):
+        with running(threads=threads):
+            model, _ = trained(layers.Dense(5), Residual(100), layers.Dense(1), copy=start)
+            results.append([*model.get_weights(), model.predict(X, verbose=0)])
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_inner_layers_belong_to_the_model():
+    model, history = trained(layers.Dense(5, "tanh"), Residual(16), layers.Dense(1), epochs=30)
+    assert history[-1] < 0.7 * history[0]
+    assert len(model.weights) == 2 + 1 + 4 + 2
+    model.layers[1].trainable = False
+    assert len(model.trainable_weights) <= 4 + 4
+
+
+def test_dropout_that_stays_on():
+    lw.utils.set_random_seed(1)
+    model = lw.Sequential([lw.Input((5,)), layers.Dense(50), MCDropout(0.5), layers.Dense(1)])
+    first, second = model.predict(X, verbose=0), model.predict(X, verbose=0)
+    assert not np.array_equal(first, second)
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    assert isinstance(MCDropout(0.2), lw.layers.Dropout) and MCDropout(0.2).rate == 0.2
+
+
+def test_training_argument():
+    class OnlyInTraining(layers.Layer):
+        def call(self, inputs, training=False):
+            return inputs * 2.0 if training else inputs
+
+    model = lw.Sequential([lw.Input((5,)), OnlyInTraining()])
+    assert np.array_equal(model.predict(X, verbose=0), X)
+    assert np.array_equal(model(X, training=True), 2 * X)
+
+
+def test_output_shapes_and_functional_models():
+    class Split(layers.Layer):
+        def call(self, inputs):
+            return ops.reshape(inputs, (-1, 2, 2))
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Flatten()(Split()(inputs)))
+    assert np.array_equal(model.predict(X[:, :4], verbose=0), X[:, :4])
+    assert Split()(X[:, :4]).shape == (200, 2, 2)
+
+    class Told(layers.Layer):
+        def compute_output_shape(self, input_shape):
+            return (input_shape[0], 3)
+
+        def call(self, inputs):
+            return inputs[:, :3]
+
+    assert lw.Sequential([lw.Input((5,)), Told()]).output_shape == (None, 3)
+
+
+def test_errors():
+    class Wrong(layers.Layer):
+        def call(self, inputs):
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        lw.Sequential([lw.Input((5,)), Wrong()]).predict(X, verbose=0)
+
+    class Lost(layers.Layer):
+        def call(self, inputs):
+            return ops.sum(inputs)
+
+    with pytest.raises(ValueError, match="with the rows of the input"):
+        lw.Sequential([lw.Input((5,)), Lost()]).predict(X, verbose=0)
+
+    calls = []
+
+    class Later(layers.Layer):
+        def call(self, inputs):
+            calls.append(1)
+            if len(calls) == 9:
+                raise KeyError("ninth")
+            return inputs * 1.0
+
+    for threads in (1, 2):
+        calls.clear()
+        with running(threads=threads):
+            model = lw.Sequential([lw.Input((5,)), layers.Dense(300, "relu"), Later(), layers.Dense(1)])
+            model.compile("adam", "mse")
+            with pytest.raises(KeyError, match="ninth"):
+                model.fit(X, Y, batch_size=8, verbose=0)
+            assert np.isfinite(model.predict(X, verbose=0)).all()
+
+
+def test_weights_take_operators_and_numpy_functions():
+    layer = layers.Dense(2)
+    layer.build((None, 3))
+    w, b = layer.weights
+    assert np.array_equal(w + 1.0, w.numpy() + 1) and np.array_equal(2 * w, 2 * w.numpy())
+    assert np.array_equal(X[:, :3] @ w, X[:, :3] @ w.numpy()) and np.sum(b) == 0
+    assert np.array_equal(np.concatenate([w, w]), np.concatenate([w.numpy()] * 2))
+    assert np.array_equal(ops.matmul(X[:, :3], w), X[:, :3] @ w.numpy()) and w in [w] and w != b
+
+
+def test_weights_of_any_number_of_axes():
+    class Scale(layers.Layer):
+        def build(self, input_shape):
+            self.s = self.add_weight(shape=(), initializer="ones", name="s")
+            self.t = self.add_weight((1, 1, 5), "zeros", name="t")
+
+        def call(self, inputs):
+            return inputs * self.s + self.t[0]
+
+    model, history = trained(Scale(), layers.Dense(1), epochs=5)
+    assert history[-1] < history[0] and [w.shape for w in model.weights[:2]] == [(), (1, 1, 5)]
+    assert model.weights[0].numpy() != 1 and np.any(model.weights[1].numpy())
