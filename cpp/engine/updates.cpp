@@ -79,9 +79,9 @@ void constrain(const Run& run, const Instruction& i, int thread) {
       continue;
     }
     float scale[kPanel];
-    k.column_square_sum(panel, width, scale, w.rows(), width);
+    k.column_dot(panel, panel, width, scale, w.rows(), width);
     for (int64_t j = 0; j < width; ++j) scale[j] = norm_scale(c, scale[j]);
-    k.scale_columns(panel, scale, w.rows(), width);
+    k.scale_columns(panel, scale, nullptr, panel, w.rows(), width);
   }
 }
 

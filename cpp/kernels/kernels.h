@@ -46,6 +46,14 @@ struct ActivationArgs {
   (const float* dy, int64_t lddy, const float* of, int64_t ldof, float* dx, int64_t lddx, int64_t rows, int64_t cols, \
    const ActivationArgs& args)
 
+// Which statistics of a row it is normalised by: the mean is subtracted or not, and the rest is divided by the root of
+// its mean square plus epsilon, or (unit) by its length, at least epsilon.
+struct RowNorm {
+  float epsilon;
+  bool center;
+  bool unit;
+};
+
 struct KernelTable {
   const char* isa;  // "generic", "avx2", "avx512", "neon"
   bool fused;       // true where fma rounds once: these ISAs all give the same bits

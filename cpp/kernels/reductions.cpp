@@ -5,17 +5,19 @@
 namespace lanewise::LW_ISA {
 namespace {
 
-// One vector of columns: 16 chains side by side, row r in chain r mod 16.
+// What is summed: f(v, r, c, n), v the n elements of x from (r, c) on.
+
+// One vector of columns: 16 chains side by side, row r in chain r mod 16. first, c: where x stands in the array.
 template <class F>
-LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t rows, int64_t n, F f) {
+LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t first, int64_t rows, int64_t c, int64_t n, F f) {
   Vec chain[16];
   LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = Vec::zero();
   int64_t r = 0;
   for (; r + 16 <= rows; r += 16) {
-    LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n));
+    LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n), first + r + i, c, n);
   }
   LW_UNROLL for (int i = 0; i < 16; ++i) {
-    if (r + i < rows) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n));
+    if (r + i < rows) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n), first + r + i, c, n);
   }
   return fixed_tree(chain);
 }
@@ -24,12 +26,14 @@ LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t rows, int64_t n, F 
 // chain at a time, and rows to come are asked for ahead (a stride of pages is nothing that a CPU foresees).
 constexpr int64_t kStripCols = 1024, kAhead = 2;
 template <class F>
-LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t rows, int64_t cols, float* out, bool first, F f) {
+LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t first, int64_t rows, int64_t c0, int64_t cols, float* out,
+                         F f) {
   alignas(64) float chains[16 * (kStripCols + 16)];
   const int64_t ldc = (cols + 15) / 16 * 16 + 16;  // no two chains in the same lines of L1
   for (int i = 0; i < 16; ++i) {
     for_vectors(cols, [&](int64_t c, int64_t n) {
-      store(i < rows ? Vec::zero() + f(load(x + i * ldx + c, n)) : Vec::zero(), chains + i * ldc + c, n);
+      store(i < rows ? Vec::zero() + f(load(x + i * ldx + c, n), first + i, c0 + c, n) : Vec::zero(),
+            chains + i * ldc + c, n);
     });
   }
   const int64_t step = 16 * ldx;
@@ -42,7 +46,8 @@ LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t rows, int64_t cols
         const float* p = row + c;
         LW_UNROLL for (int64_t j = 0; j < 4; ++j) __builtin_prefetch(p + j * step + ahead);
         Vec sum = load(chains + i * ldc + c, n);
-        LW_UNROLL for (int64_t j = 0; j < 4; ++j) sum = sum + f(load(p + j * step, n));
+        LW_UNROLL for (int64_t j = 0; j < 4; ++j) sum =
+            sum + f(load(p + j * step, n), first + r + i + 16 * j, c0 + c, n);
         store(sum, chains + i * ldc + c, n);
       });
     }
@@ -50,37 +55,33 @@ LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t rows, int64_t cols
   for (; r < rows; ++r) {
     const float* row = x + r * ldx;
     float* to = chains + r % 16 * ldc;
-    for_vectors(cols, [&](int64_t c, int64_t n) { store(load(to + c, n) + f(load(row + c, n)), to + c, n); });
+    for_vectors(cols, [&](int64_t c, int64_t n) {
+      store(load(to + c, n) + f(load(row + c, n), first + r, c0 + c, n), to + c, n);
+    });
   }
   for_vectors(cols, [&](int64_t c, int64_t n) {
     Vec v[16];
     LW_UNROLL for (int i = 0; i < 16; ++i) v[i] = load(chains + i * ldc + c, n);
     const Vec sum = fixed_tree(v);
-    store(first ? sum : load(out + c, n) + sum, out + c, n);
+    store(first == 0 ? sum : load(out + c, n) + sum, out + c, n);
   });
 }
 
-// A chain starts at +0 and so never becomes -0: where rows run along lanes (sum16), adding +0 for the rows past the end
-// changes nothing, and both forms give the same bits.
 template <class F>
 LW_INLINE void sum_columns(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols, F f) {
-  if (cols == 1 && ldx == 1) {
-    out[0] = sum16<kColumnChunk>(rows, [&](int64_t r, int64_t n) { return map16(f, load16(x + r, n)); });
-    return;
-  }
   if (cols >= 64 && rows * cols > 1 << 13) {
     const int64_t strip = rows < 64 ? kStripCols / 4 : kStripCols;
     for (int64_t c = 0; c < cols; c += strip) {
       const int64_t width = smaller(cols - c, strip);
       for (int64_t r = 0; r < rows; r += kColumnChunk)
-        strip_sum(x + r * ldx + c, ldx, smaller(rows - r, kColumnChunk), width, out + c, r == 0, f);
+        strip_sum(x + r * ldx + c, ldx, r, smaller(rows - r, kColumnChunk), c, width, out + c, f);
     }
     return;
   }
   for_vectors(cols, [&](int64_t c, int64_t n) {
     Vec total = Vec::zero();
     for (int64_t r = 0; r < rows; r += kColumnChunk) {
-      const Vec sum = chunk_sum(x + r * ldx + c, ldx, smaller(rows - r, kColumnChunk), n, f);
+      const Vec sum = chunk_sum(x + r * ldx + c, ldx, r, smaller(rows - r, kColumnChunk), c, n, f);
       total = r == 0 ? sum : total + sum;
     }
     store(total, out + c, n);
@@ -89,18 +90,34 @@ LW_INLINE void sum_columns(const float* x, int64_t ldx, float* out, int64_t rows
 
 }  // namespace
 
+// A chain starts at +0 and so never becomes -0: where rows run along lanes (sum16), adding +0 for the rows past the end
+// changes nothing, and both forms give the same bits.
 void column_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
-  sum_columns(x, ldx, out, rows, cols, [](Vec v) { return v; });
+  if (cols == 1 && ldx == 1)
+    *out = sum16<kColumnChunk>(rows, [&](int64_t r, int64_t n) { return load16(x + r, n); });
+  else
+    sum_columns(x, ldx, out, rows, cols, [](Vec v, int64_t, int64_t, int64_t) { return v; });
 }
 
-void column_square_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
-  sum_columns(x, ldx, out, rows, cols, [](Vec v) { return v * v; });
+// out[c] = sum over rows of a[r,c] * b[r,c]
+void column_dot(const float* a, const float* b, int64_t ld, float* out, int64_t rows, int64_t cols) {
+  sum_columns(a, ld, out, rows, cols,
+              [=](Vec v, int64_t r, int64_t c, int64_t n) { return v * load(b + r * ld + c, n); });
 }
 
-void scale_columns(float* x, const float* s, int64_t rows, int64_t cols) {
-  for_matrix(rows, cols, false, [&](int64_t r, int64_t c, int64_t n) {
-    store(load(x + r * cols + c, n) * load(s + c, n), x + r * cols + c, n);
+// mean[c] and variance[c] = sum((x[r,c] - mean[c])^2) / rows, in two passes.
+void column_moments(const float* x, int64_t ldx, float* mean, float* variance, int64_t rows, int64_t cols) {
+  const Vec count = Vec::set1(static_cast<float>(rows));
+  const auto divide = [&](float* sums) {
+    for_vectors(cols, [&](int64_t c, int64_t n) { store(load(sums + c, n) / count, sums + c, n); });
+  };
+  column_sum(x, ldx, mean, rows, cols);
+  divide(mean);
+  sum_columns(x, ldx, variance, rows, cols, [=](Vec v, int64_t, int64_t c, int64_t n) {
+    const Vec d = v - load(mean + c, n);
+    return d * d;
   });
+  divide(variance);
 }
 
 constexpr int64_t kFar = 1024;  // floats: the page after this one, where no prefetcher goes by itself
