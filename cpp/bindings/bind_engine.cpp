@@ -124,6 +124,19 @@ struct CallData {
     data.order = index;
   }
 
+  // Ids outside a table would read memory outside it: refused before anything runs.
+  void check_ids(const Network& network, int64_t start, int64_t stop) const {
+    for (size_t i = 0; i < data.inputs.size(); ++i) {
+      const int64_t below = network.ids_below(i);
+      double bad = 0;
+      const int64_t row = below ? find_bad_id(data.inputs[i], data.order, start, stop, below, &bad) : -1;
+      if (row >= 0)
+        throw py::value_error("x: expected whole numbers from 0 to " + std::to_string(below - 1) +
+                              ", the rows of the smallest table that they are looked up in. Received: " +
+                              label_text(bad) + " in row " + std::to_string(row) + ".");
+    }
+  }
+
   // Labels outside the outputs would index memory outside the row: refused before anything runs.
   void check_labels(const Network& network, int64_t start, int64_t stop) const {
     constexpr int64_t kChunk = 512;
@@ -164,6 +177,7 @@ py::array_t<double> train(Network& network, const py::sequence& x, const py::seq
   CallData call(network, x);
   call.targets(network, y, weight);
   call.order(order, start, stop);
+  call.check_ids(network, start, stop);
   call.check_labels(network, start, stop);
   std::vector<double> sums;
   {
@@ -179,6 +193,7 @@ py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::
   CallData call(network, x);
   call.targets(network, y, weight);
   call.order(py::none(), start, stop);
+  call.check_ids(network, start, stop);
   call.check_labels(network, start, stop);
   std::vector<double> sums;
   {
@@ -197,6 +212,7 @@ std::vector<py::ssize_t> output_shape(const Network& network, size_t o, int64_t 
 void predict(Network& network, const py::sequence& x, int64_t start, int64_t stop, const py::sequence& out) {
   CallData call(network, x);
   call.order(py::none(), start, stop);
+  call.check_ids(network, start, stop);
   const size_t outputs = network.input().outputs.size();
   if (out.size() != outputs)
     throw py::value_error("out: expected " + std::to_string(outputs) +
@@ -218,6 +234,7 @@ void predict(Network& network, const py::sequence& x, int64_t start, int64_t sto
 
 py::list call_network(Network& network, const py::sequence& x, bool training, uint64_t seed, int64_t step) {
   CallData call(network, x);
+  call.check_ids(network, 0, call.rows);
   py::list results;
   std::vector<float*> pointers;
   for (size_t o = 0; o < network.input().outputs.size(); ++o) {
@@ -235,6 +252,7 @@ py::tuple value_and_grad(Network& network, const py::sequence& x, const py::sequ
   CallData call(network, x);
   if (call.rows < 1) throw py::value_error("x: expected at least one row. Received none.");
   call.targets(network, y, weight);
+  call.check_ids(network, 0, call.rows);
   call.check_labels(network, 0, call.rows);
   py::list gradients;
   std::vector<float*> pointers;
@@ -349,7 +367,7 @@ void register_engine(py::module_& m) {
                        const std::vector<LossTuple>& losses, const std::vector<MetricTuple>& metrics,
                        const std::vector<VariablePtr>& trainable, const std::vector<RegularizerTuple>& regularizers,
                        const std::vector<ConstraintTuple>& constraints, bool fuse,
-                       const std::vector<TargetTuple>& targets) {
+                       const std::vector<TargetTuple>& targets, const std::vector<VariablePtr>& frozen) {
              const FloatEnvironment environment;
              const auto f = [](double x) { return static_cast<float>(x); };
              std::vector<LossSpec> loss_specs;
@@ -378,13 +396,20 @@ void register_engine(py::module_& m) {
              }
              // The network keeps a graph of its own, so that nobody adds to it afterwards.
              return std::make_unique<Network>(std::make_shared<const Graph>(*graph), outputs, loss_specs, metric_specs,
-                                              trainable, rules, limits, fuse, more);
+                                              trainable, rules, limits, fuse, more, frozen);
            }),
            py::arg("graph"), py::arg("outputs"), py::arg("losses") = std::vector<LossTuple>{},
            py::arg("metrics") = std::vector<MetricTuple>{}, py::arg("trainable") = std::vector<VariablePtr>{},
            py::arg("regularizers") = std::vector<RegularizerTuple>{},
            py::arg("constraints") = std::vector<ConstraintTuple>{}, py::arg("fuse") = true,
-           py::arg("targets") = std::vector<TargetTuple>{})
+           py::arg("targets") = std::vector<TargetTuple>{}, py::arg("frozen") = std::vector<VariablePtr>{})
+      .def(
+          "check",
+          [](const Network& network, const py::sequence& x) {
+            const CallData call(network, x);
+            call.check_ids(network, 0, call.rows);
+          },
+          py::arg("x"))
       .def("train", &train, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"), py::arg("start"),
            py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"))
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("start"),

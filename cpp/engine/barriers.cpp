@@ -94,6 +94,67 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
       variable(i.variable, v.shape().size() == 2 ? columns(v.cols()) : int64_t{kAll}, true);
       break;
     }
+    case Kind::kBatchNorm:
+    case Kind::kBatchNormBackward: {
+      const Norm& norm = plan.norms[static_cast<size_t>(i.index)];
+      const int64_t part = columns(shape(i.in).cols);
+      const bool forward = i.kind == Kind::kBatchNorm;
+      tensor(i.in, part, false);
+      tensor(i.in2, part, forward);
+      tensor(i.in3, part, forward);
+      tensor(i.out, part, true);
+      for (int v : {norm.gamma, norm.beta}) variable(v, part, false);
+      for (int v : {norm.mean, norm.variance}) variable(v, part, forward);
+      if (!forward)
+        for (int t : {norm.sum_dy, norm.sum_dyx}) tensor(t, part, false);
+      tensor(i.keep, part, forward);
+      break;
+    }
+    case Kind::kRowNorm:
+    case Kind::kRowNormBackward: {
+      const bool forward = i.kind == Kind::kRowNorm;
+      const int64_t rows = partition(kRowsOf, shape(i.in).rows);
+      tensor(i.in, rows, false);
+      tensor(i.in2, rows, forward);
+      tensor(i.in3, rows, forward);
+      tensor(i.out, rows, true);
+      variable(i.variable, kAll, false);
+      variable(i.bias, kAll, false);
+      break;
+    }
+    case Kind::kColumnDot: {
+      const int64_t part = columns(shape(i.in).cols);
+      tensor(i.in, part, false);
+      tensor(i.in2, part, false);
+      tensor(i.out, part, true);
+      break;
+    }
+    case Kind::kEmbeddingDw: {
+      const int64_t d = shape(i.in).cols;
+      const bool by_columns = splits_columns(d, threads);
+      tensor(i.in, by_columns ? columns(d) : int64_t{kAll}, false);
+      tensor(i.in2, kAll, false);
+      tensor(i.out,
+             by_columns ? columns(d)
+                        : partition(kVariableRowsOf, input.variables[static_cast<size_t>(i.variable)]->rows()),
+             true);
+      break;
+    }
+    case Kind::kEmbedding:
+    case Kind::kEncode:
+    case Kind::kWiden:
+    case Kind::kRowsSum:
+    case Kind::kRowsRepeat:
+    case Kind::kMaxPool:
+    case Kind::kMaxPoolBackward:
+    case Kind::kPermute:
+    case Kind::kPermuteBackward: {
+      auto samples = [&](int t) { return t >= 0 && shape(t).rows == 1 ? partition(kRowsOf, 1) : int64_t{kSamples}; };
+      for (int t : {i.in, i.in2, i.in3}) tensor(t, samples(t), false);
+      tensor(i.out, samples(i.out), true);
+      variable(i.variable, kAll, false);
+      break;
+    }
     case Kind::kActivityPenalty:
       tensor(i.in, kAll, false);
       break;

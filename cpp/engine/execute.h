@@ -25,7 +25,8 @@ struct Run {
   int64_t batch;
   int threads;
   bool training;
-  bool backward;  // the list has a backward pass
+  bool backward;        // the list has a backward pass
+  bool moving = false;  // batch norms move their statistics
   uint64_t seed;
   int64_t step;
   // updates
@@ -41,6 +42,7 @@ struct Run {
   int64_t failure_step = 0;        // what it is told of this batch
 
   const Tensor& shape(int t) const { return plan->tensors[static_cast<size_t>(t)]; }
+  int64_t rows(int t) const { return shape(t).fixed ? shape(t).rows : batch * shape(t).rows; }
   float* data(int t) const { return tensors[shape(t).storage]; }
   Variable& variable(int v) const { return *input->variables[static_cast<size_t>(v)]; }
 };
@@ -53,6 +55,9 @@ void execute_merge(const Run& run, const Instruction& instruction, int thread);
 // Operations written in Python (host.cpp).
 void execute_host(const Run& run, const Instruction& instruction, int thread);
 bool is_host(const PlanInput& input, const Instruction& instruction);
+
+// Normalisation, embedding, pooling and the like (layers.cpp).
+void execute_layer(const Run& run, const Instruction& instruction, int thread);
 
 // The three matrix products of a dense layer (matmul_run.cpp).
 void execute_dense(const Run& run, const Instruction& instruction, int thread, float* scratch);

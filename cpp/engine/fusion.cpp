@@ -15,7 +15,8 @@ int readers(const Plan& plan, const List& list, int tensor, const std::vector<in
   };
   int n = static_cast<int>(std::count_if(kept.begin(), kept.end(), same));
   for (const auto& i : list)
-    n += same(i.in) + same(i.in2) + same(i.in3) + (same(i.out) && i.kind == Kind::kActivityBackward);
+    n += same(i.in) + same(i.in2) + same(i.in3) + (same(i.out) && i.kind == Kind::kActivityBackward) +
+         (same(i.keep) && i.kind == Kind::kBatchNormBackward);
   return n;
 }
 
@@ -79,6 +80,26 @@ void fuse_activation_gradient(const Plan& plan, List& list, const std::vector<in
   }
 }
 
+// A batch norm and the activation behind it, or its backward and the gradient of the activation below, share columns.
+void fuse_batch_norms(const Plan& plan, List& list, const std::vector<int>& kept) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const bool forward = list[i].kind == Kind::kBatchNorm;
+    if (!forward && list[i].kind != Kind::kBatchNormBackward) continue;
+    int next = only_reader(plan, list, list[i].out, kept);
+    const bool alone = next >= 0;
+    if (!alone && forward) next = activation_of(plan, list, list[i].out, kept);
+    if (next < 0) continue;
+    const Instruction& reader = list[static_cast<size_t>(next)];
+    if (reader.kind != (forward ? Kind::kActivation : Kind::kActivationBackward)) continue;
+    if (!alone) list[i].keep = list[i].out;
+    if (!forward) list[i].keep = reader.in2;
+    list[i].activation = reader.activation;
+    list[i].args = reader.args;
+    list[i].out = reader.out;
+    erase(list, next);
+  }
+}
+
 // matmul_dw or column_sum -> (regularize) -> update becomes one instruction that steps each finished block, so that the
 // gradient is never written. Needs: one use of the variable, and nobody who reads its old value later.
 void fuse_updates(List& list) {
@@ -114,6 +135,7 @@ void fuse_updates(List& list) {
 void fuse(const Plan& plan, std::vector<Instruction>& list, const std::vector<int>& kept) {
   fuse_dense(plan, list, kept);
   fuse_activation_gradient(plan, list, kept);
+  fuse_batch_norms(plan, list, kept);
   fuse_updates(list);
 }
 

@@ -53,6 +53,17 @@ constexpr OpInfo kOps[] = {
     {Op::kDot, "dot", 0, 2},
     {Op::kScale, "scale", 0},
     {Op::kHost, "host", 0},
+    {Op::kBatchNorm, "batch_norm", 4},
+    {Op::kLayerNorm, "layer_norm", 2},
+    {Op::kRmsNorm, "rms_norm", 2},
+    {Op::kUnitNorm, "unit_norm", 0},
+    {Op::kScaleColumns, "scale_columns", 2},
+    {Op::kEmbedding, "embedding", 1},
+    {Op::kEncode, "encode", 0},
+    {Op::kAveragePool, "average_pool", 0},
+    {Op::kMaxPool, "max_pool", 0},
+    {Op::kRepeat, "repeat", 0},
+    {Op::kPermute, "permute", 0},
 };
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -138,8 +149,11 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
       throw std::invalid_argument("Operation '" + name + "' on a value of shape " + shape_text(x.shape) +
                                   ": expected " + expected + ".");
   };
+  node.attributes = attributes;
+  if (is_layer(info->op)) shape = layer_shape(*this, node, x, need);
   for (const auto& attribute : attributes)
-    need((is_noise(info->op) && attribute.first == noise_attribute(info->op)) ||
+    need(is_layer(info->op) || (info->op == Op::kReshape && attribute.first.rfind("axis", 0) == 0) ||
+             (is_noise(info->op) && attribute.first == noise_attribute(info->op)) ||
              has_argument(info->op, attribute.first) ||
              (info->op == Op::kActivityPenalty && (attribute.first == "l1" || attribute.first == "l2")) ||
              (info->op == Op::kConcatenate && attribute.first == "axis") ||
@@ -223,7 +237,9 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
       break;
     }
     case Op::kReshape:
-      shape = {checked_product(x.rows(), x.cols())};
+      shape = attributes.empty() ? std::vector<int64_t>{checked_product(x.rows(), x.cols())} : axes_of(attributes);
+      need(Value{shape}.rows() * Value{shape}.cols() == checked_product(x.rows(), x.cols()),
+           "as many elements as " + shape_text(shape) + " has");
       break;
     default:
       if (is_activation(info->op)) {
@@ -241,6 +257,11 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
   nodes_.push_back(std::move(node));
   values_.push_back({std::move(shape)});
   return nodes_.back().output;
+}
+
+int Graph::integer_input(int id) const {
+  while (id >= 0 && nodes_[static_cast<size_t>(id)].op == Op::kReshape) id = nodes_[static_cast<size_t>(id)].inputs[0];
+  return id >= 0 && nodes_[static_cast<size_t>(id)].op == Op::kInput ? id : -1;
 }
 
 std::vector<std::string> Graph::operations() const {

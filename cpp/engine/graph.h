@@ -1,5 +1,6 @@
 // A network as a list of operations over typed values and variables: what layers lower to.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -54,8 +55,21 @@ enum class Op {
   kDot,
   kScale,
   // written in Python
-  kHost
+  kHost,
+  // layers whose shapes and gradients are in graph_layers.cpp and plan_layers.cpp
+  kBatchNorm,
+  kLayerNorm,
+  kRmsNorm,
+  kUnitNorm,
+  kScaleColumns,
+  kEmbedding,
+  kEncode,
+  kAveragePool,
+  kMaxPool,
+  kRepeat,
+  kPermute
 };
+inline bool is_layer(Op op) { return op >= Op::kBatchNorm; }
 
 struct Value {
   std::vector<int64_t> shape;  // of one sample
@@ -73,6 +87,8 @@ struct Node {
   int axis = 0;           // concatenate: of a sample
   ActivationArgs args{};  // activations
   std::shared_ptr<Host> host = nullptr;
+  std::map<std::string, double> attributes{};
+  double get(const std::string& key) const { return attributes.at(key); }
 };
 
 class Graph {
@@ -90,12 +106,20 @@ class Graph {
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<int>& inputs() const { return inputs_; }
   std::vector<std::string> operations() const;
+  // The input of the graph that these integers come from, unchanged or reshaped; -1 where they do not.
+  int integer_input(int value) const;
 
  private:
   std::vector<Value> values_;
   std::vector<Node> nodes_;
   std::vector<int> inputs_;
 };
+
+// Shape of a layer's output, and what it insists on; `expect` throws where its first argument is false.
+using Expect = std::function<void(bool, const std::string&)>;
+std::vector<int64_t> layer_shape(const Graph& graph, const Node& node, const Value& x, const Expect& expect);
+// axis0, axis1, ... of the attributes.
+std::vector<int64_t> axes_of(const std::map<std::string, double>& attributes);
 
 const char* op_name(Op op);
 bool is_merge(Op op);       // elementwise of two values: add, subtract, multiply, maximum, minimum

@@ -18,8 +18,8 @@ void column_sum(const Run& run, const Instruction& i, int thread, float* scratch
   if (n <= 0) return;
   const float* x = run.data(i.in) + r.begin;
   if (!i.update && !i.accumulate)
-    return run.table->column_sum(x, dy.cols, run.data(i.out) + r.begin, run.batch * dy.rows, n);
-  run.table->column_sum(x, dy.cols, scratch, run.batch * dy.rows, n);
+    return run.table->column_sum(x, dy.cols, run.data(i.out) + r.begin, run.rows(i.in), n);
+  run.table->column_sum(x, dy.cols, scratch, run.rows(i.in), n);
   if (i.update)
     update_block(run, i.variable, i.index, r.begin, scratch, n);
   else
@@ -131,6 +131,7 @@ void execute_rows(const Run& run, const Instruction& i, int thread) {
 
 void execute(const Run& run, const Instruction& i, int thread, float* scratch) {
   if (is_host(*run.input, i)) return execute_host(run, i, thread);
+  if (is_layer(i.kind)) return execute_layer(run, i, thread);
   switch (i.kind) {
     case Kind::kMatmul:
     case Kind::kDense:

@@ -21,11 +21,12 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
                  std::vector<MetricSpec> metrics, std::vector<VariablePtr> trainable,
                  std::vector<std::pair<VariablePtr, Regularizer>> regularizers,
                  std::vector<std::pair<VariablePtr, Constraint>> constraints, bool fused,
-                 const std::vector<TargetSpec>& more_targets)
+                 const std::vector<TargetSpec>& more_targets, std::vector<VariablePtr> frozen)
     : graph_(std::move(graph)) {
   const int count = static_cast<int>(trainable.size());
   input_ = {
-      graph_.get(), std::move(outputs), {}, std::move(losses), std::move(metrics), std::move(trainable), count, {}, {}};
+      graph_.get(), std::move(outputs), {}, std::move(losses), std::move(metrics), std::move(trainable), count, {},
+      {},           std::move(frozen)};
   std::vector<VariablePtr> named;
   collect(*graph_, named);
   for (const auto& v : input_.variables)
@@ -184,6 +185,18 @@ std::vector<std::string> Network::instructions(const std::string& which, int thr
   std::vector<std::string> lines;
   for (const auto& i : list(at->second, threads)) lines.push_back(describe(plan(at->second), i));
   return lines;
+}
+
+int64_t Network::ids_below(size_t i) const {
+  int64_t least = 0;
+  for (const Node& node : graph_->nodes()) {
+    if (node.op != Op::kEmbedding && node.op != Op::kEncode) continue;
+    if (graph_->integer_input(node.inputs[0]) != graph_->inputs()[i]) continue;
+    const int64_t rows =
+        node.op == Op::kEmbedding ? node.variables[0]->rows() : static_cast<int64_t>(node.get("tokens"));
+    least = least == 0 ? rows : std::min(least, rows);
+  }
+  return least;
 }
 
 int64_t Network::memory(int64_t batch_size) {

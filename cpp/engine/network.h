@@ -1,8 +1,9 @@
 // A compiled network: training, evaluation, prediction and gradients over batch sources. Floor 4's front door.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
-#include <array>
 #include <mutex>
 #include <shared_mutex>
 
@@ -68,7 +69,7 @@ class Network {
           std::vector<MetricSpec> metrics, std::vector<VariablePtr> trainable,
           std::vector<std::pair<VariablePtr, Regularizer>> regularizers,
           std::vector<std::pair<VariablePtr, Constraint>> constraints, bool fused,
-          const std::vector<TargetSpec>& more_targets = {});
+          const std::vector<TargetSpec>& more_targets = {}, std::vector<VariablePtr> frozen = {});
 
   // Trains on rows order[start, stop) in batches; the last one may be partial. Returns sums over the rows:
   // [rows, total loss, each loss, then for each metric its sum and what to divide it by].
@@ -86,6 +87,8 @@ class Network {
   void apply_gradients(Optimizer& optimizer, const std::vector<const float*>& gradients);
 
   std::vector<std::string> instructions(const std::string& which, int threads);
+  // Rows of the smallest table that an input's ids are looked up in; 0 for an input of floats.
+  int64_t ids_below(size_t input) const;
   int64_t memory(int64_t batch_size);
   int default_threads(int64_t batch_size);
 
@@ -107,6 +110,11 @@ class Network {
   static int gradient_storage(const Plan& plan, int v) {
     return plan.tensors[static_cast<size_t>(plan.gradient_tensor[static_cast<size_t>(v)])].storage;
   }
+  // Whether a call in training mode changes variables.
+  bool moves() const {
+    return std::any_of(plan_.norms.begin(), plan_.norms.end(), [](const Norm& n) { return n.mean >= 0 && !n.frozen; });
+  }
+  bool integer_input(size_t i) const { return tensor_of(graph_->inputs()[i]).labels; }
   int input_storage(size_t i) const { return tensor_of(graph_->inputs()[i]).storage; }
   const Tensor& output_tensor(size_t o) const { return tensor_of(input_.outputs[o]); }
   const List& list(Which which, int threads);

@@ -8,6 +8,7 @@ Plan Planner::build() {
   const Graph& graph = *in_.graph;
   gradient_.assign(graph.values().size(), -1);
   needs_gradient_.assign(graph.values().size(), false);
+  find_integers();
   for (const Node& node : graph.nodes()) forward(node);
   plan_.predict = list_;
 

@@ -6,6 +6,7 @@
 
 #include "engine/graph.h"
 #include "engine/loss_kernels.h"
+#include "kernels/kernels.h"
 
 namespace lanewise {
 
@@ -53,7 +54,25 @@ enum class Kind {
   kClip,
   kUpdate,
   kConstrain,
+  // layers (execute_layer)
+  kBatchNorm,
+  kBatchNormBackward,
+  kRowNorm,
+  kRowNormBackward,
+  kColumnDot,
+  kScaleColumns,
+  kEmbedding,
+  kEmbeddingDw,
+  kEncode,
+  kWiden,
+  kRowsSum,
+  kRowsRepeat,
+  kMaxPool,
+  kMaxPoolBackward,
+  kPermute,
+  kPermuteBackward,
 };
+inline bool is_layer(Kind kind) { return kind >= Kind::kBatchNorm; }
 
 struct Instruction {
   Kind kind;
@@ -62,8 +81,9 @@ struct Instruction {
   Op activation = Op::kLinear;    // kDense, kActivation, kActivationBackward, kMatmulDx (its fused gradient), kMerge;
                                   // kSoftmax, kDropout and their backwards: which of their kin
   ActivationArgs args{};          // of that activation
-  int keep = -1;                  // kDense: the tensor where the sum before the activation goes, if that is read
-  int index = -1;                 // which loss, metric or regularizer; the node of a host call or of random words
+  int keep = -1;                  // kDense, kBatchNorm: where goes what the activation is of, if that is read;
+                                  // kBatchNormBackward: what its activation's gradient is in terms of
+  int index = -1;                 // which loss, metric, regularizer, norm; the node of a host call or of random words
   int64_t first = 0, blocks = 1;  // kPutColumns, kTakeColumns: where in each of the stretches of a sample
   float rate = 0;
   bool accumulate = false;  // kMatmulDw, kColumnSum: add to what is there
@@ -75,6 +95,7 @@ struct Instruction {
 struct Tensor {
   int64_t rows = 1, cols = 1;
   bool labels = false;  // int32
+  bool fixed = false;   // sums over the batch: its rows do not grow with it
   int gradient_of = -1;
   int storage = -1;  // the tensor whose memory it shares (a reshape); its own index otherwise
 };
@@ -127,6 +148,17 @@ struct Activity {
   float l1, l2;
 };
 
+// A normalisation: its variables, and the tensors that its instructions share.
+struct Norm {
+  int gamma, beta, mean, variance;  // mean, variance: those that move, of a batch norm
+  float epsilon, momentum, rate;    // rate = 1 - momentum
+  RowNorm how;
+  bool frozen;    // a batch norm that is not trained uses its moving statistics
+  int stats;      // batch norm (2, n) fixed: mean and variance; row norm (rows, 1): what a row was multiplied by
+  int xhat = -1;  // where there is a backward
+  int sum_dy = -1, sum_dyx = -1;
+};
+
 struct PlanInput {
   const Graph* graph;
   std::vector<int> outputs;
@@ -137,18 +169,21 @@ struct PlanInput {
   int trainable;
   std::vector<Regularizer> regularizers;
   std::vector<Constraint> constraints;
+  std::vector<VariablePtr> frozen;  // moving means of batch norms that are not trained
 };
 
 // Tensors and the four unfused lists. The unfused lists always run and are the reference.
 struct Plan {
   std::vector<Tensor> tensors;
-  std::vector<int> value_tensor;     // of each value of the graph (a reshape shares its input's)
-  std::vector<int> target_tensor;    // of each target
-  std::vector<int> weight_tensor;    // sample weights of each target
-  std::vector<int> row_loss_tensor;  // of each loss
-  std::vector<int> metric_tensor;    // of each metric
-  std::vector<int> gradient_tensor;  // of each trainable variable
-  std::vector<Activity> activities;  // in graph order
+  std::vector<int> value_tensor;                   // of each value of the graph (a reshape shares its input's)
+  std::vector<int> target_tensor;                  // of each target
+  std::vector<int> weight_tensor;                  // sample weights of each target
+  std::vector<int> row_loss_tensor;                // of each loss
+  std::vector<int> metric_tensor;                  // of each metric
+  std::vector<int> gradient_tensor;                // of each trainable variable
+  std::vector<Activity> activities;                // in graph order
+  std::vector<Norm> norms;                         // in graph order
+  std::vector<std::vector<int64_t>> permutations;  // element of a sample that each element of the result is
   std::vector<Instruction> predict, evaluate, gradient, apply, train;  // train = gradient, then apply
 };
 

@@ -6,6 +6,7 @@ namespace lanewise {
 
 void Planner::forward(const Node& node) {
   const Value& value = in_.graph->value(node.output);
+  widen(node);
   const int x = node.inputs.empty() ? -1 : tensor_of(node.inputs[0]);
   const int x2 = node.inputs.size() > 1 ? tensor_of(node.inputs[1]) : -1;
   bool needs_gradient = false;
@@ -15,12 +16,17 @@ void Planner::forward(const Node& node) {
     y = x;
   } else {
     Tensor t{.rows = value.rows(), .cols = value.cols()};
-    if (node.op == Op::kReshape) t.storage = plan_.tensors[static_cast<size_t>(x)].storage;
+    t.labels = integer_[static_cast<size_t>(node.output)];
+    if (node.op == Op::kReshape)
+      t.storage =
+          plan_.tensors[static_cast<size_t>(t.labels ? plan_.value_tensor[static_cast<size_t>(node.inputs[0])] : x)]
+              .storage;
     y = add_tensor(t);
   }
   plan_.value_tensor.push_back(y);
   std::vector<int> variables;
   for (const auto& v : node.variables) variables.push_back(variable_index(v));
+  if (is_layer(node.op)) needs_gradient |= forward_layer(node, x, y);
   switch (node.op) {
     case Op::kMatmul:
       emit({.kind = Kind::kMatmul, .in = x, .out = y, .variable = variables[0]});
@@ -115,6 +121,7 @@ void Planner::backward(const Node& node) {
   int dy = gradient_of(node.output);
   const int x_value = node.inputs[0], x = tensor_of(x_value), y = tensor_of(node.output);
   const bool wanted = needs(x_value);
+  if (is_layer(node.op)) return backward_layer(node, dy);
   switch (node.op) {
     case Op::kMatmul: {  // dX before dW: dX still needs the weights that dW's update will change
       const int w = variable_index(node.variables[0]);

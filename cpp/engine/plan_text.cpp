@@ -6,6 +6,18 @@
 namespace lanewise {
 namespace {
 
+const char* layer_kind_name(Kind kind) {
+  constexpr const char* kNames[] = {"batch_norm", "batch_norm_backward",
+                                    "row_norm",   "row_norm_backward",
+                                    "column_dot", "scale_columns",
+                                    "embedding",  "embedding_dw",
+                                    "encode",     "widen",
+                                    "rows_sum",   "rows_repeat",
+                                    "max_pool",   "max_pool_backward",
+                                    "permute",    "permute_backward"};  // in order
+  return is_layer(kind) ? kNames[static_cast<int>(kind) - static_cast<int>(Kind::kBatchNorm)] : "?";
+}
+
 const char* kind_name(Kind kind) {
   switch (kind) {
     case Kind::kMatmul:
@@ -86,6 +98,8 @@ const char* kind_name(Kind kind) {
       return "host_backward";
     case Kind::kHostGradient:
       return "host_gradient";
+    default:
+      return layer_kind_name(kind);
   }
   return "?";
 }

@@ -17,7 +17,11 @@ class Planner {
  private:
   void emit(Instruction i) { list_.push_back(i); }
   int add_tensor(Tensor t);
-  int tensor_of(int value) const { return plan_.value_tensor[static_cast<size_t>(value)]; }
+  // Of an integer input: its values as float32.
+  int tensor_of(int value) const {
+    const auto wide = widened_.find(value);
+    return wide == widened_.end() ? plan_.value_tensor[static_cast<size_t>(value)] : wide->second;
+  }
   int gradient_of(int value) const { return gradient_[static_cast<size_t>(value)]; }
   int grad_of_variable(int v) const { return plan_.gradient_tensor[static_cast<size_t>(v)]; }
   bool needs(int value) const { return needs_gradient_[static_cast<size_t>(value)]; }
@@ -33,6 +37,12 @@ class Planner {
   void apply(const std::vector<bool>& wanted);
 
   void forward(const Node& node);
+  void find_integers();
+  void widen(const Node& node);
+  bool forward_layer(const Node& node, int x, int y);  // whether a variable of it is trained
+  void backward_layer(const Node& node, int dy);
+  void norm_forward(const Node& node, int x, int y);
+  void norm_backward(const Node& node, int dy);
   void backward(const Node& node);
   void merge_backward(const Node& node, int dy);
   bool host_forward(const Node& node, int x, int y);
@@ -73,6 +83,9 @@ class Planner {
   std::vector<bool> needs_gradient_, written_;
   std::set<int> shared_;            // memory that is the gradient of several values
   std::map<int, int> activity_of_;  // value -> activity
+  std::map<int, int> norm_of_, permutation_of_;
+  std::vector<bool> integer_;   // values that are int32
+  std::map<int, int> widened_;  // integer value -> the same as float32, where somebody reads it so
 };
 
 }  // namespace lanewise

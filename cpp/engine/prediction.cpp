@@ -65,11 +65,12 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
       for (size_t i = 0; i < inputs.size(); ++i) {
         const int storage = input_storage(i);
         const Source& source = inputs[i];
-        if (source.contiguous()) {
+        const bool ids = integer_input(i);
+        if (source.contiguous(ids ? DType::kInt32 : DType::kFloat32)) {
           tensors[storage] = reinterpret_cast<float*>(const_cast<char*>(source.data)) + first * source.cols;
         } else {
           tensors[storage] = workspace.own(storage);
-          gather(source, nullptr, first, 0, run.batch, tensors[storage]);
+          gather(source, nullptr, first, 0, run.batch, tensors[storage], ids);
         }
       }
       auto target = [&](size_t o) { return out[o] + (first - start) * output_tensor(o).rows * output_tensor(o).cols; };
@@ -98,9 +99,14 @@ void Network::predict(const std::vector<Source>& inputs, int64_t start, int64_t 
 
 void Network::call(const std::vector<Source>& inputs, bool training, uint64_t seed, int64_t step,
                    const std::vector<float*>& out) {
-  std::shared_lock<std::shared_mutex> lock(mutex_);
+  std::shared_lock<std::shared_mutex> reading(mutex_, std::defer_lock);
+  std::unique_lock<std::shared_mutex> writing(mutex_, std::defer_lock);
+  if (training && moves())
+    writing.lock();
+  else
+    reading.lock();
   Run run = base_run(kPredict);
-  run.training = training;
+  run.training = run.moving = training;
   run.seed = seed;
   run.step = step;
   const int64_t rows = inputs[0].rows;
@@ -112,7 +118,8 @@ void Network::call(const std::vector<Source>& inputs, bool training, uint64_t se
   run.batch = rows;
   const FloatEnvironment environment;
   workspace->reset();
-  for (size_t i = 0; i < inputs.size(); ++i) gather(inputs[i], nullptr, 0, 0, rows, workspace->own(input_storage(i)));
+  for (size_t i = 0; i < inputs.size(); ++i)
+    gather(inputs[i], nullptr, 0, 0, rows, workspace->own(input_storage(i)), integer_input(i));
   for (const auto& instruction : list(kPredict, 1)) execute(run, instruction, 0, workspace->scratch(0));
   for (size_t o = 0; o < out.size(); ++o) {
     const Tensor& t = output_tensor(o);

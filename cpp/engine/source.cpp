@@ -86,6 +86,28 @@ void gather(const Source& s, const uint32_t* order, int64_t first, int64_t begin
   gather_any(s, order, first, begin, end, out);
 }
 
+int64_t find_bad_id(const Source& s, const uint32_t* order, int64_t begin, int64_t end, int64_t limit, double* bad) {
+  constexpr int64_t kChunk = 256;
+  double values[kChunk];
+  for (int64_t r = begin; r < end; ++r) {
+    for (int64_t c = 0; c < s.cols; c += kChunk) {
+      Source part = s;
+      part.data += c * s.col_stride;
+      part.cols = std::min(kChunk, s.cols - c);
+      gather(part, order, 0, r, r + 1, values);
+      bool good = true;
+      for (int64_t i = 0; i < part.cols; ++i) {
+        const double v = values[i];
+        const bool fits = v >= 0 && v < static_cast<double>(limit) && v == std::floor(v);
+        if (good && !fits) *bad = v;
+        good &= fits;
+      }
+      if (!good) return order ? static_cast<int64_t>(order[r]) : r;
+    }
+  }
+  return -1;
+}
+
 bool gather_labels(const Source& s, const uint32_t* order, int64_t first, int64_t begin, int64_t end, int64_t classes,
                    int32_t* out, double* bad) {
   constexpr int64_t kChunk = 256;

@@ -26,8 +26,10 @@ struct Source {
   int64_t rows = 0, cols = 0;
   int64_t row_stride = 0, col_stride = 0;
 
-  // Rows can be handed out as they are: float32, neighbours in memory.
-  bool contiguous() const { return dtype == DType::kFloat32 && col_stride == 4 && row_stride == cols * 4; }
+  // Rows can be handed out as they are: float32 (int32), neighbours in memory.
+  bool contiguous(DType wanted = DType::kFloat32) const {
+    return dtype == wanted && col_stride == 4 && row_stride == cols * 4;
+  }
 };
 
 // out[r - begin, :] = row order[first + r] (order null: row first + r) for r in [begin, end), converted to T
@@ -35,6 +37,20 @@ struct Source {
 void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, float* out);
 void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, int32_t* out);
 void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, double* out);
+
+// The same into memory that holds int32 or float32.
+inline void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, float* out,
+                   bool integers) {
+  if (integers)
+    gather(source, order, first, begin, end, reinterpret_cast<int32_t*>(out));
+  else
+    gather(source, order, first, begin, end, out);
+}
+
+// The first of rows [begin, end) that has something else than a whole number in [0, limit), which goes into `bad`; -1
+// where there is none. Checked as float64, so that none is cut down to one that exists.
+int64_t find_bad_id(const Source& source, const uint32_t* order, int64_t begin, int64_t end, int64_t limit,
+                    double* bad);
 
 // Labels of the first column as they are gathered, into out; stops at the first that is no whole number in
 // [0, classes) and puts it into `bad`. Checked as float64, so that none is cut down to one that exists.

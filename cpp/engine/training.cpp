@@ -108,7 +108,7 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
   prepare_updates(run, optimizer, updates);
   std::vector<double> sums = new_sums();
   run.sums = sums.data();
-  run.training = true;
+  run.training = run.moving = true;
   run.seed = seed;
   // Small networks are not worth a team; the others run as they are measured to run best, in stretches short enough to
   // notice when the machine gets busy. The bits do not depend on it.

@@ -15,8 +15,9 @@ class Workspace {
     auto need = [&](int t) {
       if (t < 0) return;
       const Tensor& tensor = plan.tensors[static_cast<size_t>(t)];
-      const int64_t size = tensor.gradient_of >= 0 ? input.variables[static_cast<size_t>(tensor.gradient_of)]->size()
-                                                   : checked_product(checked_product(batch, tensor.rows), tensor.cols);
+      const int64_t size = tensor.gradient_of >= 0
+                               ? input.variables[static_cast<size_t>(tensor.gradient_of)]->size()
+                               : checked_product(checked_product(tensor.fixed ? 1 : batch, tensor.rows), tensor.cols);
       int64_t& have = floats[static_cast<size_t>(tensor.storage)];
       have = std::max(have, std::max<int64_t>(size, 1));
     };

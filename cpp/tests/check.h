@@ -70,6 +70,9 @@ void check_merging(const KernelTable& table, std::map<std::string, Hash>& hashes
 // Ten steps of every optimizer, on arrays of these sizes (optimizer_check.cpp). Returns the hash of each kernel.
 std::map<std::string, Hash> check_optimizers(const KernelTable& table, const std::vector<int64_t>& sizes);
 
+// Normalisations, scales and pooling on the active ISA (layer_check.cpp). Returns the hash of the results.
+Hash check_layers(const KernelTable& table);
+
 // A small training with everything on, fused and unfused at 1, 2, 3 and 7 threads, on the active ISA
 // (training_check.cpp). Returns the hash of weights, predictions and sums that all of them must give.
 uint64_t check_training(const KernelTable& table);

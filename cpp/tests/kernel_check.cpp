@@ -196,6 +196,7 @@ struct Checker {
     check_losses(k, hashes);
     check_merging(k, hashes);
     hashes["matmul_block"] = check_products(k);
+    hashes["normalisation, pooling"] = check_layers(k);
     hashes["training"].value = check_training(k);
   }
 };

@@ -146,6 +146,14 @@ class Graph:
         "gaussian_noise"                               attribute stddev
         "activity_penalty"  x itself; adds (l1 * sum |x| + l2 * sum x**2) / rows to the loss (attributes l1, l2)
         "normalize"  (x - variables[0]) / variables[1] (mean, std; not trained)
+        "batch_norm"  variables gamma, beta, moving mean, moving variance; attributes momentum, epsilon
+        "layer_norm" "rms_norm"  variables gamma, beta; attribute epsilon      "unit_norm"  attribute epsilon
+        "scale_columns"  x * variables[0] + variables[1]                       "embedding"  variables[0][x]
+        "encode"  one row of `tokens` columns for each id (mode 0), or for the ids along the last axis: 1 for each
+                  that is there (mode 1), or how often (mode 2)
+        "average_pool" "max_pool"  over the first axis of a sample             "repeat"  attribute times
+        "permute"  the axes in the order axis0, axis1, ..., counted from 1     "reshape"  to axis0, axis1, ...
+        embedding and encode read integers: an input of the graph, maybe reshaped
         """
     def call_host(self, input: int, variables: Sequence[Variable], shape: Sequence[int], host: Host) -> int:
         """Append an operation written in Python whose output has this per-sample shape."""
@@ -202,6 +210,7 @@ class Network:
 
     losses: (kernel name, value id of prediction or logits, param, weight); loss i is fitted to target i;
     targets: (value id, labels) of targets that come after those, for metrics;
+    frozen: moving means of batch norms that always use their moving statistics;
     metrics: (kernel name, value id, param, target index, weighted) — a loss or a metric kernel;
     regularizers: (variable, l1, l2); constraints: (variable, "norm", least, largest, rate) or (variable, "non_neg", 0, 0, 0),
     enforced after each update; trainable: the variables that training updates, in order.
@@ -219,7 +228,11 @@ class Network:
         constraints: Sequence[tuple[Variable, str, float, float, float]] = (),
         fuse: bool = True,
         targets: Sequence[tuple[int, bool]] = (),
+        frozen: Sequence[Variable] = (),
     ) -> None: ...
+    def check(self, x: Sequence[AnyArray]) -> None:
+        """Raises ValueError where an array has an id outside the tables that it is looked up in."""
+
     def train(
         self,
         x: Sequence[AnyArray],

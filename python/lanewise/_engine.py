@@ -25,6 +25,7 @@ T = TypeVar("T")
 Optimizer = _core.Optimizer
 Network = _core.Network
 Host = _core.Host
+Variable = _core.Variable
 
 random_uniform = _core.random_uniform
 random_normal = _core.random_normal
@@ -164,6 +165,7 @@ class Builder:
     def __init__(self) -> None:
         self.graph = _core.Graph()
         self._made_by: dict[int, tuple[str, int]] = {}
+        self.masked: set[int] = set()  # values behind an Embedding with mask_zero
 
     def input(self, shape: Sequence[int]) -> int:
         """A float32 input of this shape per sample."""
@@ -223,6 +225,10 @@ class Program:
         self.builder = Builder()
         self.inputs = tuple(tuple(shape) for shape in inputs)
         self.outputs = list(write(self.builder, [self.builder.input(shape) for shape in self.inputs]))
+        if self.builder.masked.intersection(self.outputs):
+            raise NotImplementedError(
+                "mask_zero: the mask of the Embedding would reach the loss, which is not supported; use mask_zero=False"
+            )
         self.output_shapes = [self.builder.shape(value) for value in self.outputs]
         self.input_shape = self.inputs[0] if len(self.inputs) == len(self.outputs) == 1 else None
         self.output_shape = self.output_shapes[0]
@@ -237,13 +243,16 @@ class Program:
         regularizers: Sequence[tuple[_core.Variable, float, float]] = (),
         constraints: Sequence[tuple[_core.Variable, str, float, float, float]] = (),
         targets: Sequence[TargetTerm] = (),
+        frozen: Sequence[_core.Variable] = (),
     ) -> Network:
         """The network for these terms: compiled at the first request, kept.
 
         Loss i is fitted to target i; `targets` come after those.
         """
         rules = tuple((id(v), *rule) for v, *rule in (*regularizers, *constraints))
-        key = (tuple(losses), tuple(metrics), tuple(map(id, trainable)), rules, tuple(targets))
+        key = (
+            tuple(losses), tuple(metrics), tuple(map(id, trainable)), rules, tuple(targets), tuple(map(id, frozen)),
+        )  # fmt: skip
         if key not in self._networks:
             network = _core.Network(
                 self.builder.graph,
@@ -254,9 +263,10 @@ class Program:
                 regularizers=regularizers,
                 constraints=constraints,
                 targets=targets,
+                frozen=frozen,
             )
             # the variables are held, so that no id in a key is reused
-            self._networks[key] = network, (trainable, regularizers, constraints)
+            self._networks[key] = network, (trainable, regularizers, constraints, frozen)
         return self._networks[key][0]
 
     def predictor(self) -> Network:

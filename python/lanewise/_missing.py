@@ -29,11 +29,11 @@ def _each(names: str, text: str) -> dict[str, str]:
 
 _INSTEAD: dict[str, str] = {
     **_each("Conv1D Conv2D Conv3D Conv2DTranspose Convolution2D DepthwiseConv2D SeparableConv2D", _DENSE),
-    **_each("MaxPooling1D MaxPooling2D MaxPool2D AveragePooling2D GlobalAveragePooling1D UpSampling2D", _DENSE),
-    **_each("GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D ZeroPadding2D Cropping2D", _DENSE),
+    **_each("MaxPooling1D MaxPooling2D MaxPool2D AveragePooling2D UpSampling2D", _DENSE),
+    **_each("GlobalAveragePooling2D GlobalMaxPooling2D ZeroPadding2D Cropping2D", _DENSE),
     **_each("LSTM GRU SimpleRNN RNN Bidirectional TimeDistributed ConvLSTM2D LSTMCell GRUCell", _DENSE),
-    **_each("Embedding Attention MultiHeadAttention BatchNormalization LayerNormalization Lambda", _DENSE),
-    **_each("Reshape Permute RepeatVector Masking Rescaling", _DENSE),
+    **_each("Attention MultiHeadAttention Lambda", _DENSE),
+    **_each("Masking", _DENSE),
     **_each("SpatialDropout1D SpatialDropout2D TextVectorization StringLookup", _DENSE),
     **_each("GradientTape gradients", _GRADIENTS),
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),

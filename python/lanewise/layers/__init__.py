@@ -9,7 +9,8 @@ from .. import _missing
 from .._names import deserialize as _deserialize, lookup, serialize
 from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .base import Layer
-from .core import Dense, Dropout, Flatten, Input, InputLayer
+from .core import Dense, Dropout, Input, InputLayer
+from .embedding import Embedding
 from .merging import (
     Add,
     Average,
@@ -29,13 +30,18 @@ from .merging import (
     subtract,
 )
 from .noise import AlphaDropout, GaussianDropout, GaussianNoise
-from .normalization import Normalization
+from .normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
+from .preprocessing import Normalization, Rescaling
+from .reshaping import Flatten, Permute, RepeatVector, Reshape
 
 _TABLE: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
-        Activation, Add, AlphaDropout, Average, Concatenate, Dense, Dot, Dropout, ELU, Flatten, GaussianDropout,
-        GaussianNoise, InputLayer, LeakyReLU, Maximum, Minimum, Multiply, Normalization, PReLU, ReLU, Softmax, Subtract,
+        Activation, Add, AlphaDropout, Average, BatchNormalization, Concatenate, Dense, Dot, Dropout, ELU, Embedding,
+        Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalMaxPooling1D, InputLayer,
+        LayerNormalization, LeakyReLU, Maximum, Minimum, Multiply, Normalization, Permute, PReLU, ReLU, RepeatVector,
+        Rescaling, Reshape, RMSNormalization, Softmax, Subtract, UnitNormalization,
     )
 }  # fmt: skip
 
@@ -51,10 +57,12 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
 
 
 __all__ = [
-    "ELU", "Activation", "Add", "AlphaDropout", "Average", "Concatenate", "Dense", "Dot", "Dropout", "Flatten",
-    "GaussianDropout", "GaussianNoise", "Input", "InputLayer", "Layer", "LeakyReLU", "Maximum", "Minimum", "Multiply",
-    "Normalization", "PReLU", "ReLU", "Softmax", "Subtract", "add", "average", "concatenate", "deserialize", "dot",
-    "get_class", "maximum", "minimum", "multiply", "serialize", "subtract",
+    "ELU", "Activation", "Add", "AlphaDropout", "Average", "BatchNormalization", "Concatenate", "Dense", "Dot",
+    "Dropout", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D", "Input", "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Maximum", "Minimum",
+    "Multiply", "Normalization", "PReLU", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Rescaling", "Reshape",
+    "Softmax", "Subtract", "UnitNormalization", "add", "average", "concatenate", "deserialize", "dot", "get_class",
+    "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

@@ -109,6 +109,8 @@ class Softmax(_Elementwise):
         NotImplementedError: another axis.
     """
 
+    mask_use = "uses"
+
     def __init__(self, axis: int | list[int] | tuple[int, ...] = -1, **kwargs: Any) -> None:
         self.operation = ("softmax", {})
         if isinstance(axis, list | tuple) and len(axis) == 1:

@@ -79,9 +79,38 @@ class Layer(OwnCall):
     def make_weights(self, shape: tuple[int, ...]) -> None:
         """Make the weights for samples of this shape."""
 
+    mask_use = "passes"
+    """What becomes of the mask that Embedding(mask_zero=True) makes: 'passes', 'drops', or 'uses' (its result would be
+    another one; not supported)."""
+
+    host = False
+    """Whether `prepare` must see the data before the engine: such a layer stands before all others."""
+
+    def prepare(self, argument: str, data: Any) -> AnyArray:
+        """What the layer makes of the data in NumPy, rows first, for layers with `host`."""
+        raise NotImplementedError(f"{type(self).__name__} prepares nothing")
+
+    @property
+    def frozen(self) -> list[Weight]:
+        """Moving means that training must leave alone: of a BatchNormalization with trainable=False."""
+        return []
+
     def write(self, builder: Builder, value: int) -> int:
         """`lower`, and the penalty on the output where there is one."""
-        return self.penalised(builder, (self.write_own if self.own else self.lower)(builder, value))
+        masked = value in builder.masked
+        if masked and self.mask_use == "uses":
+            raise NotImplementedError(
+                f"{self.name}: a {type(self).__name__} behind an Embedding with mask_zero=True would leave out the "
+                "masked steps, which is not supported; use mask_zero=False"
+            )
+        if self.host and builder.made_by(value)[0]:
+            raise NotImplementedError(
+                f"{self.name}: a {type(self).__name__} reads the data itself and stands before all other layers"
+            )
+        value = (self.write_own if self.own else self.lower)(builder, value)
+        if masked and self.mask_use == "passes":
+            builder.masked.add(value)
+        return self.penalised(builder, value)
 
     def penalised(self, builder: Builder, value: int) -> int:
         """The value with the penalty on the output, where there is one."""
@@ -275,7 +304,8 @@ class Layer(OwnCall):
         self.build_for(shapes)
         program = _engine.Program([array.shape[1:] for array in arrays], self.write_all)
         if training:
-            return program.network().call(arrays, True, random.next_run_seed(), 0)[0].view(Array)
+            network = program.network(frozen=[w.variable for w in self.frozen])
+            return network.call(arrays, True, random.next_run_seed(), 0)[0].view(Array)
         return _engine.run_rows(program, arrays)[0].view(Array)
 
     def __repr__(self) -> str:

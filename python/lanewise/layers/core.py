@@ -1,8 +1,7 @@
-"""Input, Dense, Flatten, Dropout."""
+"""Input, Dense, Dropout."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from .. import activations, constraints, initializers, regularizers
@@ -176,21 +175,6 @@ class Dense(Layer):
             "kernel_constraint": None if self.kernel_constraint is None else serialize(self.kernel_constraint),
             "bias_constraint": None if self.bias_constraint is None else serialize(self.bias_constraint),
         }
-
-
-class Flatten(Layer):
-    """Samples of any shape as one axis: (n, a, b) -> (n, a*b)."""
-
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
-        if data_format not in (None, "channels_last"):
-            raise NotImplementedError(f"data_format: only 'channels_last' is supported, received {data_format!r}")
-        super().__init__(**kwargs)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], math.prod(axis or 1 for axis in input_shape[1:]))
-
-    def lower(self, builder: Builder, value: int) -> int:
-        return value if len(builder.shape(value)) == 1 else builder.add("reshape", value)
 
 
 class Dropout(Layer):

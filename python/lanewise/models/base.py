@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Float32, Float64, Network, Pace, Program, SharedLock, Weight
+from .._engine import AnyArray, Float32, Float64, Network, Pace, Program, SharedLock, Variable, Weight
 from .._names import keyword_checked
 from ..layers.operation import Node, Operation
 from ..optimizers import Optimizer
@@ -176,7 +176,14 @@ class BaseModel(Operation):
         penalties = [(w.variable, r.l1, r.l2) for layer in leaves for w, r in layer.penalties]
         limits = [(w.variable, *c.limits()) for layer in leaves for w, c in layer.limits]
         trainable = [w.variable for w in self.trainable_weights]
-        return program.network(terms.losses, terms.metrics, trainable, penalties, limits, terms.targets)
+        network = program.network(
+            terms.losses, terms.metrics, trainable, penalties, limits, terms.targets, self._frozen()
+        )  # fmt: skip
+        network.check(rows.x)
+        return network
+
+    def _frozen(self) -> list[Variable]:
+        return [weight.variable for layer in self.leaves() for weight in layer.frozen]
 
     def _run_seed(self) -> int:
         if self._seed is None or self._seed_generation != random.generation():

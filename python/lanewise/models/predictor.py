@@ -180,9 +180,10 @@ class Predictor(BaseModel):
         if not training:
             return map_leaves(lambda array: array.view(Array), self.predict_on_batch(x))
         arrays, _ = self._fit_inputs("x", x)
-        network = self._ready([array.shape[1:] for array in arrays]).network()
+        network = self._ready([array.shape[1:] for array in arrays]).network(frozen=self._frozen())
         self._calls += 1
-        out = self._weights_lock.read(network.call, arrays, True, self._run_seed() ^ (1 << 63), self._calls)
+        # batch norms move their statistics, as in Keras
+        out = self._weights_lock.write(network.call, arrays, True, self._run_seed() ^ (1 << 63), self._calls)
         return self._packed([array.view(Array) for array in out])
 
     call = __call__

@@ -212,7 +212,9 @@ class Trainer(Predictor):
         checked = [w.checked(g).reshape(w.variable.shape) for w, g in zip(weights, given, strict=True)]
         with self._training():
             program = self._built_program("apply_gradients")
-            network = program.network(compiled.loss_terms(program), trainable=[w.variable for w in weights])
+            network = program.network(
+                compiled.loss_terms(program), trainable=[w.variable for w in weights], frozen=self._frozen()
+            )
             compiled.optimizer.build(weights)
             compiled.optimizer.plan_steps(1)
             self._weights_lock.write(network.apply_gradients, compiled.optimizer.native, checked)

@@ -1,0 +1,484 @@
+"""Normalisation, embedding, pooling and shapes in training: against the twin in float64, fused against unfused, and the
+same bits on every instruction set and at any number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import lanewise as lw
+import twin
+import twin_layers as t
+from bounds import FMA_ISAS, ISAS, running
+from lanewise import _core as core
+from lanewise.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    LayerNormalization,
+    Normalization,
+    Permute,
+    RepeatVector,
+    Rescaling,
+    Reshape,
+    RMSNormalization,
+    UnitNormalization,
+)  # fmt: skip
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, the shape of its samples, and below which number they are ids (0: normal numbers)."""
+
+    layers: Callable[[], list[Any]]
+    shape: tuple[int, ...]
+    ids: int = 0
+
+    def data(self, rows: int = 150) -> tuple[Array, Array]:
+        """x and targets of three columns."""
+        rng = np.random.default_rng(3)
+        x = rng.integers(0, self.ids, (rows, *self.shape)) if self.ids else rng.standard_normal((rows, *self.shape))
+        return x, rng.standard_normal((rows, 3)).astype(np.float32)
+
+    def model(self, optimizer: Any = None) -> lw.Sequential:
+        """The compiled network, its weights moved away from zeros and ones."""
+        lw.utils.set_random_seed(4)
+        model = lw.Sequential([lw.Input(self.shape), *self.layers()])
+        rng = np.random.default_rng(5)
+        for weight in model.weights:
+            if weight.name in ("gamma", "beta", "bias", "scale", "moving_mean"):
+                weight.assign(weight.numpy() + 0.3 * rng.standard_normal(weight.shape))
+            elif weight.name == "moving_variance":
+                weight.assign(rng.uniform(0.5, 2.0, weight.shape))
+            elif weight.name == "embeddings":
+                weight.assign(rng.standard_normal(weight.shape))
+        model.compile(optimizer or lw.optimizers.Adam(0.01), "mse")
+        return model
+
+
+CASES = {
+    "batch": Case(lambda: [Dense(96, "tanh"), BatchNormalization(), Dense(64), BatchNormalization(momentum=0.9),
+                           Activation("sigmoid"), Dense(3)], (20,)),
+    "batch first": Case(lambda: [BatchNormalization(scale=False), Dense(130, "relu"), BatchNormalization(center=False),
+                                 Dense(3)], (33,)),
+    "batch over time": Case(lambda: [Dense(17), BatchNormalization(epsilon=0.1), Activation("tanh"), Flatten(),
+                                     Dense(3)], (6, 5)),
+    "layer": Case(lambda: [Dense(96, "tanh"), LayerNormalization(), Dense(530), LayerNormalization(scale=False),
+                           Activation("relu"), Dense(3)], (20,)),
+    "root mean square, unit": Case(lambda: [Dense(40), RMSNormalization(), Dense(17, "tanh"), UnitNormalization(),
+                                            Dense(3)], (9,)),
+    "embedding, mean": Case(lambda: [Embedding(50, 16), LayerNormalization(center=False), GlobalAveragePooling1D(),
+                                     Dense(3)], (13,), 50),
+    "embedding, maximum": Case(lambda: [Embedding(400, 70), GlobalMaxPooling1D(), Dense(3)], (7,), 400),
+    "embedding, flat": Case(lambda: [Embedding(40, 3), Flatten(), BatchNormalization(), Dense(3)], (5,), 40),
+    "shapes": Case(lambda: [Permute((2, 1)), Dense(4, "tanh"), Reshape((-1, 3)), LayerNormalization(),
+                            GlobalAveragePooling1D(keepdims=True), Flatten(), RepeatVector(5), BatchNormalization(),
+                            Rescaling(0.5, [1.0, 2.0, 3.0]), Flatten(), Dense(3)], (3, 6)),
+}  # fmt: skip
+
+
+def twin_of(model: lw.Sequential) -> list[twin.Layer]:
+    """The same layers with the same weights in float64."""
+    found: list[twin.Layer] = []
+    for layer in model.layers:
+        w = [weight.numpy() for weight in layer.weights]
+        if isinstance(layer, Dense):
+            found.append(twin.Dense(w[0], w[1], lw.activations.serialize(layer.activation)))
+        elif isinstance(layer, Activation):
+            found.append(twin.Dense(np.eye(layer.output_shape[-1]), np.zeros(layer.output_shape[-1]),
+                                    lw.activations.serialize(layer.activation)))  # fmt: skip
+        elif isinstance(layer, BatchNormalization):
+            found.append(t.BatchNorm(layer._gamma.numpy(), layer._beta.numpy(), *w[-2:], layer.momentum, layer.epsilon,
+                                     layer.trainable))  # fmt: skip
+        elif isinstance(layer, LayerNormalization):
+            found.append(t.LayerNorm(layer._gamma.numpy(), layer._beta.numpy(), layer.epsilon))
+        elif isinstance(layer, RMSNormalization):
+            found.append(t.LayerNorm(w[0], np.zeros(len(w[0])), layer.epsilon, center=False))
+        elif isinstance(layer, Embedding):
+            found.append(t.Embed(w[0]))
+        elif isinstance(layer, Permute):
+            found.append(t.Shape(layer.dims))
+        elif isinstance(layer, RepeatVector):
+            found.append(t.Repeat(layer.n))
+        elif isinstance(layer, Rescaling):
+            found.append(t.Scale(layer.scale, layer.offset))
+        elif isinstance(layer, Reshape):
+            found.append(t.Shape(range(1, len(layer.input_shape)), layer.output_shape[1:]))
+        elif isinstance(layer, GlobalAveragePooling1D):
+            found.append(t.AveragePool())
+            if layer.keepdims:
+                found.append(t.Repeat(1))
+        else:
+            kinds = {UnitNormalization: t.UnitNorm, GlobalMaxPooling1D: t.MaxPool, Flatten: twin.Flatten}
+            found.append(kinds[type(layer)]())
+    return found
+
+
+def fit_to_trained(model: lw.Sequential, layers: list[twin.Layer]) -> list[tuple[lw.layers.Layer, int, Array]]:
+    """(layer, position among its weights, the twin's array) of each trained weight."""
+    found = []
+    twins = iter([layer for layer in layers if layer.weights or isinstance(layer, t.BatchNorm)])
+    for layer in model.layers:
+        if isinstance(layer, Activation):
+            next(twins)
+        elif layer.weights:
+            own = next(twins)
+            names = {"kernel": 0, "bias": 1, "gamma": 0, "beta": 1, "scale": 0, "embeddings": 0}
+            found += [(layer, i, own.weights[names[w.name]]) for i, w in enumerate(layer.weights) if w.trainable]
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients_are_those_of_the_twin(name, training, isa):
+    """Float32 against float64: 2e-5 of a gradient's largest element, some hundred roundings, and where its terms cancel
+    (a batch norm behind it undoes an offset) 1e-6 of the largest of all."""
+    case = CASES[name]
+    model, (x, y) = case.model(), case.data(40)
+    layers = twin_of(model)
+    value, gradients = twin.value_and_grad(layers, "mse", x, y, training=training)
+    before = model.get_weights()
+    got, own = model.value_and_grad(x, y, training=training)
+    assert got == pytest.approx(value, rel=1e-5)
+    wanted = {id(w): g for layer in layers for w, g in zip(layer.weights, layer.gradients, strict=True)}
+    assert len(own) == len(fit_to_trained(model, layers))
+    size = max(np.abs(g).max() for g in gradients)
+    for g, (layer, i, w) in zip(own, fit_to_trained(model, layers), strict=True):
+        exact = wanted[id(w)]
+        assert np.abs(g - exact).max() <= 2e-5 * np.abs(exact).max() + 1e-6 * size, (layer.name, i)
+    assert len(gradients) >= len(own)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))  # nothing has moved
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_training_follows_the_twin(name):
+    """Twenty steps of SGD with momentum, and the moving statistics after them."""
+    case = CASES[name]
+    model, (x, y) = case.model(lw.optimizers.SGD(0.02, momentum=0.5)), case.data(160)
+    layers = twin_of(model)
+    constants = [w.copy() for layer in layers for w in layer.weights]
+    losses = twin.train(layers, "mse", twin.SGD(0.0), x, y, 32, 1)  # only the statistics move
+    assert all(np.array_equal(a, b) for a, b in zip(constants, twin.weights_of(layers), strict=True))
+    layers = twin_of(model)
+    trained = [w for _, _, w in fit_to_trained(model, layers)]
+    optimizer, losses = twin.SGD(0.02, momentum=0.5), []
+    for _ in range(4):
+        total = 0.0
+        for rows in twin.batches(len(x), 32):
+            value, _ = twin.value_and_grad(layers, "mse", x[rows], y[rows])
+            of = {id(w): g for layer in layers for w, g in zip(layer.weights, layer.gradients, strict=True)}
+            optimizer.apply(trained, [of[id(w)] for w in trained])
+            total += value * len(rows)
+        losses.append(total / len(x))
+    history = model.fit(x, y, epochs=4, batch_size=32, shuffle=False, verbose=0).history["loss"]
+    assert history == pytest.approx(losses, rel=1e-4)
+    norms = [layer for layer in layers if isinstance(layer, t.BatchNorm)]
+    own = [layer for layer in model.layers if isinstance(layer, BatchNormalization)]
+    for layer, exact in zip(own, norms, strict=True):
+        assert layer.moving_mean.numpy() == pytest.approx(exact.mean, rel=1e-4, abs=1e-4)
+        assert layer.moving_variance.numpy() == pytest.approx(exact.variance, rel=1e-4, abs=1e-4)
+    assert model.predict(x, verbose=0) == pytest.approx(twin.predict(layers, x), rel=1e-3, abs=1e-3)
+
+
+def test_the_gradient_is_that_of_differences():
+    """value_and_grad against central differences of the loss, batch norm in both modes, in every weight."""
+    case = Case(lambda: [Dense(4, "tanh"), BatchNormalization(), Activation("sigmoid"), LayerNormalization(),
+                         Dense(3)], (5,))  # fmt: skip
+    model, (x, y) = case.model(), case.data(24)
+    for training in (True, False):
+        _, gradients = model.value_and_grad(x, y, training=training)
+        for weight, gradient in zip(model.trainable_weights, gradients, strict=True):
+            w, h = weight.numpy(), 1e-2
+            for index in np.ndindex(*weight.shape):
+                values = []
+                for sign in (1, -1):
+                    moved = w.copy()
+                    moved[index] += sign * h
+                    weight.assign(moved)
+                    values.append(model.value_and_grad(x, y, training=training)[0])
+                weight.assign(w)
+                assert gradient[index] == pytest.approx((values[0] - values[1]) / (2 * h), abs=1e-3)
+
+
+def outcome(case: Case, optimizer: Any, fuse: bool = True) -> bytes:
+    """Weights, losses and predictions after two epochs, as bytes."""
+    model, (x, y) = case.model(optimizer), case.data()
+    program = model._ready([case.shape])
+    trained = [w.variable for w in model.trainable_weights]
+    network = core.Network(program.builder.graph, program.outputs, [("mse", program.outputs[0], 0.0, 1.0)], [], trained,
+                           [(trained[0], 1e-3, 1e-2)], [(trained[-1], "norm", 0.2, 0.9, 0.5)], fuse)  # fmt: skip
+    order = core.permutation(1, 0, len(x))
+    native = model.optimizer.native
+    sums = [network.train([x], [y], None, order, 0, len(x), 32, native, 5) for _ in range(2)]
+    out = np.empty((len(x), 3), np.float32)
+    network.predict([x], 0, len(x), [out])
+    test = network.evaluate([x], [y], None, 0, len(x), 32)
+    return np.concatenate([*sums, test]).tobytes() + b"".join(w.tobytes() for w in model.get_weights()) + out.tobytes()
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("optimizer", [lambda: lw.optimizers.Adam(0.01),
+                                       lambda: lw.optimizers.SGD(0.01, momentum=0.9, clipnorm=0.5)])  # fmt: skip
+def test_the_same_bits_fused_or_not_on_any_isa_at_any_number_of_threads(name, optimizer):
+    results = set()
+    for isa in FMA_ISAS:
+        for threads in (1, 2, 3, 7):
+            for fuse in (True, False):
+                with running(isa, threads):
+                    results.add(outcome(CASES[name], optimizer(), fuse))
+    assert len(results) == (1 if FMA_ISAS else 0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_row_is_predicted_alike_in_any_batch(name, isa):
+    model, (x, _) = CASES[name].model(), CASES[name].data(600)
+    whole = model.predict(x, verbose=0)
+    for start, stop in ((0, 1), (1, 3), (5, 262), (300, 600)):
+        assert np.array_equal(model.predict(x[start:stop], verbose=0), whole[start:stop])
+
+
+# --- batch normalisation ---------------------------------------------------------------------------------------------
+
+
+def test_an_untrained_batch_norm_uses_and_keeps_its_moving_statistics():
+    case = CASES["batch"]
+    model, (x, y) = case.model(), case.data(64)
+    norm = model.layers[1]
+    norm.trainable = False
+    before = norm.get_weights()
+    layers = twin_of(model)
+    assert model.value_and_grad(x, y)[0] == pytest.approx(twin.value_and_grad(layers, "mse", x, y)[0], rel=1e-5)
+    model.fit(x, y, epochs=1, verbose=0)
+    model(x, training=True)
+    assert all(np.array_equal(a, b) for a, b in zip(before, norm.get_weights(), strict=True))
+    norm.trainable = True
+    model.fit(x, y, epochs=1, verbose=0)
+    assert not any(np.array_equal(a, b) for a, b in zip(before, norm.get_weights(), strict=True))
+
+
+def test_a_call_in_training_mode_uses_the_batch_and_moves_the_statistics():
+    norm = BatchNormalization(momentum=0.5)
+    x = np.array([[1.0, 10.0], [3.0, 30.0]], np.float32)
+    assert norm(x) == pytest.approx(x / np.sqrt(1.001), rel=1e-6)
+    assert norm(x, training=True) == pytest.approx(np.array([[-1, -1], [1, 1]]), abs=1e-3)
+    assert norm.moving_mean.numpy() == pytest.approx([1.0, 10.0])  # 0.5 * 0 + 0.5 * (2, 20)
+    assert norm.moving_variance.numpy() == pytest.approx([1.0, 50.5])  # 0.5 * 1 + 0.5 * (1, 100)
+    assert norm.moving_mean.trainable is False
+    assert [w.name for w in norm.weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert [w.name for w in norm.trainable_weights] == ["gamma", "beta"]
+
+
+def test_fused_batch_norms_need_no_barrier_of_their_own():
+    """Columns of a dense layer, of its batch norm and of the activation behind it are one thread's."""
+    case = Case(lambda: [Dense(256), BatchNormalization(), Activation("relu"), Dense(256), Dense(10)], (100,))
+    model = case.model()
+    program = model._ready([case.shape])
+    with running(threads=2):
+        trained = [w.variable for w in model.trainable_weights]
+        text = program.network([("mse", program.outputs[0], 0.0, 1.0)], (), trained).instructions("train")
+    norms = [line for line in text if "batch_norm" in line]
+    assert len(norms) == 2
+    assert not any(line.startswith("|") for line in norms)
+    assert "relu" in norms[0]
+    assert not any("activation" in line for line in text)
+
+
+# --- embedding -------------------------------------------------------------------------------------------------------
+
+
+def test_embedding_looks_up_every_kind_of_integer():
+    layer = Embedding(300, 40)
+    ids = np.array([[0, 299], [7, 7], [255, 1]])
+    table = layer(ids) is not None and layer.embeddings.numpy()
+    for dtype in (np.int16, np.int32, np.int64, np.uint16, np.uint64, np.float32, np.float64):
+        assert np.array_equal(layer(ids.astype(dtype)), table[ids])
+    assert np.array_equal(layer(np.asfortranarray(ids)), table[ids])
+    assert np.array_equal(layer(ids[::-1, ::-1]), table[ids[::-1, ::-1]])
+    assert np.abs(table).max() <= 0.05
+    assert np.abs(table).max() > 0.049
+
+
+@pytest.mark.parametrize("bad", [300, -1, 2.5, np.nan, 2**40])
+def test_an_id_outside_the_table_is_refused_before_anything_changes(bad):
+    model = lw.Sequential([lw.Input((2,)), Embedding(300, 4), Flatten(), Dense(1)])
+    model.compile("adam", "mse")
+    x = np.zeros((70, 2))
+    x[41, 1] = bad
+    before = model.get_weights()
+    for run in (lambda: model.fit(x, x[:, 0], verbose=0), lambda: model.predict(x, verbose=0), lambda: model(x),
+                lambda: model.evaluate(x, x[:, 0], verbose=0), lambda: model.train_on_batch(x, x[:, 0]),
+                lambda: model(x, training=True)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"from 0 to 299.*in row 41"):
+            run()
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert model.optimizer.iterations == 0
+
+
+def test_moments_of_rows_that_no_batch_names_decay_as_in_keras():
+    """Adam's step is dense: a row that was named once goes on moving."""
+    model = lw.Sequential([lw.Input((1,)), Embedding(5, 2), Flatten(), Dense(1)])
+    model.compile(lw.optimizers.Adam(0.1), "mse")
+    model.train_on_batch(np.array([[3]]), np.array([1.0]))
+    after_one = model.layers[0].embeddings.numpy()
+    model.train_on_batch(np.array([[1]]), np.array([1.0]))
+    after_two = model.layers[0].embeddings.numpy()
+    assert not np.array_equal(after_one[3], after_two[3])
+    assert np.array_equal(after_one[[0, 2, 4]], after_two[[0, 2, 4]])
+
+
+def test_ids_that_another_layer_reads_as_numbers():
+    """An input feeds an embedding and a dense layer: one as int32, one as float32."""
+    graph, table, kernel = core.Graph(), core.Variable((9, 3)), core.Variable((2, 6))
+    rng = np.random.default_rng(0)
+    table.set(rng.standard_normal((9, 3)).astype(np.float32))
+    kernel.set(rng.standard_normal((2, 6)).astype(np.float32))
+    ids = graph.input([2])
+    looked_up = graph.add("reshape", [graph.add("embedding", [ids], [table])])
+    numbers = graph.add("matmul", [ids], [kernel])
+    network = core.Network(graph, [looked_up, numbers])
+    x = rng.integers(0, 9, (5, 2))
+    out = [np.empty((5, 6), np.float32) for _ in range(2)]
+    network.predict([x], 0, 5, out)
+    assert np.array_equal(out[0], table.get()[x].reshape(5, 6))
+    assert out[1] == pytest.approx(x @ kernel.get(), rel=1e-5)
+    with pytest.raises(ValueError, match="come from an input"):
+        graph.add("embedding", [numbers], [table])
+
+
+def test_a_mask_that_would_have_an_effect_is_refused():
+    lw.Sequential([lw.Input((3,)), Embedding(9, 2, mask_zero=True), Flatten(), Dense(1)]).predict(np.zeros((1, 3)))
+    for layers in ([GlobalAveragePooling1D()], [Dense(1)], [Dropout(0.1), BatchNormalization(), Flatten()]):
+        model = lw.Sequential([lw.Input((3,)), Embedding(9, 2, mask_zero=True), *layers])
+        with pytest.raises(NotImplementedError, match="mask_zero"):
+            model.predict(np.zeros((1, 3)))
+
+
+# --- describing ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_models_of_all_layers_are_saved_whole(name, tmp_path):
+    case = CASES[name]
+    model, (x, y) = case.model(), case.data(64)
+    model.fit(x, y, epochs=1, verbose=0)
+    model.save(tmp_path / "model.lanewise")
+    loaded = lw.load_model(tmp_path / "model.lanewise")
+    assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert [layer.get_config() for layer in loaded.layers] == [layer.get_config() for layer in model.layers]
+    for one in (model, loaded):
+        one.fit(x, y, epochs=1, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True))
+
+
+BASE = {"name", "trainable", "dtype"}
+GAMMA_BETA = {"axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer", "beta_regularizer",
+              "gamma_regularizer", "beta_constraint", "gamma_constraint"}  # fmt: skip
+KEYS: dict[type, tuple[dict[str, Any], set[str]]] = {  # keys of Keras 3.15's get_config
+    BatchNormalization: ({}, GAMMA_BETA | {"momentum", "moving_mean_initializer", "moving_variance_initializer",
+                                           "renorm", "renorm_clipping", "renorm_momentum", "synchronized"}),
+    LayerNormalization: ({}, GAMMA_BETA | {"rms_scaling"}),
+    RMSNormalization: ({}, {"axis", "epsilon"}),
+    UnitNormalization: ({}, {"axis"}),
+    Embedding: ({"input_dim": 3, "output_dim": 2}, {"input_dim", "output_dim", "embeddings_initializer", "mask_zero",
+                                                    "embeddings_regularizer", "embeddings_constraint"}),
+    Flatten: ({}, {"data_format"}),
+    Reshape: ({"target_shape": (2, -1)}, {"target_shape"}),
+    Permute: ({"dims": (2, 1)}, {"dims"}),
+    RepeatVector: ({"n": 2}, {"n"}),
+    Rescaling: ({"scale": [1.0, 2.0], "offset": 3}, {"scale", "offset"}),
+    GlobalAveragePooling1D: ({}, {"data_format", "keepdims"}),
+    GlobalMaxPooling1D: ({"keepdims": True}, {"data_format", "keepdims"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", KEYS)
+def test_configs_have_keras_keys_and_come_back(cls):
+    arguments, keys = KEYS[cls]
+    config = cls(**arguments).get_config()
+    assert set(config) == BASE | keys
+    assert cls.from_config(config).get_config() == config
+
+
+def test_rules_of_gamma_and_beta_are_kept():
+    layer = BatchNormalization(
+        gamma_regularizer="l2", beta_constraint="non_neg", beta_initializer="ones", momentum=0.5, gamma_constraint=None
+    )
+    again = BatchNormalization.from_config(layer.get_config())
+    model = lw.Sequential([lw.Input((3,)), again])
+    model.compile(lw.optimizers.SGD(10.0), "mse")
+    x = np.random.default_rng(0).standard_normal((32, 3))
+    model.fit(x, x + 5, verbose=0)
+    model.fit(x, x - 50, verbose=0)
+    assert (again.beta.numpy() >= 0).all()
+    assert model.value_and_grad(x, x)[0] > 0.01 * float((again.gamma.numpy() ** 2).sum())
+
+
+@pytest.mark.parametrize(("layer", "shape", "error", "match"), [
+    (lambda: Reshape((4, -1)), (6,), ValueError, "do not fit"),
+    (lambda: Reshape((2, 2)), (6,), ValueError, "do not fit"),
+    (lambda: Permute((2, 1)), (6,), ValueError, "3 axes"),
+    (lambda: RepeatVector(2), (3, 2), ValueError, "expected input of shape"),
+    (lambda: GlobalMaxPooling1D(), (3,), ValueError, "time"),
+    (lambda: Rescaling([1.0, 2.0]), (3,), ValueError, "scale has 2"),
+    (lambda: BatchNormalization(axis=1), (3, 2), NotImplementedError, "last axis"),
+])  # fmt: skip
+def test_shapes_that_do_not_fit(layer, shape, error, match):
+    with pytest.raises(error, match=match):
+        lw.Sequential([lw.Input(shape), layer()])
+
+
+@pytest.mark.parametrize(("make", "error", "match"), [
+    (lambda: Reshape((0, 2)), ValueError, "target_shape"),
+    (lambda: Reshape((-1, -1)), ValueError, "target_shape"),
+    (lambda: Permute((1, 3)), ValueError, "dims"),
+    (lambda: Embedding(0, 2), ValueError, "input_dim"),
+    (lambda: Embedding(2, 2.5), TypeError, "output_dim"),
+    (lambda: BatchNormalization(momentum=2), ValueError, "momentum"),
+    (lambda: BatchNormalization(renorm=True), NotImplementedError, "renorm"),
+    (lambda: LayerNormalization(epsilon=-1), ValueError, "epsilon"),
+    (lambda: LayerNormalization(rms_scaling=True), NotImplementedError, "RMSNormalization"),
+    (lambda: LayerNormalization(axis=[-2, -1]), NotImplementedError, "last axis"),
+])  # fmt: skip
+def test_arguments_that_cannot_be(make, error, match):
+    with pytest.raises(error, match=match):
+        make()
+
+
+def test_normalization_and_its_inverse():
+    x = np.random.default_rng(0).standard_normal((100, 4)) * [1, 10, 100, 0] + 5
+    there, back = Normalization(), Normalization(invert=True)
+    there.adapt(x)
+    back.adapt(x)
+    assert back(there(x)) == pytest.approx(x, rel=1e-5)
+    given = Normalization(mean=[1.0, 2.0], variance=[4.0, 9.0], invert=True)
+    assert given([[1.0, 1.0]])[0] == pytest.approx([3.0, 5.0])
+
+
+def test_special_rows():
+    """Zero rows stay zero, NaN stays in its row or column, one row has no variance."""
+    assert np.array_equal(UnitNormalization()(np.zeros((2, 5))), np.zeros((2, 5)))
+    assert UnitNormalization()([[3.0, 4.0]])[0] == pytest.approx([0.6, 0.8])
+    x = np.ones((3, 4), np.float32)
+    x[1, 2] = np.nan
+    assert np.array_equal(np.isnan(LayerNormalization()(x)).any(axis=1), [False, True, False])
+    assert np.array_equal(np.isnan(BatchNormalization()(x, training=True)).any(axis=0), [False, False, True, False])
+    assert np.array_equal(BatchNormalization()(np.ones((1, 3)) * 7, training=True), np.zeros((1, 3)))
+    time = np.zeros((1, 3, 2), np.float32)
+    time[0, 1] = [np.nan, -1]
+    for isa in ISAS:
+        with running(isa):
+            got = GlobalMaxPooling1D()(time)
+            assert np.isnan(got[0, 0])
+            assert got[0, 1] == 0.0
