@@ -482,3 +482,72 @@ def test_special_rows():
             got = GlobalMaxPooling1D()(time)
             assert np.isnan(got[0, 0])
             assert got[0, 1] == 0.0
+
+
+# --- Keras 3.15 (jax), 20 steps --------------------------------------------------------------------------------------
+
+
+def grid(*shape: int) -> Array:
+    """((37 k + 11) mod 101) / 50 - 1 of the elements k: numbers of no pattern, the same everywhere."""
+    k = np.arange(int(np.prod(shape)), dtype=np.int64)
+    return ((k * 37 + 11) % 101 / 50.0 - 1.0).reshape(shape).astype(np.float32)
+
+
+IDS = (np.arange(80 * 4) * 7 % 13).reshape(80, 4)
+# weights: 0.3 * grid, those of gamma, scale and moving_variance plus 1; targets grid(80, 2); batches of 16, four
+# epochs, no shuffle, mse; of each weight the first five numbers. Where a batch norm undoes an offset its gradient is
+# zero, and Adam would turn the noise around zero into steps: SGD there.
+GOLDEN: dict[str, tuple[Callable[[], list[Any]], Array, Callable[[], Any], dict[str, Any]]] = {
+    "batch": (lambda: [Dense(8, "relu"), BatchNormalization(), Dense(5), BatchNormalization(momentum=0.9),
+                       Activation("tanh"), Dense(2)], grid(80, 6) * 2, lambda: lw.optimizers.SGD(0.05, momentum=0.9), {
+        "loss": [0.3859845, 0.3302338, 0.322717, 0.3174633],
+        "gamma": [[0.7543519, 0.9898234, 1.252897, 0.769794, 1.036669],
+                  [0.7173867, 0.9581142, 1.182144, 0.8294647, 1.052206]],
+        "beta": [[-0.234, -0.012, 0.21, -0.174, 0.048],
+                 [-0.3036335, 0.02340777, 0.2456679, -0.1827162, 0.04549126]],
+        "moving_mean": [[-0.1656016, 0.01506899, 0.2140593, -0.1057671, 0.1036618],
+                        [-0.1632809, -0.09004711, 0.07516213, -0.1501135, -0.07584713]],
+        "moving_variance": [[0.6348448, 0.8135092, 0.9968587, 0.6870332, 0.9015865],
+                            [0.9885814, 0.387641, 0.5052075, 0.1936341, 0.9904304]],
+        "predict": [0.03035096, -0.01512589, 0.1918521, 0.1025141, 0.1863725, 0.1404432]}),
+    "layer": (lambda: [Dense(8, "tanh"), LayerNormalization(), Dense(5), RMSNormalization(), UnitNormalization(),
+                       Dense(2)], grid(80, 6) * 2, lambda: lw.optimizers.Adam(0.01), {
+        "loss": [0.4007213, 0.3360321, 0.3283013, 0.3242499],
+        "gamma": [[0.6998493, 1.132235, 1.256974, 0.7519009, 0.9410734]],
+        "beta": [[-0.1242225, -0.0166628, 0.192644, -0.07206064, -0.05383377]],
+        "scale": [[0.6778217, 0.9606943, 1.193824, 0.9105142, 1.078743]],
+        "predict": [-0.227578, -0.1648106, 0.1141558, 0.2533064, 0.1040518, 0.2278541]}),
+    "embedding": (lambda: [Embedding(13, 5), GlobalAveragePooling1D(), Dense(4, "tanh"), BatchNormalization(),
+                           Dense(2)], IDS, lambda: lw.optimizers.Adam(0.01), {
+        "loss": [0.3983063, 0.3477297, 0.3369839, 0.3339506],
+        "embeddings": [[-0.3459857, 0.1007362, 0.1435197, -0.05326561, -0.0397891]],
+        "gamma": [[0.6857533, 0.9301412, 1.114664, 0.8709401]],
+        "beta": [[-0.3514605, 0.08577258, 0.2839031, -0.2428887]],
+        "moving_mean": [[-0.2428419, -0.008628149, 0.2214943, -0.1676075]],
+        "moving_variance": [[0.6269441, 0.8084032, 0.9897689, 0.6758958]],
+        "predict": [0.01308852, 0.04186131, 0.02470689, 0.04266217, 0.01863273, 0.04091931]}),
+    "maximum": (lambda: [Embedding(13, 5, embeddings_regularizer=lw.regularizers.L2(0.01)), GlobalMaxPooling1D(),
+                         RepeatVector(3), Permute((2, 1)), LayerNormalization(), Reshape((-1,)), Rescaling(0.5, 1.0),
+                         Dense(2)], IDS, lambda: lw.optimizers.RMSprop(0.01), {
+        "loss": [0.3841083, 0.3482437, 0.3457139, 0.3450411],
+        "embeddings": [[-0.03130388, 5.949839e-07, 0.01950924, -0.007125426, -1.387059e-07]],
+        "gamma": [[0.766, 0.988, 1.21]],
+        "beta": [[-0.3268747, -0.0576468, 0.2049395]],
+        "predict": [0.04006608, -0.05624533, 0.04006608, -0.05624523, 0.04006608, -0.05624523]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_twenty_steps_as_keras_makes_them(name):
+    layers, x, optimizer, wanted = GOLDEN[name]
+    model = lw.Sequential([lw.Input(x.shape[1:]), *layers()])
+    for w in model.weights:
+        w.assign(grid(*w.shape) * 0.3 + (w.name in ("gamma", "moving_variance", "scale")))
+    model.compile(optimizer(), "mse")
+    history = model.fit(x, grid(80, 2), batch_size=16, epochs=4, shuffle=False, verbose=0).history
+    assert history["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+    for key in set(wanted) - {"loss", "predict"}:
+        own = [w.numpy().reshape(-1)[:5] for w in model.weights if w.name == key]
+        for got, numbers in zip(own, wanted[key], strict=True):
+            assert got == pytest.approx(numbers, rel=1e-3, abs=1e-4), key
+    assert model.predict(x[:3], verbose=0).reshape(-1) == pytest.approx(wanted["predict"], rel=2e-3, abs=2e-4)

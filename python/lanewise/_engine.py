@@ -7,7 +7,7 @@ engine operations and compiled for a loss), and the loops that hand an epoch to 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
@@ -166,6 +166,7 @@ class Builder:
         self.graph = _core.Graph()
         self._made_by: dict[int, tuple[str, int]] = {}
         self.masked: set[int] = set()  # values behind an Embedding with mask_zero
+        self.prepared: set[int] = set()  # inputs that a layer's `prepare` has been over
 
     def input(self, shape: Sequence[int]) -> int:
         """A float32 input of this shape per sample."""
@@ -217,20 +218,26 @@ class Program:
         inputs: shapes of the inputs for one sample.
         outputs: values of the outputs.
         output_shapes: their shapes for one sample.
-        input_shape: the input's shape where there is one input and one output, else None.
+        input_shape: the input's shape where there is one input, read as it is, and one output, else None.
         output_shape: the first output's shape.
     """
 
-    def __init__(self, inputs: Sequence[tuple[int, ...]], write: Callable[[Builder, list[int]], Sequence[int]]) -> None:
+    def __init__(
+        self, inputs: Sequence[tuple[int, ...]], write: Callable[[Builder, list[int]], Sequence[int]],
+        prepared: Collection[int] = (),
+    ) -> None:  # fmt: skip
         self.builder = Builder()
         self.inputs = tuple(tuple(shape) for shape in inputs)
-        self.outputs = list(write(self.builder, [self.builder.input(shape) for shape in self.inputs]))
+        values = [self.builder.input(shape) for shape in self.inputs]
+        self.builder.prepared = {values[i] for i in prepared}
+        self.outputs = list(write(self.builder, values))
         if self.builder.masked.intersection(self.outputs):
             raise NotImplementedError(
                 "mask_zero: the mask of the Embedding would reach the loss, which is not supported; use mask_zero=False"
             )
         self.output_shapes = [self.builder.shape(value) for value in self.outputs]
-        self.input_shape = self.inputs[0] if len(self.inputs) == len(self.outputs) == 1 else None
+        plain = len(self.inputs) == len(self.outputs) == 1 and not prepared
+        self.input_shape = self.inputs[0] if plain else None
         self.output_shape = self.output_shapes[0]
         self._networks: dict[Any, tuple[Network, Any]] = {}
         self._predictor: Network | None = None

@@ -9,6 +9,7 @@ from .. import _missing
 from .._names import deserialize as _deserialize, lookup, serialize
 from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .base import Layer
+from .categories import CategoryEncoding, Discretization
 from .core import Dense, Dropout, Input, InputLayer
 from .embedding import Embedding
 from .merging import (
@@ -34,14 +35,16 @@ from .normalization import BatchNormalization, LayerNormalization, RMSNormalizat
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .preprocessing import Normalization, Rescaling
 from .reshaping import Flatten, Permute, RepeatVector, Reshape
+from .vocabulary import IntegerLookup, StringLookup
 
 _TABLE: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
-        Activation, Add, AlphaDropout, Average, BatchNormalization, Concatenate, Dense, Dot, Dropout, ELU, Embedding,
-        Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalMaxPooling1D, InputLayer,
-        LayerNormalization, LeakyReLU, Maximum, Minimum, Multiply, Normalization, Permute, PReLU, ReLU, RepeatVector,
-        Rescaling, Reshape, RMSNormalization, Softmax, Subtract, UnitNormalization,
+        Activation, Add, AlphaDropout, Average, BatchNormalization, CategoryEncoding, Concatenate, Dense,
+        Discretization, Dot, Dropout, ELU, Embedding, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
+        GlobalMaxPooling1D, InputLayer, IntegerLookup, LayerNormalization, LeakyReLU, Maximum, Minimum, Multiply,
+        Normalization, Permute, PReLU, ReLU, RepeatVector, Rescaling, Reshape, RMSNormalization, Softmax, StringLookup,
+        Subtract, UnitNormalization,
     )
 }  # fmt: skip
 
@@ -57,12 +60,13 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
 
 
 __all__ = [
-    "ELU", "Activation", "Add", "AlphaDropout", "Average", "BatchNormalization", "Concatenate", "Dense", "Dot",
-    "Dropout", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
-    "GlobalMaxPooling1D", "Input", "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Maximum", "Minimum",
-    "Multiply", "Normalization", "PReLU", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Rescaling", "Reshape",
-    "Softmax", "Subtract", "UnitNormalization", "add", "average", "concatenate", "deserialize", "dot", "get_class",
-    "maximum", "minimum", "multiply", "serialize", "subtract",
+    "ELU", "Activation", "Add", "AlphaDropout", "Average", "BatchNormalization", "CategoryEncoding", "Concatenate",
+    "Dense", "Discretization", "Dot", "Dropout", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise",
+    "GlobalAveragePooling1D", "GlobalMaxPooling1D", "Input", "InputLayer", "IntegerLookup", "Layer",
+    "LayerNormalization", "LeakyReLU", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute",
+    "RMSNormalization", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Softmax", "StringLookup", "Subtract",
+    "UnitNormalization", "add", "average", "concatenate", "deserialize", "dot", "get_class", "maximum", "minimum",
+    "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

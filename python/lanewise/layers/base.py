@@ -103,9 +103,10 @@ class Layer(OwnCall):
                 f"{self.name}: a {type(self).__name__} behind an Embedding with mask_zero=True would leave out the "
                 "masked steps, which is not supported; use mask_zero=False"
             )
-        if self.host and builder.made_by(value)[0]:
+        if self.host and value not in builder.prepared:
             raise NotImplementedError(
-                f"{self.name}: a {type(self).__name__} reads the data itself and stands before all other layers"
+                f"{self.name}: a {type(self).__name__} reads the data itself: it stands behind an input of the model, "
+                "which nothing else reads, before all other layers"
             )
         value = (self.write_own if self.own else self.lower)(builder, value)
         if masked and self.mask_use == "passes":

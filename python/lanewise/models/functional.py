@@ -173,11 +173,25 @@ class Functional(Model):
             raise ValueError(f"{argument}: the model has {len(names)} inputs ({shown}), received {len(given)} arrays")
         return given
 
+    def _hosts(self, tensor: KerasTensor) -> list[Layer]:
+        """The layers behind an input that look at the data before the engine: each the only one that reads it."""
+        found: list[Layer] = []
+        key = tensor.key
+        while True:
+            readers = [call for call in self.graph.calls if any(t.key == key for t in call.node.inputs)]
+            layer = readers[0].operation if len(readers) == 1 else None
+            if not isinstance(layer, Layer) or not layer.host:
+                return found
+            found.append(layer)
+            key = (*readers[0].key, 0)
+
     def _fit_inputs(self, argument: str, x: Any) -> tuple[list[AnyArray], list[tuple[int, ...]]]:
         arrays: list[AnyArray] = []
         for tensor, name, given in zip(self.inputs, self.input_names, self._spread(argument, x), strict=True):
             which = argument if len(self.inputs) == 1 else f"{argument}[{name!r}]"
             sample = _sample(tensor)
+            for layer in self._hosts(tensor):
+                given = layer.prepare(which, given)
             array = match_rank(as_array(which, given), sample)
             if array.shape[1:] != sample:
                 hint = "; a single row goes in as x[None]" if array.shape == sample else ""
@@ -191,7 +205,8 @@ class Functional(Model):
     def _ready(self, shapes: Sequence[tuple[int, ...]]) -> Program:
         def make() -> Program:
             if self._program is None:
-                self._program = Program([_sample(tensor) for tensor in self.inputs], self.write_all)
+                prepared = [i for i, tensor in enumerate(self.inputs) if self._hosts(tensor)]
+                self._program = Program([_sample(tensor) for tensor in self.inputs], self.write_all, prepared)
             return self._program
 
         return self._program or self._weights_lock.write(make)

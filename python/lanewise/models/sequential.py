@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from itertools import takewhile
+from typing import Any, Self, cast
 
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Builder, Program
 from .._names import serialize
-from ..layers import InputLayer
+from ..layers import InputLayer, Layer
 from ..layers.base import match_rank
 from ..layers.operation import KerasTensor, Operation, Shape
 from .model import Model
@@ -156,9 +157,16 @@ class Sequential(Model):
         """The name of the last layer."""
         return [self._layers[-1].name if self._layers else self.name]
 
+    def _hosts(self) -> list[Layer]:
+        """The layers that look at the data before the engine: the first ones."""
+        layers = takewhile(lambda layer: isinstance(layer, Layer) and layer.host, self._layers)
+        return cast(list[Layer], list(layers))
+
     def _fit_inputs(self, argument: str, x: Any) -> tuple[list[AnyArray], list[tuple[int, ...]]]:
         if not self._layers:
             raise ValueError("the model has no layers; add() some first")
+        for layer in self._hosts():
+            x = layer.prepare(argument, x)
         array = match_rank(as_array(argument, x), self._sample_shape)
         sample = self._sample_shape
         if sample is None:
@@ -174,7 +182,7 @@ class Sequential(Model):
         def make() -> Program:
             if self._program is None:
                 self.build((None, *shapes[0]))
-                self._program = Program(shapes, self.write_all)
+                self._program = Program(shapes, self.write_all, [0] if self._hosts() else [])
             return self._program
 
         return self._program or self._weights_lock.write(make)
