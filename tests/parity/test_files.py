@@ -22,6 +22,16 @@ OPTIMIZERS = {
     "momentum": ("SGD", {"learning_rate": 0.02, "momentum": 0.9}),
     "nesterov": ("SGD", {"learning_rate": 0.02, "momentum": 0.9, "nesterov": True}),
     "rmsprop": ("RMSprop", {"learning_rate": 0.01}),
+    "adamw": ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.01}),
+    "amsgrad": ("Adam", {"learning_rate": 0.01, "amsgrad": True}),
+    "nadam": ("Nadam", {"learning_rate": 0.01}),
+    "adamax": ("Adamax", {"learning_rate": 0.01}),
+    "adagrad": ("Adagrad", {"learning_rate": 0.05}),
+    "adadelta": ("Adadelta", {"learning_rate": 0.5}),
+    "ftrl": ("Ftrl", {"learning_rate": 0.05, "l1_regularization_strength": 0.001}),
+    "lion": ("Lion", {"learning_rate": 0.001}),
+    "averaged": ("Adam", {"learning_rate": 0.01, "use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 5}),
+    "accumulated": ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "gradient_accumulation_steps": 2}),
     "centred": ("RMSprop", {"learning_rate": 0.005, "momentum": 0.5, "centered": True}),
 }
 
@@ -78,7 +88,24 @@ def test_model_saved_by_keras(tmp_path, optimizer):
     go_on_alike(ours, theirs)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "nesterov", "centred"])
+def test_schedules(tmp_path):
+    """The learning rate goes on from the step at which it was saved; Keras has no variable for it then."""
+    models = {}
+    for library in (keras, lw):
+        model = models[library] = built(library)
+        rate = library.optimizers.schedules.ExponentialDecay(0.05, 10, 0.5, staircase=True)
+        model.compile(library.optimizers.SGD(rate, momentum=0.9), loss="mse", metrics=["mae"])
+        fit(model, 2)
+    for suffix in ("keras", "h5"):
+        models[keras].save(tmp_path / f"k.{suffix}")
+        ours = lw.load_model(tmp_path / f"k.{suffix}")
+        assert ours.optimizer.get_config()["learning_rate"]["class_name"] == "ExponentialDecay"
+    go_on_alike(ours, models[keras])
+    models[lw].save(tmp_path / "o.keras")
+    go_on_alike(models[lw], keras.models.load_model(tmp_path / "o.keras"))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "nesterov", "centred", "nadam", "averaged", "accumulated"])
 def test_model_saved_here(tmp_path, optimizer):
     ours = trained(lw, optimizer)
     ours.save(tmp_path / "m.keras")
