@@ -220,6 +220,13 @@ def test_what_keras_2_wrote_otherwise(tmp_path):
     assert set(model.fit(X, Y, verbose=0).history) == {"right", "loss"}
 
 
+def test_decay_of_keras_2_becomes_a_schedule(tmp_path):
+    """lr/(1 + decay*steps), after 7 steps."""
+    model = lw.load_model(made.h5_file(tmp_path / "m.h5", training=made.training2(decay=0.01)))
+    assert model.optimizer.iterations == 7
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.002 / 1.07, rel=1e-6)
+
+
 def test_policies(tmp_path):
     config = made.config2()
     policy = config["config"]["layers"][0]["config"]

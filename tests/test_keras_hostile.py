@@ -156,6 +156,54 @@ def test_hostile_description(tmp_path, name):
     refused(changed(tmp_path / "m.keras", change), text)
 
 
+def entry(config, name):
+    return next(layer for layer in config["config"]["layers"] if layer["name"] == name)
+
+
+def set_node(name, node):
+    return lambda c: entry(c, name).update(inbound_nodes=node)
+
+
+def many_calls(config):
+    """2**30 calls of nested models, were they written out."""
+    nested = made.graph2()
+    for i in range(30):
+        first = {"class_name": "InputLayer", "config": {"batch_shape": [None, 3], "name": "i"}}
+        twice = [[["i", 0, 0, {}]], [["i", 0, 0, {}]]]
+        layers = [{**first, "name": "i", "inbound_nodes": []}, {**nested, "name": f"n{i}", "inbound_nodes": twice}]
+        outputs = [[f"n{i}", 1, 0]]
+        config = {"name": f"n{i}", "layers": layers, "input_layers": [["i", 0, 0]], "output_layers": outputs}
+        nested = {"class_name": "Functional", "config": config}
+    return nested
+
+
+GRAPHS = {
+    "loop": (set_node("hidden", [[["inner", 1, 0, {}]]]), "nothing makes"),
+    "itself": (set_node("hidden", [[["hidden", 0, 0, {}]]]), "nothing makes"),
+    "nobody": (set_node("hidden", [[["other", 0, 0, {}]]]), "no layer is called 'other'"),
+    "negative": (set_node("hidden", [[["input_1", -1, 0, {}]]]), r"expected \[name, call, output\]"),
+    "far": (set_node("hidden", [[["input_1", 10**9, 0, {}]]]), "nothing makes|no tensor"),
+    "text": (set_node("hidden", "abc"), "inbound_nodes"),
+    "number": (set_node("hidden", [3]), "inbound_nodes"),
+    "empty call": (set_node("hidden", [[]]), "no intact"),
+    "half a tensor": (set_node("hidden", [[["input_1", 0]]]), "no call of a layer"),
+    "no outputs": (lambda c: c["config"].update(output_layers=[]), "output"),
+    "outputs": (lambda c: c["config"].update(output_layers=[["inner", 9, 0]]), "no tensor"),
+    "inputs": (lambda c: c["config"].update(input_layers=[["hidden", 0, 0]]), "has 2 layers"),
+    "layers": (lambda c: c["config"].update(layers=3), "no list of layers"),
+    "twice": (lambda c: c["config"]["layers"].append(entry(c, "hidden")), "two"),
+    "nested": (many_calls, "has 2 layers"),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_hostile_graph(tmp_path, name):
+    change, text = GRAPHS[name]
+    config = made.graph2()
+    config = change(config) or config
+    refused(made.h5_file(tmp_path / "m.h5", config), text)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"[" * 100_000, b"\xff\xfe", b" " * (9 * 2**20), b'{"class_name": "Sequential"}']
 )
