@@ -52,10 +52,17 @@ struct LossArguments {
   }
 };
 
+void check_rowwise(const LossKernel& kernel) {
+  if (kernel.counts())
+    throw py::value_error(std::string("name: expected a kernel with a value for each row. Received '") + kernel.name +
+                          "'.");
+}
+
 py::object loss_forward(const std::string& name, py::handle y_true, py::handle y_pred, py::handle given,
                         py::handle out) {
   const FloatEnvironment environment;
   const LossKernel& kernel = loss_kernel(name);
+  check_rowwise(kernel);
   const Params param = params_of(given);
   const LossArguments a(kernel, param, y_true, y_pred);
   py::object result = output_array(out, "out", {a.rows}, {y_true, y_pred});
@@ -85,6 +92,43 @@ py::object loss_backward(const std::string& name, py::handle y_true, py::handle 
   return result;
 }
 
+// The sums of a metric over rows, as the engine's report adds them up.
+py::object metric_sums(const std::string& name, py::handle y_true, py::handle y_pred, py::handle given,
+                       py::handle sample_weight) {
+  const FloatEnvironment environment;
+  const LossKernel& kernel = loss_kernel(name);
+  const Params param = params_of(given);
+  const LossArguments a(kernel, param, y_true, y_pred);
+  py::object keep;
+  const float* weights = nullptr;
+  if (!sample_weight.is_none()) {
+    const ArrayView w = contiguous_input(sample_weight, "sample_weight", keep);
+    if (w.ndim != 1 || w.shape[0] != a.rows)
+      throw py::value_error("sample_weight: expected shape (" + std::to_string(a.rows) +
+                            ",). Received: " + describe_array(w) + ".");
+    weights = w.floats();
+  }
+  py::array_t<double> result(kernel.sums(param, a.cols));
+  double* sums = result.mutable_data();
+  std::fill_n(sums, result.size(), 0.0);
+  const auto& table = kernels();
+  if (kernel.counts()) {
+    kernel.add(table, param, {a.pred.floats(), a.target, weights, a.rows, a.cols, 1}, sums);
+    return result;
+  }
+  constexpr int64_t kChunk = 1024;
+  float values[kChunk], sum;
+  for (int64_t r = 0; r < a.rows; r += kChunk) {
+    const int64_t n = std::min(kChunk, a.rows - r);
+    kernel.rows(table, a.pred.floats() + r * a.cols, a.row_target(kernel, r), param.data(), values, n, a.cols);
+    table.weighted_sum(values, weights ? weights + r : nullptr, &sum, n);
+    sums[0] += static_cast<double>(sum);
+    if (weights) table.weighted_sum(weights + r, nullptr, &sum, n);
+    sums[1] += weights ? static_cast<double>(sum) : static_cast<double>(n);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::vector<float> params_of(py::handle given) {
@@ -102,6 +146,8 @@ std::vector<float> params_of(py::handle given) {
 void register_loss_ops(py::module_& m) {
   m.def("loss_forward", &loss_forward, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0,
         py::arg("out") = py::none());
+  m.def("metric_sums", &metric_sums, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0,
+        py::arg("sample_weight") = py::none());
   m.def("loss_backward", &loss_backward, py::arg("name"), py::arg("y_true"), py::arg("y_pred"), py::arg("param") = 0.0,
         py::arg("out") = py::none());
 }

@@ -168,6 +168,11 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
     case Kind::kPenalty:
       variable(input.regularizers[static_cast<size_t>(i.index)].variable, kAll, false);
       break;
+    case Kind::kCount:
+      tensor(i.in, kAll, false);
+      tensor(i.in2, kAll, false);
+      tensor(i.in3, kAll, false);
+      break;
     case Kind::kReport:
       for (int t : plan.row_loss_tensor) tensor(t, kAll, false);
       for (int t : plan.metric_tensor) tensor(t, kAll, false);

@@ -54,14 +54,26 @@ void report(const Run& run) {
     total += static_cast<double>(run.penalties[input.regularizers.size() + i]);
   out[1] += total;
   out += 2 + input.losses.size();
-  for (size_t m = 0; m < input.metrics.size(); ++m, out += 2) {
+  for (size_t m = 0; m < input.metrics.size(); ++m) {
     const MetricSpec& spec = input.metrics[m];
+    if (run.metrics[m] && run.metrics[m]->counts()) continue;
+    double* sums = out + spec.first_sum;
     const float* weights = spec.weighted ? run.weights[spec.target] : nullptr;
-    out[0] += sum_of_rows(run, run.plan->metric_tensor[m], weights);
+    sums[0] += sum_of_rows(run, run.plan->metric_tensor[m], weights);
     float sum = 0;
     if (weights) run.table->weighted_sum(weights, nullptr, &sum, run.batch);
-    out[1] += weights ? static_cast<double>(sum) : batch;
+    sums[1] += weights ? static_cast<double>(sum) : batch;
   }
+}
+
+// One thread adds up the whole batch; which one does not matter, and the sums of a metric are its own.
+void count(const Run& run, const Instruction& i, int thread) {
+  if (i.index % run.threads != thread) return;
+  const MetricSpec& spec = run.input->metrics[static_cast<size_t>(i.index)];
+  const Tensor& shape = run.shape(i.in);
+  const float* weights = spec.weighted ? run.weights[spec.target] : nullptr;
+  const CountRows rows{run.data(i.in), run.data(i.in2), weights, run.batch * shape.rows, shape.cols, shape.rows};
+  run.metrics[i.index]->add(*run.table, spec.param, rows, run.sums + 2 + run.input->losses.size() + spec.first_sum);
 }
 
 // Elementwise along rows: the thread's rows of the tensor that is written.
@@ -166,6 +178,8 @@ void execute(const Run& run, const Instruction& i, int thread, float* scratch) {
     case Kind::kScale:
     case Kind::kScaleRows:
       return execute_merge(run, i, thread);
+    case Kind::kCount:
+      return count(run, i, thread);
     case Kind::kReport:
       if (thread == 0) report(run);
       return;

@@ -1,5 +1,6 @@
 #include "engine/loss_kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -46,6 +47,14 @@ constexpr LossKernel kLosses[] = {
     {"top_k_categorical_accuracy", &T::top_k_categorical_accuracy},
     {"sparse_categorical_accuracy", nullptr, nullptr, &T::sparse_categorical_accuracy},
     {"sparse_top_k_categorical_accuracy", nullptr, nullptr, &T::sparse_top_k_categorical_accuracy},
+    {.name = "threshold_counts", .size = &threshold_counts_size, .add = &threshold_counts},
+    {.name = "choice_counts", .size = &choice_counts_size, .add = &choice_counts},
+    {.name = "moment_sums", .size = &moment_sums_size, .add = &moment_sums},
+    {.name = "confusion_counts", .size = &confusion_counts_size, .add = &confusion_counts},
+    {.name = "sparse_confusion_counts",
+     .size = &confusion_counts_size,
+     .add = &sparse_confusion_counts,
+     .labels = true},
 };
 
 }  // namespace
@@ -67,6 +76,15 @@ void check_params(const LossKernel& kernel, const Params& param, int64_t cols) {
   };
   expect(cols % kernel.outputs == 0, "y_pred: expected a mean and a log variance for each target",
          std::to_string(cols) + " columns");
+  if (name == "threshold_counts") {
+    expect(std::is_sorted(param.begin() + 4, param.end()) && param.size() > 4, "thresholds: expected ascending numbers",
+           std::to_string(param.size() - 4) + " in another order");
+    expect(first < static_cast<float>(cols), "class_id: expected a column below " + std::to_string(cols),
+           std::to_string(static_cast<int64_t>(first)));
+  }
+  if (name.find("confusion_counts") != std::string::npos)
+    expect(first >= 1 && first <= 4096 && param.size() >= 6, "num_classes: expected 1 to 4096",
+           std::to_string(static_cast<int64_t>(first)));
   if (name == "huber")
     expect(first > 0 && std::isfinite(first), "delta: expected a finite number > 0", std::to_string(first));
   if (name == "quantile") expect(first > 0 && first < 1, "q: expected a number in (0, 1)", std::to_string(first));

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/kernels.h"
+#include "engine/counts.h"
 
 namespace lanewise {
 
@@ -18,7 +18,8 @@ template <class Target>
 using GradientKernel = void (*)(const float*, const Target*, const float*, const float*, float, float*, int64_t,
                                 int64_t);
 
-// Exactly one of the two target types is set; a metric has no backward.
+// Exactly one of the two target types is set, or for a metric of other sums than those of row values `add`; a metric
+// has no backward.
 struct LossKernel {
   const char* name;
   RowKernel<float> KernelTable::*forward = nullptr;
@@ -26,8 +27,14 @@ struct LossKernel {
   RowKernel<int32_t> KernelTable::*sparse_forward = nullptr;
   GradientKernel<int32_t> KernelTable::*sparse_backward = nullptr;
   int64_t outputs = 1;  // columns of the prediction for each of the target
-  bool sparse() const { return sparse_forward != nullptr; }
+  CountSize size = nullptr;
+  CountAdd add = nullptr;
+  bool labels = false;  // where `add` is set: targets are labels
+  bool sparse() const { return sparse_forward != nullptr || labels; }
+  bool counts() const { return add != nullptr; }
   int64_t target_cols(int64_t cols) const { return sparse() ? 1 : cols / outputs; }
+  // How many sums a metric has: the sum of weight * value and that of the weights, or those of a count.
+  int64_t sums(const Params& param, int64_t cols) const { return counts() ? size(param, cols) : 2; }
   bool metric() const { return backward == nullptr && sparse_backward == nullptr; }
 
   void rows(const KernelTable& t, const float* pred, const void* target, const float* param, float* out, int64_t rows,

@@ -65,10 +65,13 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
     graph_->value(target.value);
     input_.targets.push_back(target);
   }
-  for (const auto& metric : input_.metrics) {
+  for (auto& metric : input_.metrics) {
     graph_->value(metric.value);
+    const int64_t cols = graph_->value(metric.value).cols();
     metrics_.push_back(metric.host ? nullptr : &loss_kernel(metric.kernel));
-    if (!metric.host) check_params(*metrics_.back(), metric.param, graph_->value(metric.value).cols());
+    if (!metric.host) check_params(*metrics_.back(), metric.param, cols);
+    metric.first_sum = metric_sums_;
+    metric_sums_ += metric.host ? 2 : metrics_.back()->sums(metric.param, cols);
     if (metric.target < 0 || metric.target >= static_cast<int>(input_.targets.size()))
       throw std::invalid_argument("metrics: no target has the index " + std::to_string(metric.target) + ".");
     if (metric.host) continue;

@@ -95,7 +95,9 @@ class Network {
   const Graph& graph() const { return *graph_; }
   const PlanInput& input() const { return input_; }
   bool calls_host() const { return calls_host_; }
-  std::vector<double> new_sums() const { return std::vector<double>(2 + losses_.size() + 2 * metrics_.size(), 0.0); }
+  std::vector<double> new_sums() const {
+    return std::vector<double>(2 + losses_.size() + static_cast<size_t>(metric_sums_), 0.0);
+  }
   // Readers (predict, get) share it; whoever changes weights holds it alone.
   std::shared_mutex& mutex() { return mutex_; }
 
@@ -139,8 +141,9 @@ class Network {
   std::shared_ptr<const Graph> graph_;
   PlanInput input_;
   std::vector<const LossKernel*> losses_, metrics_;
-  Plan plan_, whole_plan_;  // whole: with clipping by norm
-  List lists_[kLists];      // fused or not
+  int64_t metric_sums_ = 0;  // of all metrics
+  Plan plan_, whole_plan_;   // whole: with clipping by norm
+  List lists_[kLists];       // fused or not
   std::mutex cache_mutex_;
   std::map<std::pair<int, int>, List> with_barriers_;  // (which, threads)
   std::vector<std::unique_ptr<Workspace>> workspaces_;

@@ -76,6 +76,14 @@ void Planner::loss(int i) {
 void Planner::metric(int i) {
   const MetricSpec& spec = in_.metrics[static_cast<size_t>(i)];
   const int pred = tensor_of(spec.value);
+  if (!spec.host && loss_kernel(spec.kernel).counts()) {
+    plan_.metric_tensor.push_back(-1);
+    return emit({.kind = Kind::kCount,
+                 .in = pred,
+                 .in2 = plan_.target_tensor[static_cast<size_t>(spec.target)],
+                 .in3 = spec.weighted ? plan_.weight_tensor[static_cast<size_t>(spec.target)] : -1,
+                 .index = i});
+  }
   plan_.metric_tensor.push_back(add_tensor({.rows = plan_.tensors[static_cast<size_t>(pred)].rows, .cols = 1}));
   emit({.kind = Kind::kMetric,
         .in = pred,

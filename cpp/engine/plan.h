@@ -31,6 +31,7 @@ enum class Kind {
   kLoss,
   kLossBackward,
   kMetric,
+  kCount,
   kReport,
   // backward
   kActivationBackward,
@@ -126,6 +127,7 @@ struct MetricSpec {
   Params param;
   int target;
   bool weighted = false;  // by the sample weights of its target
+  int64_t first_sum = 0;  // where its sums begin, after those of the losses
   std::shared_ptr<Host> host = nullptr;
 };
 

@@ -46,6 +46,8 @@ const char* kind_name(Kind kind) {
       return "loss";
     case Kind::kLossBackward:
       return "loss_backward";
+    case Kind::kCount:
+      return "count";
     case Kind::kMetric:
       return "metric";
     case Kind::kReport:
