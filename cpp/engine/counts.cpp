@@ -49,7 +49,7 @@ void threshold_counts(const KernelTable& table, const std::vector<float>& param,
     if (k > 0 && k < rows.cols) limit = last_of_largest(p, rows.cols, k);
     for (int64_t c = begin; c < end; ++c) {
       float value = k > 0 && !limit.before_or_at(p[c], c) ? kNotChosen : p[c];
-      if (param[2] != 0) table.sigmoid_forward(&value, 1, nullptr, &value, 1, 1, 1);
+      if (param[2] != 0) table.sigmoid_forward(&value, 1, nullptr, &value, 1, 1, 1, ActivationArgs{});
       const int64_t above = std::lower_bound(first, last, value) - first;  // NaN: none
       double* counts = sums + (param[3] != 0 ? each * c : 0) + (t[c] != 0 ? 0 : each / 2);
       counts[above] += w;

@@ -127,8 +127,8 @@ struct MetricSpec {
   Params param;
   int target;
   bool weighted = false;  // by the sample weights of its target
-  int64_t first_sum = 0;  // where its sums begin, after those of the losses
   std::shared_ptr<Host> host = nullptr;
+  int64_t first_sum = 0;  // where its sums begin, after those of the losses
 };
 
 struct Regularizer {
