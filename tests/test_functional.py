@@ -455,6 +455,30 @@ def test_descriptions_that_cannot_be() -> None:
             Functional.from_config(broken)
 
 
+def test_models_of_the_users_own_say_what_to_do_instead() -> None:
+    with pytest.raises(
+        NotImplementedError, match=r"Mine: a model with a call\(\) of its own.*Model\(inputs, outputs\)"
+    ):
+        type("Mine", (Model,), {"call": lambda self, x: x})
+    for model in (Model, lw.keras.Model):
+        assert isinstance(lw.Sequential(), model) and isinstance(two_by_two(), model)
+
+
+def test_long_chains_and_towers_of_models() -> None:
+    x = lw.Input((2,))
+    h = x
+    for _ in range(3000):
+        h = layers.Activation("tanh")(h)
+    model = Model(x, h)
+    assert len(model.layers) == 3001
+    assert np.isfinite(model.predict(np.ones((3, 2)), verbose=0)).all()
+    tower = Model(x, layers.Activation("tanh")(x))
+    with pytest.raises(ValueError, match="calls of layers, counted through nested models"):
+        for _ in range(40):
+            y = lw.Input((2,))
+            tower = Model(y, tower(tower(y)))
+
+
 def test_a_model_that_nobody_uses_is_freed_at_once() -> None:
     import gc
     import weakref

@@ -155,3 +155,39 @@ def test_the_table_has_the_rows_of_keras(pair: tuple[Any, Any], monkeypatch: pyt
                 merged[-1] = [f"{x} {y}".strip() for x, y in zip(merged[-1], row, strict=True)]
         found.append(merged)
     assert found[1] == found[0]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
+def test_files_go_both_ways(pair: tuple[Any, Any], suffix: str, tmp_path: Any) -> None:
+    pytest.importorskip("h5py")
+    theirs, ours = pair
+    start = theirs.get_weights()
+    for model, other in ((theirs, ours), (ours, theirs)):
+        path = str(tmp_path / f"{type(model).__module__.split('.')[0]}{suffix}")
+        if suffix == ".weights.h5":
+            model.save_weights(path)
+            other.set_weights([0 * w for w in start])
+            other.load_weights(path)
+            copy = other
+        else:
+            model.save(path)
+            load = lw.load_model if model is theirs else keras.models.load_model
+            copy = load(path)
+        for p, q in zip(copy.predict([A, B], verbose=0), theirs.predict([A, B], verbose=0), strict=True):
+            np.testing.assert_allclose(p, q, rtol=1e-5, atol=1e-6)
+
+
+def test_conversion_in_memory_takes_the_optimizer_along() -> None:
+    keras.utils.set_random_seed(3)
+    theirs = wide_and_deep(keras, "dict")
+    losses = {"p": "mse", "k": "sparse_categorical_crossentropy"}
+    theirs.compile(keras.optimizers.Adam(0.01), losses, {"p": 0.5, "k": 1.5}, {"k": ["accuracy"]})
+    y = {"p": PRICE, "k": KIND}
+    theirs.fit([A, B], y, shuffle=False, verbose=0)
+    ours = lw.from_keras(theirs)
+    back = lw.to_keras(ours)
+    histories = [m.fit([A, B], y, shuffle=False, verbose=0, epochs=2).history for m in (theirs, ours, back)]
+    for history in histories[1:]:
+        assert sorted(history) == sorted(histories[0])
+        for name, values in histories[0].items():
+            np.testing.assert_allclose(history[name], values, rtol=1e-4, err_msg=name)

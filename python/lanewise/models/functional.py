@@ -16,6 +16,8 @@ from .data import check_rows
 from .graph import call_of, trace, write
 from .model import Model
 
+_MOST_CALLS = 100_000  # a model called by models that are called by models soon has more than any machine can run
+
 
 class Functional(Model):
     """Everything between inputs and outputs, as `Model(inputs, outputs)` makes it.
@@ -47,6 +49,11 @@ class Functional(Model):
         if len(set(keys)) != len(keys):
             raise ValueError(f"inputs: one Input is given twice: {[tensor.name for tensor in self.inputs]}")
         self.graph = trace(self.inputs, self.outputs)
+        self.calls = sum(getattr(call.operation, "calls", 1) for call in self.graph.calls)  # nested ones counted
+        if self.calls > _MOST_CALLS:
+            raise ValueError(
+                f"outputs: {self.calls} calls of layers, counted through nested models, allowed are {_MOST_CALLS}"
+            )
         self.input_names = self._names_of(inputs, self.inputs)
         self._output_names = self._names_of(outputs, self.outputs)
         self._program: Program | None = None

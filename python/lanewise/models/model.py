@@ -30,6 +30,16 @@ class Model(Trainer):
             return made  # type: ignore[no-any-return]
         return super().__new__(cls, *args, **kwargs)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("call", "train_step", "test_step"):
+            if name in cls.__dict__ and not cls.__module__.startswith("lanewise."):
+                raise NotImplementedError(
+                    f"{cls.__name__}: a model with a {name}() of its own cannot run inside the engine; build the same "
+                    "layers as Model(inputs, outputs), and for training loops of your own use model.value_and_grad and "
+                    "model.apply_gradients"
+                )
+
     def __init__(self, name: str | None = None) -> None:
         super().__init__()
         if name is not None and (not isinstance(name, str) or not name or "/" in name):

@@ -211,6 +211,11 @@ class Sequential(Model):
         """Shape of one sample, where it is known."""
         return self._sample_shape
 
+    @property
+    def calls(self) -> int:
+        """Calls of layers, those of nested models counted."""
+        return sum(getattr(layer, "calls", 1) for layer in self._layers)
+
     def _built_tensors(self, what: str) -> list[KerasTensor]:
         if not self.built:
             raise ValueError(f"{what}: the model is not built; give the first layer input_shape=, or call build()")
