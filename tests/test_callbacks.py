@@ -359,7 +359,7 @@ def test_checkpoint_of_weights(tmp_path):
 def test_checkpoint_refuses_what_it_cannot_write(tmp_path):
     with pytest.raises(ValueError, match="filepath: expected a file called"):
         ModelCheckpoint("model.pt")
-    with pytest.raises(NotImplementedError, match="save_freq"):
-        ModelCheckpoint("model.lanewise", save_freq=100)
+    with pytest.raises(ValueError, match="save_freq"):
+        ModelCheckpoint("model.lanewise", save_freq=0)
     with pytest.raises(KeyError, match="val_loss"):
         small_model().fit(X, Y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "{val_loss}.lanewise")])

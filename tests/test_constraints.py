@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bounds import floats
+from bounds import floats, running
 from lanewise import keras
 
 
@@ -29,8 +29,8 @@ def test_norms_of_columns_and_signs():
     norms = np.linalg.norm(fitted(kernel_constraint=limits)[0].layers[0].get_weights()[0], axis=0)
     assert norms.min() >= 0.7 * (1 - 1e-5)
     assert norms.max() <= 0.9 * (1 + 1e-5)
-    with pytest.raises(NotImplementedError, match="axis"):
-        keras.constraints.MaxNorm(1, axis=1)
+    with pytest.raises(ValueError, match=r"axis: expected 0, 1, -1, -2 or \(0, 1\), received 2"):
+        keras.constraints.MaxNorm(1, axis=2)
     with pytest.raises(ValueError, match="max_value"):
         keras.constraints.MinMaxNorm(2.0, 1.0)
 
@@ -56,3 +56,37 @@ def test_configs_keep_them():
     again = keras.Sequential.from_config(model.get_config())
     assert again.layers[0].get_config() == model.layers[0].get_config()
     assert again.layers[0].get_config()["kernel_constraint"]["class_name"] == "MaxNorm"
+
+
+@pytest.mark.parametrize("axis", [1, -1, (0, 1), -2])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_norms_along_other_axes(axis, threads):
+    """40 units: two panels, the second one narrower."""
+    limit = keras.constraints.MaxNorm(0.25, axis=axis)
+    with running(threads=threads):
+        kernel = fitted(kernel_constraint=limit)[0].layers[0].get_weights()[0]
+    norms = np.sqrt(np.square(kernel, dtype=np.float64).sum(axis=axis))
+    assert np.max(norms) == pytest.approx(0.25, rel=1e-5)
+    again = keras.constraints.deserialize(keras.constraints.serialize(limit))
+    assert again.get_config() == limit.get_config()
+    factor = np.minimum(1, 0.25 / (3 * np.expand_dims(norms, axis)))
+    np.testing.assert_allclose(limit(kernel * 3), kernel * 3 * factor, rtol=1e-5)
+
+
+def test_a_step_is_the_update_then_the_limit():
+    x, y = np.ones((2, 9), np.float32), np.ones((2, 70), np.float32)
+    for axis in (0, 1, -1, (0, 1)):
+        limit = keras.constraints.MinMaxNorm(0.5, 0.8, rate=0.75, axis=axis)
+        keras.utils.set_random_seed(4)
+        model = keras.Sequential([keras.layers.Dense(70, input_shape=(9,), kernel_constraint=limit)])
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+        before, gradient = model.get_weights()[0], model.value_and_grad(x, y)[1][0]
+        model.train_on_batch(x, y)
+        stepped = before - np.float32(0.5) * gradient
+        assert np.abs(limit(stepped) - stepped).max() > 1e-2
+        np.testing.assert_allclose(model.get_weights()[0], limit(stepped), rtol=1e-5, atol=1e-6)
+
+
+def test_a_bias_has_one_axis():
+    with pytest.raises(ValueError, match="axis 0 or -1"):
+        fitted(bias_constraint=keras.constraints.MaxNorm(1, axis=1))

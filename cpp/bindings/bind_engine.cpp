@@ -390,9 +390,19 @@ void register_engine(py::module_& m) {
              for (const auto& [variable, l1, l2] : regularizers) rules.push_back({variable, {0, f(l1), f(l2)}});
              std::vector<std::pair<VariablePtr, Constraint>> limits;
              for (const auto& [variable, kind, low, high, rate] : constraints) {
-               if (kind != "norm" && kind != "non_neg")
-                 throw py::value_error("constraints: expected 'norm' or 'non_neg'. Received: '" + kind + "'.");
-               limits.push_back({variable, {0, f(low), f(high), f(rate), kind == "non_neg"}});
+               const bool flat = variable->shape().size() == 1;
+               Norms norms = Norms::kColumns;
+               if (kind == "row_norm" || kind == "last_norm")
+                 norms = flat ? Norms::kWhole : Norms::kRows;
+               else if (kind == "whole_norm")
+                 norms = Norms::kWhole;
+               else if (kind != "norm" && kind != "non_neg")
+                 throw py::value_error(
+                     "constraints: expected 'norm', 'row_norm', 'last_norm', 'whole_norm' or 'non_neg'. Received: '" +
+                     kind + "'.");
+               if (flat && kind == "row_norm")
+                 throw py::value_error("constraints: expected axis 0 or -1 for a variable of one axis. Received: 1.");
+               limits.push_back({variable, {0, f(low), f(high), f(rate), kind == "non_neg", norms}});
              }
              // The network keeps a graph of its own, so that nobody adds to it afterwards.
              return std::make_unique<Network>(std::make_shared<const Graph>(*graph), outputs, loss_specs, metric_specs,

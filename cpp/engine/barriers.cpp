@@ -91,7 +91,8 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
       break;
     case Kind::kConstrain: {
       const Variable& v = *input.variables[static_cast<size_t>(i.variable)];
-      variable(i.variable, v.shape().size() == 2 ? columns(v.cols()) : int64_t{kAll}, true);
+      const bool by_columns = input.constraints[static_cast<size_t>(i.index)].norms == Norms::kColumns;
+      variable(i.variable, v.shape().size() == 2 && by_columns ? columns(v.cols()) : int64_t{kAll}, true);
       break;
     }
     case Kind::kBatchNorm:

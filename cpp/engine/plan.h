@@ -136,12 +136,14 @@ struct Regularizer {
   float l1, l2;
 };
 
-// After each update: every column of a kernel (or the whole of a bias) is scaled to the norm
+// After each update: every column or row of a kernel, or the whole of a variable, is scaled to the norm
 // rate * clip(norm, min, max) + (1 - rate) * norm, or negative elements become 0.
+enum class Norms { kColumns, kRows, kWhole };
 struct Constraint {
   int variable;
   float min_norm, max_norm, rate;
   bool non_negative;
+  Norms norms = Norms::kColumns;  // of a kernel; a bias has one, that of the whole
 };
 
 // A penalty l1 * sum |y| + l2 * sum y^2 on a value, divided by the rows of the batch.

@@ -59,11 +59,34 @@ float norm_scale(const Constraint& c, float square_sum) {
   return (c.rate * kept + (1.0f - c.rate) * norm) / (1e-7f + norm);
 }
 
+// The weights of a row lie in all panels: sums of squares of its parts are added panel by panel.
+void constrain_rows(const Run& run, const Constraint& c, Variable& w, int thread) {
+  const KernelTable& k = *run.table;
+  const Range rows = share(w.rows(), thread, run.threads);
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    auto each = [&](auto part) {
+      for (int64_t at = 0; at < w.cols(); at += kPanel) {
+        const int64_t width = std::min(kPanel, w.cols() - at);
+        part(w.data() + at * w.rows() + r * width, width);
+      }
+    };
+    double total = 0;
+    each([&](const float* x, int64_t n) {
+      float sum;
+      k.sum_squares(x, &sum, n);
+      total += static_cast<double>(sum);
+    });
+    const float scale = norm_scale(c, static_cast<float>(total));
+    each([&](float* x, int64_t n) { k.scale_inplace(x, scale, n); });
+  }
+}
+
 void constrain(const Run& run, const Instruction& i, int thread) {
   const Constraint& c = run.input->constraints[static_cast<size_t>(i.index)];
   Variable& w = run.variable(i.variable);
   const KernelTable& k = *run.table;
-  if (w.shape().size() == 1) {
+  if (w.shape().size() == 2 && c.norms == Norms::kRows && !c.non_negative) return constrain_rows(run, c, w, thread);
+  if (w.shape().size() == 1 || (c.norms == Norms::kWhole && !c.non_negative)) {
     if (thread != 0) return;
     if (c.non_negative) return k.relu_forward(w.data(), w.size(), nullptr, w.data(), w.size(), 1, w.size(), {});
     float sum;

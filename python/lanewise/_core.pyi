@@ -222,7 +222,8 @@ class Network:
     targets: (value id, labels) of targets that come after those, for metrics;
     frozen: moving means of batch norms that always use their moving statistics;
     metrics: (kernel name, value id, param, target index, weighted) — a loss or a metric kernel;
-    regularizers: (variable, l1, l2); constraints: (variable, "norm", least, largest, rate) or (variable, "non_neg", 0, 0, 0),
+    regularizers: (variable, l1, l2); constraints: (variable, kind, least, largest, rate), kind "norm" (of columns),
+    "row_norm", "last_norm" (rows of a kernel, the whole of a bias), "whole_norm" or "non_neg",
     enforced after each update; trainable: the variables that training updates, in order.
     outputs: the values that predict returns.
     """

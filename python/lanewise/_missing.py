@@ -46,7 +46,7 @@ _INSTEAD: dict[str, str] = {
     **_each("train io saved_model lite", "save with model.save(path), read with lanewise.load_model(path)"),
     **_each("estimator feature_column", _SEQUENTIAL),
     "summary": _LOG,
-    **_each("TensorBoard CSVLogger ProgbarLogger RemoteMonitor BackupAndRestore", _LOG),
+    **_each("RemoteMonitor OrbaxCheckpoint", _LOG),
     **_each("Lamb Adafactor Muon ScheduleFreeAdamW LossScaleOptimizer MultiOptimizer OptimizerMap", _OPTIMIZER),
     **_each("hard_shrink soft_shrink tanh_shrink threshold squareplus sparse_plus sparsemax glu", _ACTIVATION),
     **_each("dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),

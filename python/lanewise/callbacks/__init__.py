@@ -4,10 +4,15 @@ from .. import _missing
 from .base import Callback, CallbackList
 from .checkpoint import ModelCheckpoint
 from .early_stopping import EarlyStopping
+from .files import BackupAndRestore, CSVLogger
+from .rates import LearningRateScheduler, ProgbarLogger, ReduceLROnPlateau, SwapEMAWeights
 from .simple import History, LambdaCallback, TerminateOnNaN
+from .tensorboard import TensorBoard
 
 __all__ = [
-    "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback", "ModelCheckpoint", "TerminateOnNaN",
+    "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
+    "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "SwapEMAWeights", "TensorBoard",
+    "TerminateOnNaN",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from .base import Logs
+from .files import check_save_freq
 from .monitor import MonitorCallback
 
 
@@ -18,12 +19,12 @@ class ModelCheckpoint(MonitorCallback):
         save_best_only: only save when the value is better than all before.
         save_weights_only: weights instead of the whole model.
         mode: 'min', 'max', or 'auto': by the metric.
-        save_freq: 'epoch'.
+        save_freq: 'epoch', or after every so many batches ('{batch}' in filepath then counts them from 1); makes
+            `fit` run batch by batch.
         initial_value_threshold: with save_best_only, the value that the first save has to beat.
 
     Raises:
         ValueError: a file name that lanewise cannot write (`saving.save_model` says which).
-        NotImplementedError: another save_freq.
     """
 
     def __init__(
@@ -40,19 +41,32 @@ class ModelCheckpoint(MonitorCallback):
         from ..saving import check_suffix
 
         super().__init__(monitor, mode)
-        if save_freq != "epoch":
-            raise NotImplementedError(f"save_freq: only 'epoch' is supported, received {save_freq!r}")
+        self.save_freq = check_save_freq(save_freq)
         self.filepath = os.fspath(filepath)
         check_suffix("filepath", self.filepath, weights=save_weights_only)
         self.verbose = verbose
         self.save_best_only = bool(save_best_only)
         self.save_weights_only = bool(save_weights_only)
         self.best = initial_value_threshold
+        self._epoch = self._batches = 0
+        if self.save_freq != "epoch":
+            self.__dict__["on_train_batch_end"] = self._after_batch  # without it batches need no Python
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        logs = logs or {}
+        if self.save_freq == "epoch":
+            self._save(epoch, logs or {}, {})
+
+    def _after_batch(self, batch: int, logs: Logs = None) -> None:
+        self._batches += 1
+        if self._batches % self.save_freq == 0:
+            self._save(self._epoch, logs or {}, {"batch": batch + 1})
+
+    def _save(self, epoch: int, logs: dict[str, Any], batch: dict[str, int]) -> None:
         try:
-            path = self.filepath.format(**{**logs, "epoch": epoch + 1})
+            path = self.filepath.format(**{**batch, **logs, "epoch": epoch + 1})
         except KeyError as error:
             raise KeyError(f"filepath: {self.filepath!r} asks for {error}, the logs have {', '.join(logs)}") from None
         if self.save_best_only:

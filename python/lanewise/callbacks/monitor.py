@@ -6,7 +6,13 @@ from typing import Any
 from .._names import check_finite, near_match
 from .base import Callback, Logs
 
-_LARGER_IS_BETTER = frozenset({"Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"})
+_LARGER_IS_BETTER = frozenset({
+    "Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "TopKCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy", "AUC", "Precision", "Recall", "F1Score",
+    "FBetaScore", "R2Score", "CosineSimilarity", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity",
+    "SpecificityAtSensitivity", "PearsonCorrelation", "ConcordanceCorrelation", "IoU", "MeanIoU", "BinaryIoU",
+    "OneHotIoU", "OneHotMeanIoU",
+})  # fmt: skip
 
 
 class MonitorCallback(Callback):

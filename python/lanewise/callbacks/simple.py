@@ -104,10 +104,19 @@ class LambdaCallback(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Stops training after the batch in which the loss became NaN or infinite. Makes `fit` run batch by batch."""
+    """Stops training after the batch in which the loss became NaN or infinite. Makes `fit` run batch by batch.
+
+    Args:
+        raise_error: whether it raises RuntimeError instead.
+    """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        self.raise_error = bool(raise_error)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not abs(loss) < float("inf"):
+            if self.raise_error:
+                raise RuntimeError(f"loss: {loss} after batch {batch}, training ends")
             print(f"Batch {batch}: Invalid loss, terminating training")
             self.model.stop_training = True

@@ -27,6 +27,7 @@ class Trainer(Predictor):
 
     stop_training = False
     history: History | None = None
+    _initial_epoch: int | None = None  # where BackupAndRestore goes on
 
     # --- fit ----------------------------------------------------------------------------------------------------
 
@@ -106,10 +107,11 @@ class Trainer(Predictor):
             self.reset_metrics()
             warned, first = False, None
             warn_of_outputs(compiled, self._ready(rows.shapes), self._weights_lock.read, rows)
+            self._initial_epoch = None
             try:
                 hooks.on_train_begin(None)
                 logs: dict[str, float] = {}
-                for epoch in range(initial_epoch, epochs):
+                for epoch in range(self._initial_epoch or initial_epoch, epochs):
                     hooks.on_epoch_begin(epoch, None)
                     progress.on_epoch_begin(epoch)
                     logs = sorted_logs(self._train_epoch(compiled, network, rows, batch_size, shuffle, hooks, progress))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from .. import _missing
 from .._names import Configurable, check_not_negative, deserialize as _deserialize, lookup, resolve, serialize, table_of
 
@@ -19,6 +22,11 @@ class Regularizer(Configurable):
 
     l1: float = 0.0
     l2: float = 0.0
+
+    def __call__(self, x: ArrayLike) -> np.float32:
+        """The penalty of an array."""
+        x = np.asarray(x, np.float64)
+        return np.float32(self.l1 * np.abs(x).sum() + self.l2 * np.square(x).sum())
 
 
 class L1(Regularizer):

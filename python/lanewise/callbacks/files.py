@@ -1,0 +1,165 @@
+"""CSVLogger and BackupAndRestore: callbacks that write files."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .._names import check_integer
+from .base import Callback, Logs
+
+
+class CSVLogger(Callback):
+    """Writes the logs of each epoch as a line of a CSV file, below a line of names: epoch, then the names sorted.
+
+    Args:
+        filename: where to.
+        separator: between two values.
+        append: whether lines are added to a file that is there; it is overwritten otherwise.
+    """
+
+    def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
+        self.filename = os.fspath(filename)
+        self.sep = separator
+        self.append = bool(append)
+        self.keys: list[str] | None = None
+        self.csv_file: Any = None
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._close()
+        self._header = True
+        if self.append and os.path.exists(self.filename):
+            with open(self.filename) as file:
+                self._header = not file.readline()
+        self.keys = None
+        self.csv_file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 (closed at the end)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        logs = logs or {}
+        writer = csv.writer(self.csv_file, delimiter=self.sep)
+        if self.keys is None:
+            self.keys = sorted(logs)
+            if self.keys and not any(key.startswith("val_") for key in self.keys):
+                self.keys += [f"val_{key}" for key in self.keys]  # a later epoch may validate
+            if self._header:
+                writer.writerow(["epoch", *self.keys])
+        writer.writerow([epoch, *(_cell(logs.get(key, "NA")) for key in self.keys)])
+        self.csv_file.flush()
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self.csv_file is not None:
+            self.csv_file.close()
+            self.csv_file = None
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) or np.ndim(value) == 0 or not isinstance(value, Iterable):
+        return value
+    return f'"[{", ".join(map(str, value))}]"'
+
+
+class BackupAndRestore(Callback):
+    """Keeps a backup from which an interrupted `fit` goes on when it is called again.
+
+    The backup holds weights, optimizer and position in the random streams, so that the weights in the end are, to the
+    bit, those of a training that was never interrupted (with save_freq='epoch').
+
+    Args:
+        backup_dir: directory of the backup, of this training alone.
+        save_freq: 'epoch', or every so many batches; a restored training starts its epoch again.
+        double_checkpoint: whether the backup before the last one is kept as well.
+        delete_checkpoint: whether the directory is removed when training has ended.
+
+    Raises:
+        ValueError: in training, where the model is not built, or the backup is not of this model.
+    """
+
+    def __init__(
+        self,
+        backup_dir: Any,
+        save_freq: Any = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
+    ) -> None:
+        if not backup_dir:
+            raise ValueError(f"backup_dir: expected the name of a directory, received {backup_dir!r}")
+        self.backup_dir = os.fspath(backup_dir)
+        self.save_freq = check_save_freq(save_freq)
+        self.double_checkpoint = bool(double_checkpoint)
+        self.delete_checkpoint = bool(delete_checkpoint)
+        self._path = os.path.join(self.backup_dir, "latest.npz")
+        self._epochs = self._batches = 0
+        if self.save_freq != "epoch":
+            self.__dict__["on_train_batch_end"] = self._after_batch  # without it batches need no Python
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._epochs = self._batches = 0
+        if not self.model.built:
+            raise ValueError("BackupAndRestore: the model is not built; give the first layer input_shape=")
+        paths = [path for path in (self._path, f"{self._path}.bkp") if os.path.exists(path)]
+        for path in paths:
+            try:
+                with np.load(path) as file:
+                    stored = {name: file[name] for name in file.files}
+            except (OSError, ValueError, EOFError):
+                if path == paths[-1]:
+                    raise
+                continue
+            self._restore(stored)
+            return
+
+    def _restore(self, stored: dict[str, Any]) -> None:
+        weights = [stored[f"weight/{i}"] for i in range(len(self.model.weights)) if f"weight/{i}" in stored]
+        self.model.set_weights(weights)
+        state = {name.removeprefix("state/"): value for name, value in stored.items() if name.startswith("state/")}
+        for i, weight in enumerate(self.model.weights):  # by number: names of layers may count on in one process
+            for name in [name for name in state if name.startswith(f"{i}/")]:
+                state[f"{weight.path}/{name.partition('/')[2]}"] = state.pop(name)
+        self.model.load_optimizer_state(state)
+        self._epochs = json.loads(str(stored["progress"]))["epoch"]
+        self.model._initial_epoch = self._epochs
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._epochs = epoch + 1
+        if self.save_freq == "epoch":
+            self._save()
+
+    def _after_batch(self, batch: int, logs: Logs = None) -> None:
+        self._batches += 1
+        if self._batches % self.save_freq == 0:
+            self._save()
+
+    def _save(self) -> None:
+        from ..saving.atomic import replacing
+
+        os.makedirs(self.backup_dir, exist_ok=True)
+        if self.double_checkpoint and os.path.exists(self._path):
+            shutil.copyfile(self._path, f"{self._path}.bkp")
+        arrays: dict[str, Any] = {f"weight/{i}": value for i, value in enumerate(self.model.get_weights())}
+        number = {weight.path: i for i, weight in enumerate(self.model.weights)}
+        for name, value in self.model.optimizer_state().items():
+            path, _, slot = name.rpartition("/")
+            arrays[f"state/{number[path]}/{slot}" if path else f"state/{name}"] = value
+        progress = json.dumps({"epoch": self._epochs, "batch": self._batches})
+        with replacing(self._path) as file:
+            np.savez(file, progress=np.asarray(progress), **arrays)
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        if self.delete_checkpoint and os.path.isdir(self.backup_dir):
+            shutil.rmtree(self.backup_dir)
+
+
+def check_save_freq(save_freq: Any) -> Any:
+    """'epoch' or a positive number of batches."""
+    if isinstance(save_freq, str):
+        if save_freq != "epoch":
+            raise ValueError(f"save_freq: expected 'epoch' or a number of batches, received {save_freq!r}")
+        return save_freq
+    return check_integer("save_freq", save_freq, 1)
