@@ -106,7 +106,7 @@ def test_import_takes_at_most_15_ms_more_than_numpy():
         ("lanewise.keras.layers.Conv2D", "Dense, Activation"),
         ("lanewise.keras.layers.LSTM", "Dense, Activation"),
         ("lanewise.keras.layers.LSTM", "Dense, Activation"),
-        ("lanewise.keras.callbacks.TensorBoard", "History"),
+        ("lanewise.keras.callbacks.RemoteMonitor", "History"),
         ("lanewise.keras.optimizers.Lamb", "Adam, AdamW, SGD"),
         ("lanewise.keras.utils.model_to_dot", "plot_model"),
         ("lanewise.nn.conv2d", "relu"),
