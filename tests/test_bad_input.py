@@ -295,6 +295,23 @@ def test_targets_of_the_wrong_kind_say_what_goes() -> None:
     refused(model(), lambda m: m.fit(X, verbose=0), ValueError, "y: expected targets", "None")
 
 
+def test_targets_that_point_to_another_loss_or_layer() -> None:
+    """The usual mix-ups of losses, layers and labels: what came, and what goes with it."""
+    for network, y, texts in [
+        (model("binary_crossentropy", 3, "sigmoid"), LABELS, ["(n, 3), received (10,)", "a label with 'sparse_categ"]),
+        (model("mse", 3), Y, ["(n, 3), received (10,)", "one number a row goes with a last layer of one unit"]),
+        (model("binary_crossentropy", 1, "sigmoid"), LABELS, ["received 2", "more than two classes", "sparse_categ"]),
+        (model("binary_crossentropy", 1, "sigmoid"), np.sign(Y), ["received -1", "hinge", "(y + 1) / 2"]),
+        (sparse(), LABELS + 1, ["received 3 in row 2", "count from 1: train on y - 1"]),
+        (sparse(), LABELS * 4, ["labels from 0 to 2", "received 4", "labels up to 8 need a last layer of 9 units"]),
+    ]:
+        refused(network, lambda m, y=y: m.fit(X, y, verbose=0), ValueError, "y: ", *texts)
+    network = Model([layers.Dense(1, "sigmoid", input_shape=(4,))])
+    network.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="two classes and a last layer of one unit go with 'binary_crossentropy'"):
+        network.fit(X, LABELS % 2, verbose=0)
+
+
 # --- NaN -------------------------------------------------------------------------------------------------------------
 
 
@@ -385,7 +402,7 @@ def test_logits_for_probabilities_and_the_reverse(
     network = logits_model(activation, loss, units)
     y = LABELS if "parse" in str(loss) else (LABELS > 0).astype(int)
     with pytest.warns(UserWarning) as caught:
-        network.fit(X, y, epochs=2, verbose=0)
+        network.fit(np.tile(X, (9, 1)), np.tile(y, 9), epochs=2, verbose=0)
         network.fit(X, y, verbose=0)  # said once
     (message,) = (str(w.message) for w in caught)
     for text in texts:

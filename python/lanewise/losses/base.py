@@ -121,6 +121,10 @@ def align(function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], arg
         hint = ""
         if function.joint and (y.ndim == 1 or y.shape[1:] == (1,)):
             hint = "; integer labels go with 'sparse_categorical_crossentropy', or through to_categorical"
+        elif y.ndim == 1 or y.shape[1:] == (1,):
+            labels = function.interval == "unit" and y.dtype.kind in "biu"
+            hint = "; one number a row goes with a last layer of one unit"
+            hint += ", a label with 'sparse_categorical_crossentropy' and softmax" if labels else ""
         like = "the model's output" if function.outputs == 1 else f"1/{function.outputs} of the model's output"
         raise ValueError(
             f"{argument}: {function.name} expects targets shaped like {like}, (n, "
@@ -142,7 +146,12 @@ def _check_range(function: RowFunction, y: AnyArray, argument: str) -> None:
         check, words = INTERVALS[function.interval]
         if not check(float(low), float(high)):
             bad = high if check(float(low), float(low)) else low
-            raise ValueError(f"{argument}: {function.name} expects targets {words}, received {bad}")
+            hint = ""
+            if function.interval == "unit" and bad == low == -1 and high == 1:
+                hint = "; labels of -1 and 1 go with 'hinge', or become 0 and 1 by (y + 1) / 2"
+            elif function.interval == "unit" and bad == high == np.floor(high):
+                hint = "; labels of more than two classes go with 'sparse_categorical_crossentropy'"
+            raise ValueError(f"{argument}: {function.name} expects targets {words}, received {bad}{hint}")
 
 
 def _labels(function: RowFunction, y: AnyArray, classes: int, argument: str) -> AnyArray:
@@ -158,6 +167,18 @@ def _labels(function: RowFunction, y: AnyArray, classes: int, argument: str) -> 
         row = int(np.argmax(bad))
         raise ValueError(
             f"{argument}: {function.name} expects integer labels from 0 to {classes - 1} for an output of {classes} "
-            f"classes, received {y[row].item()!r} in row {row}"
+            f"classes, received {y[row].item()!r} in row {row}{_labels_hint(y, classes)}"
         )
     return np.ascontiguousarray(y, dtype=np.int32)
+
+
+def _labels_hint(y: AnyArray, classes: int) -> str:
+    """What to do about labels that an output of so many classes has no column for."""
+    low, high = y.min(), y.max()
+    if classes == 1:
+        return "; two classes and a last layer of one unit go with 'binary_crossentropy'"
+    if low == 1 and high == classes:
+        return "; labels that count from 1: train on y - 1"
+    if low >= 0 and high < 100 * classes and (y == np.floor(y)).all():
+        return f"; labels up to {int(high)} need a last layer of {int(high) + 1} units"
+    return ""
