@@ -48,7 +48,7 @@ def as_array(argument: str, value: Any) -> AnyArray:
     else:
         raise TypeError(
             f"{argument}: expected an array, a list or a data frame, received {type(value).__name__}; "
-            "generators and datasets are not read: pass arrays (memory-mapped ones are read in place)"
+            "batches come as x= of fit, evaluate and predict alone"
         )
     if array.dtype.kind not in "biuf":
         what_now = _WHAT_NOW.get(array.dtype.kind, "convert it first")

@@ -14,7 +14,7 @@ _DENSE = (
 _SEQUENTIAL = "use lanewise.Sequential([...]) or lanewise.Model(inputs, outputs)"
 _GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients)"
 _ARRAYS = "NumPy arrays go in and come out: use the NumPy function"
-_DATA = "fit takes arrays (memory-mapped ones too, read in place) and makes the batches itself"
+_DATA = "fit takes arrays (read in place, memory-mapped too), or a generator, a PyDataset, any iterable of batches"
 _PREPARE = "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.Normalization in the model"
 _LOG = "write logs from a lanewise.callbacks.LambdaCallback(on_epoch_end=...), or read the History that fit returns"
 _OPTIMIZER = "see lanewise.optimizers for those that exist: Adam, AdamW, SGD and others"

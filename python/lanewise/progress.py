@@ -60,6 +60,7 @@ class Progress(Silent):
     def update(self, step: int, logs: dict[str, Any]) -> None:
         now = self._now = perf_counter()
         self._step = step
+        self._steps = max(self._steps, step)  # batches of which nobody knew how many there are
         if self._first is None:
             self._first = (step, now)
         if self._with_bar and self._in_place and now - self._drawn_at >= REDRAW_SECONDS and step < self._steps:

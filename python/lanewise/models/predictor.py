@@ -10,14 +10,17 @@ import numpy as np
 from .. import _engine
 from .._engine import Array, Network, Pace
 from .._names import check_integer, keyword_checked
-from .._structure import map_leaves
+from .._structure import flatten, map_leaves, pack
 from ..layers.operation import Operation, is_symbolic
 from .base import BaseModel, callback_list, check_verbose, returned, sorted_logs
+from .batches import Batches, Raw, SparseBatches, batches_of
 from .compiled import Compiled
 from .data import Rows
 
 if TYPE_CHECKING:
     from ..callbacks import CallbackList
+
+Source = Batches | SparseBatches
 
 _PREDICT_UNIT = 256  # rows; slices of a prediction are multiples of this
 _FLOAT32 = np.dtype(np.float32)
@@ -34,7 +37,7 @@ class Predictor(BaseModel):
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto",
         sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
     ) -> Any:  # fmt: skip
-        """Loss and metrics over all rows, dropout off; arguments as `fit`.
+        """Loss and metrics over all rows, dropout off; arguments as `fit`, steps: the first batches only.
 
         Returns:
             The loss, or [loss, metrics in compile order], or with return_dict=True a dict by name.
@@ -43,27 +46,68 @@ class Predictor(BaseModel):
         batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
         verbose = check_verbose(verbose)
         if steps is not None:
-            raise NotImplementedError("steps: evaluate takes all rows; pass fewer rows instead")
-        rows = self._rows(compiled, x, y, sample_weight, None)
+            steps = check_integer("steps", steps, 1)
+        batches = batches_of("x", x, y, sample_weight, batch_size)
+        if batches is None:
+            data: Rows | Source = self._rows(compiled, x, y, sample_weight, None)
+        else:
+            data = batches
+        rows = data if isinstance(data, Rows) else self._batch_rows(compiled, data.first(), None)
 
         from ..callbacks import CallbackList
         from ..progress import make_progress
 
-        count = -(-rows.size // batch_size)
+        count = steps or (-(-rows.size // batch_size) if batches is None else batches.count)
         hooks = CallbackList(callback_list(callbacks), self, {"verbose": verbose, "epochs": 1, "steps": count})
         network = self._network(compiled, rows)
-        progress = make_progress(verbose, 1, count, "step")
+        progress = make_progress(verbose, 1, count or 1, "step")
         try:
             progress.on_epoch_begin(0)
-            results = self._evaluate(compiled, network, rows, batch_size, hooks, progress)
+            results = self._evaluate(compiled, network, data, batch_size, hooks, progress, steps)
             progress.on_epoch_end(sorted_logs(results))
         finally:
             progress.close()
         return returned(results, return_dict)
 
-    def _evaluate(
-        self, compiled: Compiled, network: Network, rows: Rows, batch_size: int, hooks: CallbackList, progress: Any
+    def _batch_rows(self, compiled: Compiled, raw: Raw, class_weight: Any) -> Rows:
+        """A batch as rows; class weights do not count beside weights that came with it."""
+        return self._rows(compiled, raw.x, raw.y, raw.weights, None if raw.weights is not None else class_weight)
+
+    def _evaluate_batches(
+        self, compiled: Compiled, batches: Source, hooks: CallbackList, progress: Any, steps: int | None
     ) -> dict[str, float]:
+        hooks.on_test_begin(None)
+        sums, done = compiled.sums, 0
+        results: dict[str, float] = {}
+        for raw in batches.epoch(steps, 0, 0, False):
+            rows = self._batch_rows(compiled, raw, None)
+            network = self._network(compiled, rows)
+            batch_size = raw.batch or rows.size
+            unit = batch_size if hooks.needs_test_batches else rows.size
+            for start in range(0, rows.size, unit):
+                stop = min(start + unit, rows.size)
+                if hooks.needs_test_batches:
+                    hooks.on_test_batch_begin(done, None)
+                sums += self._weights_lock.read(
+                    network.evaluate, rows.x, rows.y, rows.weights, start, stop, batch_size
+                )  # fmt: skip
+                done += -(-(stop - start) // batch_size)
+                results = compiled.results(sums)
+                if hooks.needs_test_batches:
+                    hooks.on_test_batch_end(done - 1, sorted_logs(results))
+                if progress is not None:
+                    progress.update(done, sorted_logs(results))
+        hooks.on_test_end(sorted_logs(results))
+        return results
+
+    def _evaluate(
+        self, compiled: Compiled, network: Network, rows: Rows | Source, batch_size: int, hooks: CallbackList,
+        progress: Any, steps: int | None = None,
+    ) -> dict[str, float]:  # fmt: skip
+        if not isinstance(rows, Rows):
+            return self._evaluate_batches(compiled, rows, hooks, progress, steps)
+        if steps is not None:
+            rows = rows.part(0, steps * batch_size)
         hooks.on_test_begin(None)
         sums = compiled.sums
         each = hooks.needs_test_batches
@@ -105,14 +149,21 @@ class Predictor(BaseModel):
             x: as in `fit`.
             batch_size: 32; only counts the steps that are shown.
             verbose: 0, 1, 2 or 'auto' (1 once it takes longer than half a second).
-            steps: not supported; None.
+            steps: the first batches only.
             callbacks: their on_predict_... hooks are called; those for batches cost a run batch by batch.
         """
         batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
         check_verbose(verbose)
         if steps is not None:
-            raise NotImplementedError("steps: predict takes all rows; pass fewer rows instead")
+            steps = check_integer("steps", steps, 1)
+        batches = batches_of("x", x, None, None, batch_size)
+        if batches is not None:
+            parts = [self.predict(raw.x, batch_size, 0) for raw in batches.epoch(steps, 0, 0, False)]
+            each_output = zip(*map(flatten, parts), strict=True)
+            return pack(parts[0], [np.concatenate(outputs) for outputs in each_output])
         arrays, _ = self._fit_inputs("x", x)
+        if steps is not None:
+            arrays = [array[: steps * batch_size] for array in arrays]
 
         program = self._ready([array.shape[1:] for array in arrays])
         network = program.predictor()

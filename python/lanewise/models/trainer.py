@@ -14,9 +14,10 @@ from .._engine import Float32, Network, Pace
 from .._names import check_integer, keyword_checked
 from .advice import loss_slip, warn_of_outputs
 from .base import callback_list, check_verbose, sorted_logs
+from .batches import Cursor, SparseBatches, batches_of
 from .compiled import Compiled
 from .data import Rows, split_point, unpack_validation
-from .predictor import Predictor
+from .predictor import Predictor, Source
 
 if TYPE_CHECKING:
     from ..callbacks import CallbackList, History
@@ -42,19 +43,22 @@ class Trainer(Predictor):
         """Train for the epochs initial_epoch .. epochs - 1; weights and optimizer go on from where they are.
 
         Args:
-            x: (n, ...) array of any real dtype, list or data frame; read in place, converted batch by batch.
+            x: (n, ...) array of any real dtype, list or data frame; read in place, converted batch by batch. A SciPy
+                sparse matrix: some batches at a time are made dense. A generator, a `PyDataset` or any iterable of
+                (x, y) or (x, y, sample_weight): each is one step.
             y: targets, (n,) and (n, 1) alike.
             batch_size: rows a step, 32; the last, partial batch is kept.
             epochs: index of the last epoch.
             verbose: 0, 1, 2 or 'auto' (1).
             callbacks: instances of `lanewise.callbacks.Callback`.
             validation_split: this share of the last rows validates, taken before any shuffle.
-            validation_data: (x, y) or (x, y, sample_weight), instead.
+            validation_data: (x, y) or (x, y, sample_weight), or batches as x, instead.
             shuffle: whether each epoch takes the rows in a new order, which follows from the seed.
             class_weight: weight of each class by its number. Not together with sample_weight.
             sample_weight: (n,).
             initial_epoch: where to begin counting.
-            steps_per_epoch, validation_steps: not supported; None.
+            steps_per_epoch: batches of an epoch; the next one goes on where it ended. None: all.
+            validation_steps: batches to validate on, the first ones. None: all.
             validation_batch_size: batch_size.
             validation_freq: validate every so many epochs.
 
@@ -74,18 +78,25 @@ class Trainer(Predictor):
             validation_batch_size = batch_size
         validation_batch_size = check_integer("validation_batch_size", validation_batch_size, 1)
         verbose = check_verbose(verbose)
-        if steps_per_epoch is not None or validation_steps is not None:
-            raise NotImplementedError("steps_per_epoch, validation_steps: not supported; an epoch takes all rows")
+        if steps_per_epoch is not None:
+            steps_per_epoch = check_integer("steps_per_epoch", steps_per_epoch, 1)
+        if validation_steps is not None:
+            validation_steps = check_integer("validation_steps", validation_steps, 1)
         if not isinstance(shuffle, bool | np.bool_):
             raise TypeError(f"shuffle: expected True or False, received {shuffle!r}")
-        rows = self._rows(compiled, x, y, sample_weight, class_weight)
-        validation: Rows | None = None
+        batches = batches_of("x", x, y, sample_weight, batch_size)
+        if batches is None:
+            rows = self._rows(compiled, x, y, sample_weight, class_weight)
+        else:
+            rows = self._batch_rows(compiled, batches.first(), class_weight)
+        validation: Rows | Source | None = None
         if validation_data is not None:
-            validation = self._rows(compiled, *unpack_validation(validation_data), None, "validation ")
-            if validation.shapes != rows.shapes:
-                raise ValueError(
-                    f"validation x: expected rows of shape {_shown(rows.shapes)}, received {_shown(validation.shapes)}"
-                )
+            validation = self._validation(compiled, validation_data, validation_batch_size, rows)
+        elif validation_split and isinstance(batches, SparseBatches):
+            at = split_point(validation_split, batches.rows)
+            batches, validation = batches.part(0, at), batches.part(at, batches.rows)
+        elif validation_split and batches is not None:
+            raise ValueError("validation_split: batches cannot be split; give validation_data=")
         elif validation_split:
             at = split_point(validation_split, rows.size)
             rows, validation = rows.part(0, at), rows.part(at, rows.size)
@@ -97,11 +108,12 @@ class Trainer(Predictor):
 
         with self._training():
             history = History()
-            steps = -(-rows.size // batch_size)
+            steps = steps_per_epoch or (-(-rows.size // batch_size) if batches is None else batches.count)
+            cursor = Cursor(rows.size, batch_size, steps_per_epoch)
             params = {"verbose": verbose, "epochs": epochs, "steps": steps}
             hooks = CallbackList([*callback_list(callbacks), history], self, params)
             network = self._network(compiled, rows)
-            progress = make_progress(verbose, epochs, steps, "step")
+            progress = make_progress(verbose, epochs, steps or 1, "step")
             self.history = history
             self.stop_training = False
             self.reset_metrics()
@@ -114,9 +126,17 @@ class Trainer(Predictor):
                 for epoch in range(self._initial_epoch or initial_epoch, epochs):
                     hooks.on_epoch_begin(epoch, None)
                     progress.on_epoch_begin(epoch)
-                    logs = sorted_logs(self._train_epoch(compiled, network, rows, batch_size, shuffle, hooks, progress))
+                    if batches is None:
+                        found = self._train_epoch(compiled, network, rows, cursor, batch_size, shuffle, hooks, progress)
+                    else:
+                        found = self._train_batches(
+                            compiled, batches, class_weight, steps_per_epoch, shuffle, hooks, progress
+                        )
+                    logs = sorted_logs(found)
                     if validation is not None and (epoch + 1) % validation_freq == 0:
-                        results = self._evaluate(compiled, network, validation, validation_batch_size, hooks, None)
+                        results = self._evaluate(
+                            compiled, network, validation, validation_batch_size, hooks, None, validation_steps
+                        )
                         logs.update({f"val_{key}": value for key, value in sorted_logs(results).items()})
                     if first is None:
                         first = logs["loss"]
@@ -133,23 +153,43 @@ class Trainer(Predictor):
                 progress.close()
         return history
 
+    def _validation(self, compiled: Compiled, data: Any, batch_size: int, rows: Rows) -> Rows | Source:
+        """validation_data, checked against the rows that train."""
+        if not isinstance(data, tuple | list):
+            batches = batches_of("validation_data", data, None, None, batch_size)
+            if batches is not None:
+                return batches
+        x, y, weights = unpack_validation(data)
+        sparse = batches_of("validation x", x, y, weights, batch_size) if hasattr(x, "tocsr") else None
+        if sparse is not None:
+            return sparse
+        validation = self._rows(compiled, x, y, weights, None, "validation ")
+        if validation.shapes != rows.shapes:
+            raise ValueError(
+                f"validation x: expected rows of shape {_shown(rows.shapes)}, received {_shown(validation.shapes)}"
+            )
+        return validation
+
     def _train_epoch(
-        self, compiled: Compiled, network: Network, rows: Rows, batch_size: int, shuffle: bool, hooks: CallbackList,
-        progress: Any,
+        self, compiled: Compiled, network: Network, rows: Rows, cursor: Cursor, batch_size: int, shuffle: bool,
+        hooks: CallbackList, progress: Any,
     ) -> dict[str, float]:  # fmt: skip
         seed = self._run_seed()
-        order = _engine.permutation(seed, self._epochs_shuffled, rows.size) if shuffle else None
-        self._epochs_shuffled += 1
+        if cursor.at_start:
+            cursor.order = _engine.permutation(seed, self._epochs_shuffled, rows.size) if shuffle else None
+            self._epochs_shuffled += 1
+        first, last = cursor.span()
         sums = compiled.sums
         pace = self._paces.setdefault(("train", batch_size), Pace())
         native = compiled.optimizer.native
         each = hooks.needs_batches
-        for start, stop in _engine.slices(rows.size, batch_size, pace, each):
+        for start, stop in _engine.slices(last - first, batch_size, pace, each):
             if each:
                 hooks.on_train_batch_begin(start // batch_size, None)
             compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
             sums += self._weights_lock.write(
-                network.train, rows.x, rows.y, rows.weights, order, start, stop, batch_size, native, seed
+                network.train, rows.x, rows.y, rows.weights, cursor.order, first + start, first + stop, batch_size,
+                native, seed,
             )  # fmt: skip
             results = compiled.results(sums)
             if each:
@@ -157,6 +197,37 @@ class Trainer(Predictor):
             progress.update(-(-stop // batch_size), sorted_logs(results))
             if self.stop_training:
                 break
+        return compiled.results(sums)
+
+    def _train_batches(
+        self, compiled: Compiled, batches: Source, class_weight: Any, steps: int | None, shuffle: bool,
+        hooks: CallbackList, progress: Any,
+    ) -> dict[str, float]:  # fmt: skip
+        seed, epoch = self._run_seed(), self._epochs_shuffled
+        self._epochs_shuffled += 1
+        sums, done = compiled.sums, 0
+        native = compiled.optimizer.native
+        each = hooks.needs_batches
+        for raw in batches.epoch(steps, seed, epoch, shuffle):
+            rows = self._batch_rows(compiled, raw, class_weight)
+            network = self._network(compiled, rows)
+            batch_size = raw.batch or rows.size
+            unit = batch_size if each else rows.size
+            for start in range(0, rows.size, unit):
+                stop = min(start + unit, rows.size)
+                if each:
+                    hooks.on_train_batch_begin(done, None)
+                compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
+                sums += self._weights_lock.write(
+                    network.train, rows.x, rows.y, rows.weights, None, start, stop, batch_size, native, seed
+                )  # fmt: skip
+                done += -(-(stop - start) // batch_size)
+                results = compiled.results(sums)
+                if each:
+                    hooks.on_train_batch_end(done - 1, sorted_logs(results))
+                progress.update(done, sorted_logs(results))
+                if self.stop_training:
+                    return results
         return compiled.results(sums)
 
     def train_on_batch(

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import tarfile
-import tempfile
-import zipfile
 from typing import Any
-
-from ..saving.atomic import replacing
 
 _CHUNK = 1 << 18
 _TIMEOUT = 60.0  # seconds without a byte
@@ -78,6 +71,8 @@ def _last_part(origin: str) -> str:
 
 
 def _folder(cache_dir: Any, cache_subdir: str) -> str:
+    import tempfile
+
     base = os.environ.get("KERAS_HOME") or os.path.join("~", ".keras") if cache_dir is None else os.fspath(cache_dir)
     base = os.path.expanduser(base)
     folder = os.path.join(base, cache_subdir)
@@ -92,6 +87,8 @@ def _folder(cache_dir: Any, cache_subdir: str) -> str:
 
 
 def _hasher(file_hash: str, algorithm: str) -> Any:
+    import hashlib
+
     if algorithm == "sha256" or (algorithm == "auto" and len(file_hash) == 64):
         return hashlib.sha256()
     return hashlib.md5(usedforsecurity=False)
@@ -115,6 +112,8 @@ def _download(origin: str, target: str, file_hash: str | None, algorithm: str) -
     from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
+
+    from ..saving.atomic import replacing
 
     print(f"Downloading data from {origin}")
     try:
@@ -158,6 +157,11 @@ def _copy(source: Any, file: Any, hasher: Any, total: int) -> int:
 
 def _unpack(archive: str, folder: str, formats: Any) -> None:
     """Unpack into a folder beside, then move it into place; entries out of it, links out of it and devices raise."""
+    import shutil
+    import tarfile
+    import tempfile
+    import zipfile
+
     if formats == "auto":
         formats = ["tar", "zip"]
     kinds = [formats] if isinstance(formats, str) else list(formats or ())

@@ -1,0 +1,212 @@
+"""Data that comes batch by batch: generators, `PyDataset`, any iterable of (x, y[, w]), sparse matrices."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _engine
+from .._arrays import as_array
+from ..utils.batches import PyDataset
+
+_DENSE_BYTES = 1 << 22  # of a sparse matrix made dense at a time
+
+
+class Raw(NamedTuple):
+    """What a source gives at a time; batch: rows of a step, None: all of them."""
+
+    x: Any
+    y: Any
+    weights: Any
+    batch: int | None
+
+
+class Batches:
+    """Batches from an iterable, one epoch after the other.
+
+    A generator goes on from epoch to epoch; anything else begins again, unless an epoch has fewer steps than it has
+    batches.
+
+    Attributes:
+        count: how many batches there are, None where that is not known.
+    """
+
+    def __init__(self, argument: str, source: Any) -> None:
+        self.argument = argument
+        self._source = source
+        self._again = not hasattr(source, "__next__")
+        self._iterator: Iterator[Any] | None = None
+        self._seen = 0
+        self._first: Any = None
+        self._has_first = False
+        self.count: int | None = source.num_batches if isinstance(source, PyDataset) else _length(source)
+
+    def first(self) -> Raw:
+        """The first batch, which the first epoch gives again. Raises ValueError where there is none."""
+        try:
+            if isinstance(self._source, PyDataset):
+                return self._raw(self._source[0])
+            if self._iterator is None:
+                self._iterator = iter(self._source)
+            self._first, self._has_first = next(self._iterator), True
+        except StopIteration:
+            raise ValueError(f"{self.argument}: expected batches, received none") from None
+        return self._raw(self._first)
+
+    def epoch(self, steps: int | None, seed: int, epoch: int, shuffle: bool) -> Iterator[Raw]:
+        """The batches of an epoch: `steps` of them, or all.
+
+        Raises:
+            ValueError: there is none left.
+        """
+        if isinstance(self._source, PyDataset):
+            self._source.on_epoch_begin()
+        wanted = steps if steps is not None else self.count
+        if self._iterator is None or (steps is None and self._again and not self._has_first):
+            self._iterator = self._from_start(seed, epoch, shuffle)
+            self._seen = 0
+        given = 0
+        while wanted is None or given < wanted:
+            try:
+                batch = self._first if self._has_first else next(self._iterator)
+            except StopIteration:
+                self._iterator = None
+                break
+            self._first, self._has_first = None, False
+            given += 1
+            self._seen += 1
+            yield self._raw(batch)
+        if self._again and self.count is not None and self._seen >= self.count:
+            self._iterator = None
+        if given == 0:
+            raise ValueError(
+                f"{self.argument}: no batches are left; a generator must go on for all epochs, or give a PyDataset or "
+                "a list-like object that can be run through again"
+            )
+        if steps is not None and given < steps:
+            warnings.warn(
+                f"{self.argument}: expected {steps} batches in an epoch, received {given}", RuntimeWarning, stacklevel=2
+            )
+        if isinstance(self._source, PyDataset):
+            self._source.on_epoch_end()
+
+    def _from_start(self, seed: int, epoch: int, shuffle: bool) -> Iterator[Any]:
+        if isinstance(self._source, PyDataset) and shuffle and self.count is not None:
+            source = self._source
+            return (source[i] for i in _engine.permutation(seed, epoch, self.count).tolist())
+        return iter(self._source)
+
+    def _raw(self, batch: Any) -> Raw:
+        if isinstance(batch, tuple | list) and 1 <= len(batch) <= 3 and not _is_row_list(batch):
+            x, y, weights = (*batch, None, None)[:3]
+            return Raw(x, y, weights, None)
+        return Raw(batch, None, None, None)
+
+
+class SparseBatches:
+    """Rows of a SciPy sparse matrix, some batches at a time made dense, never the whole."""
+
+    def __init__(self, argument: str, x: Any, y: Any, weights: Any, batch_size: int) -> None:
+        self.argument = argument
+        self._x = x.tocsr()
+        self.rows = int(self._x.shape[0])
+        self._y = None if y is None else as_array("y", y)
+        self._weights = None if weights is None else as_array("sample_weight", weights)
+        self._batch_size = batch_size
+        self.count: int | None = -(-self.rows // batch_size)
+        row = 4 * max(int(self._x.shape[1]), 1)
+        self._chunk = batch_size * max(1, _DENSE_BYTES // (row * batch_size))
+        for name, array in (("y", self._y), ("sample_weight", self._weights)):
+            if array is not None and len(array) != self.rows:
+                raise ValueError(f"{name}: expected {self.rows} rows as x has, received {len(array)}")
+        if self.rows == 0:
+            raise ValueError(f"{argument}: expected at least one row, received an empty matrix")
+
+    def part(self, start: int, stop: int) -> SparseBatches:
+        """Rows start..stop."""
+        y = None if self._y is None else self._y[start:stop]
+        weights = None if self._weights is None else self._weights[start:stop]
+        return SparseBatches(self.argument, self._x[start:stop], y, weights, self._batch_size)
+
+    def first(self) -> Raw:
+        """The first batch."""
+        return self._raw(np.arange(min(self._batch_size, self.rows)))
+
+    def epoch(self, steps: int | None, seed: int, epoch: int, shuffle: bool) -> Iterator[Raw]:
+        """The rows in the order of this epoch, or the first `steps` batches of them."""
+        order = _engine.permutation(seed, epoch, self.rows) if shuffle else np.arange(self.rows)
+        last = self.rows if steps is None else min(self.rows, steps * self._batch_size)
+        for start in range(0, last, self._chunk):
+            yield self._raw(order[start : min(start + self._chunk, last)])
+
+    def _raw(self, rows: Any) -> Raw:
+        x = self._x[rows].toarray()
+        y = None if self._y is None else self._y[rows]
+        return Raw(x, y, None if self._weights is None else self._weights[rows], self._batch_size)
+
+
+def batches_of(argument: str, x: Any, y: Any, sample_weight: Any, batch_size: int) -> Batches | SparseBatches | None:
+    """x as a source of batches; None where it is arrays.
+
+    Raises:
+        ValueError: y or sample_weight beside a source that has its own.
+    """
+    if hasattr(x, "tocsr"):
+        return SparseBatches(argument, x, y, sample_weight, batch_size)
+    arrays = (np.ndarray, list, tuple, dict, str, bytes)
+    if not isinstance(x, PyDataset):
+        if x is None or isinstance(x, arrays) or hasattr(x, "to_numpy") or hasattr(x, "__array__"):
+            return None
+        if not hasattr(x, "__iter__") and not hasattr(x, "__next__"):
+            return None
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise ValueError(f"{name}: batches of {type(x).__name__} bring their own; received {type(value).__name__}")
+    return Batches(argument, x)
+
+
+def _length(source: Any) -> int | None:
+    try:
+        return len(source)
+    except TypeError:
+        return None
+
+
+def _is_row_list(batch: Any) -> bool:
+    """A list of numbers is one array, not (x, y)."""
+    return all(np.ndim(item) == 0 and not isinstance(item, dict) for item in batch)
+
+
+class Cursor:
+    """Where training with `steps_per_epoch` stands in the rows: the next epoch goes on there.
+
+    As in Keras, an epoch ends early where the rows end, and the next one begins with a new order.
+    """
+
+    def __init__(self, rows: int, batch_size: int, steps: int | None) -> None:
+        self._count = -(-rows // batch_size)
+        self._rows = rows
+        self._batch_size = batch_size
+        self._steps = steps
+        self._seen = 0
+        self.order: Any = None
+
+    @property
+    def at_start(self) -> bool:
+        """Whether the next epoch takes a new order."""
+        return self._seen == 0
+
+    def span(self) -> tuple[int, int]:
+        """(first, last) row of the next epoch's part of the order."""
+        wanted = self._count if self._steps is None else self._steps
+        stop = min(self._seen + wanted, self._count)
+        if self._steps is not None and stop - self._seen < wanted:
+            warnings.warn(
+                f"x: expected {wanted} batches in an epoch, {stop - self._seen} were left", RuntimeWarning, stacklevel=2
+            )
+        first, last = self._seen * self._batch_size, min(stop * self._batch_size, self._rows)
+        self._seen = 0 if stop == self._count else stop
+        return first, last
