@@ -19,6 +19,10 @@ from lanewise import _core, keras, ops
 from reference import same_bits
 
 ELEMENTWISE = ("relu", "sigmoid", "tanh")
+LONGER = (
+    "exponential", "softplus", "softsign", "hard_sigmoid", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish",
+    "hard_silu",
+)  # fmt: skip
 INF, NAN = np.inf, np.nan
 TINY = np.float32(1e-45)  # the smallest subnormal
 
@@ -156,12 +160,14 @@ def calls(
     """Kernels that take out=, with inputs of this size."""
     x, dy = floats(rng, rows, cols), floats(rng, rows, cols)
     table: dict[str, tuple[Callable[..., np.ndarray], list[np.ndarray]]] = {}
-    for name in (*ELEMENTWISE, "softmax"):
+    for name in (*ELEMENTWISE, *LONGER, "softmax", "log_softmax"):
         table[name + "_forward"] = getattr(ops, name + "_forward"), [x]
         table[name + "_backward"] = getattr(ops, name + "_backward"), [dy, x]
     for name in ("mse", "huber", "binary_crossentropy", "categorical_crossentropy"):
         table[name + "_forward"] = getattr(ops, name + "_forward"), [np.abs(dy), x]
         table[name + "_backward"] = getattr(ops, name + "_backward"), [np.abs(dy), x]
+    table["prelu_forward"] = ops.prelu_forward, [x, dy[0].copy()]
+    table["prelu_backward"] = ops.prelu_backward, [dy, x, dy[0].copy()]
     table["column_sum"], table["row_sum"] = (ops.column_sum, [x]), (ops.row_sum, [x])
     table["matmul"] = ops.matmul, [x, np.ascontiguousarray(dy.T)]
     table["matmul_column"] = ops.matmul, [x, np.ascontiguousarray(dy.T[:, :1])]

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -58,6 +60,9 @@ inline void expect_within(const char* isa, const char* what, int64_t size, doubl
 }
 
 constexpr double kU = 1.0 / 16777216.0;  // 2^-24
+
+// Elementwise activations and prelu against float64 (activation_check.cpp); adds the hashes of the results.
+void check_activations(const KernelTable& table, std::map<std::string, Hash>& hashes);
 
 // Matrix products of every way on the active ISA (product_check.cpp). Returns the hash of the results.
 Hash check_products(const KernelTable& table);

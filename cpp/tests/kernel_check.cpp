@@ -17,62 +17,12 @@ using namespace lanewise;
 
 namespace {
 
-double ulp(double x) {
-  const auto f = static_cast<float>(std::fabs(x));
-  return static_cast<double>(std::nextafterf(f, INFINITY) - f);
-}
-
 struct Checker {
   const KernelTable& k;
   std::map<std::string, Hash> hashes;
 
   void within(const char* what, int64_t size, double got, double wanted, double bound) {
     expect_within(k.isa, what, size, got, wanted, bound);
-  }
-
-  // --- activations: at most 2 ULP --------------------------------------------------------------------------------
-  void activations() {
-    struct Case {
-      const char* name;
-      void (*forward)(const float*, int64_t, const float*, float*, int64_t, int64_t, int64_t);
-      void (*backward)(const float*, int64_t, const float*, int64_t, float*, int64_t, int64_t, int64_t);
-      double (*f)(double);
-      double (*slope)(double);  // in terms of the output
-    };
-    const Case cases[] = {
-        {"linear", k.linear_forward, k.linear_backward, [](double x) { return x; }, [](double) { return 1.0; }},
-        {"relu", k.relu_forward, k.relu_backward, [](double x) { return x > 0 ? x : 0.0; },
-         [](double y) { return y > 0 ? 1.0 : 0.0; }},
-        {"sigmoid", k.sigmoid_forward, k.sigmoid_backward, [](double x) { return 1 / (1 + std::exp(-x)); },
-         [](double y) { return y * (1 - y); }},
-        {"tanh", k.tanh_forward, k.tanh_backward, [](double x) { return std::tanh(x); },
-         [](double y) { return 1 - y * y; }},
-    };
-    for (const auto& c : cases) {
-      for (int64_t cols : kSizes) {
-        const int64_t rows = 3, ld = cols + 5;
-        const Floats x = random_floats(rows * ld, 8), bias = random_floats(cols), dy = random_floats(rows * ld);
-        Floats y(x.size(), NAN), dx(x.size(), NAN);
-        c.forward(x.data(), ld, bias.data(), y.data(), ld, rows, cols);
-        c.backward(dy.data(), ld, y.data(), ld, dx.data(), ld, rows, cols);
-        for (int64_t r = 0; r < rows; ++r) {
-          for (int64_t j = 0; j < ld; ++j) {
-            const auto i = static_cast<size_t>(r * ld + j);
-            if (j >= cols) {
-              expect(std::isnan(y[i]) && std::isnan(dx[i]), k.isa, "write beyond a row", cols, y[i], NAN);
-              continue;
-            }
-            const float z = x[i] + bias[static_cast<size_t>(j)];
-            const double wanted = c.f(z);
-            within(c.name, cols, y[i], wanted, 2 * ulp(wanted));
-            const double slope = c.slope(y[i]) * dy[i];
-            within("derivative", cols, dx[i], slope, 4 * kU * (std::fabs(slope) + std::fabs(dy[i])));
-          }
-          hashes[std::string(c.name) + "_forward"].add(&y[static_cast<size_t>(r * ld)], static_cast<size_t>(cols));
-          hashes[std::string(c.name) + "_backward"].add(&dx[static_cast<size_t>(r * ld)], static_cast<size_t>(cols));
-        }
-      }
-    }
   }
 
   void softmax() {
@@ -129,6 +79,16 @@ struct Checker {
         expect(y[static_cast<size_t>(i)] == 0 || y[static_cast<size_t>(i)] == 2 * x[static_cast<size_t>(i)], k.isa,
                "dropout", cols, 0, 0);
       hashes["dropout_apply"].add(y);
+      k.alpha_dropout_apply(x.data(), y.data(), 0, n, 1u << 31, 2.0f, 0.25f, -3.0f, key);
+      k.gaussian_apply(x.data(), part.data(), 0, n, 0.5f, 0.25f, key);
+      for (int64_t i = 0; i < n; ++i) {
+        const auto e = static_cast<size_t>(i);
+        expect(y[e] == -3.0f || std::fabs(y[e] - (2 * x[e] + 0.25f)) < 1e-6f, k.isa, "alpha_dropout", cols, y[e], 0);
+        const float z = (part[e] - x[e]) / (0.5f + 0.25f * x[e]);
+        expect(std::fabs(z) < 6.8f || std::fabs(0.5f + 0.25f * x[e]) < 1e-3f, k.isa, "gaussian", cols, z, 0);
+      }
+      hashes["alpha_dropout_apply"].add(y);
+      hashes["gaussian_apply"].add(part);
     }
   }
 
@@ -191,7 +151,7 @@ struct Checker {
   void all() {
     const FloatEnvironment environment;
     g_state = 1;
-    activations(), softmax(), layers(), sums();
+    check_activations(k, hashes), softmax(), layers(), sums();
     hashes.merge(check_optimizers(k, kSizes));
     check_losses(k, hashes);
     check_merging(k, hashes);

@@ -1,5 +1,7 @@
 """Activation functions by name: NumPy in, NumPy out; inside a model they are operations of the engine.
 
+On a symbolic tensor they make the layer that computes them.
+
 Every function takes arrays of any shape and gives float32 of that shape; NaN stays NaN. Meanings and defaults are
 Keras's (`keras.activations`).
 """
@@ -69,7 +71,14 @@ _OPERATIONS: dict[str, Operation] = {
 """What each function is with its default arguments; linear is none."""
 
 
+def _is_symbolic(x: Any) -> bool:
+    return hasattr(x, "_keras_history")
+
+
 def _apply(operation: Operation, x: Any) -> Float32:
+    if _is_symbolic(x):  # a layer is called on it
+        called: Float32 = _as_layer(operation)(x)
+        return called
     if isinstance(x, TracedBase):  # inside a function of a person's own: gradients flow through it
         from .custom.layer import engine_call
 
@@ -81,7 +90,27 @@ def _apply(operation: Operation, x: Any) -> Float32:
     return _engine.activation_rows(name, rows, *numbers.values()).reshape(array.shape)
 
 
-def _along(name: str, x: ArrayLike, axis: int) -> Float32:
+def _as_layer(operation: Operation) -> Any:
+    """The layer that computes an operation."""
+    from . import layers
+
+    name, numbers = operation
+    known = next((key for key, other in _OPERATIONS.items() if other == operation), None)
+    if known is not None:
+        return layers.Activation(known)
+    if name == "leaky_relu":
+        most = None if numbers["most"] == np.inf else numbers["most"]
+        return layers.ReLU(most, numbers["slope"], numbers["threshold"])
+    if name == "elu" and numbers["rate"] == numbers["scale"] == 1.0:
+        return layers.ELU(numbers["alpha"])
+    raise NotImplementedError(f"{name}: on a symbolic tensor only with its default arguments, received {numbers}")
+
+
+def _along(name: str, x: Any, axis: int) -> Float32:
+    if _is_symbolic(x):
+        if axis not in (-1, len(x.shape) - 1):
+            raise NotImplementedError(f"axis: {name} of a symbolic tensor runs along the last axis, received {axis}")
+        return _apply((name, {}), x)
     array: Any = x if isinstance(x, TracedBase) else np.asarray(x)
     if array.ndim < 2:
         raise ValueError(f"x: {name} expects rank 2 or more, received shape {array.shape}")
@@ -93,8 +122,10 @@ def _along(name: str, x: ArrayLike, axis: int) -> Float32:
 
 def linear(x: ArrayLike) -> Float32:
     """x as float32."""
-    if isinstance(x, TracedBase):
-        return x
+    given: Any = x
+    if _is_symbolic(x) or isinstance(x, TracedBase):
+        same: Float32 = given
+        return same
     return np.asarray(x, dtype=np.float32)
 
 
