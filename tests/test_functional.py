@@ -89,7 +89,7 @@ def test_gradients_equal_differences_of_the_float64_twin(isa: str) -> None:
         assert by_path[path] == pytest.approx(wanted, rel=2e-4, abs=2e-6), path
 
 
-def trained(model: Functional, fuse: bool, epochs: int = 2) -> list[np.ndarray]:
+def trained(model: Functional, fuse: bool, epochs: int = 2, second: np.ndarray = B) -> list[np.ndarray]:
     """Weights, predictions and sums after some steps of the engine's network, fused or not."""
     c, program = model._get_compiled("test"), model._ready([])
     targets = c.align("y", [Y1, Y2], program.output_shapes, lambda _, y: np.asarray(y))
@@ -100,9 +100,9 @@ def trained(model: Functional, fuse: bool, epochs: int = 2) -> list[np.ndarray]:
     )  # fmt: skip
     optimizer = _core.Optimizer("adam", learning_rate=0.01)
     order = _core.permutation(1, 0, len(A))
-    sums = [network.train([A, B], targets, [None, W], order, 0, len(A), 32, optimizer, 5) for _ in range(epochs)]
+    sums = [network.train([A, second], targets, [None, W], order, 0, len(A), 32, optimizer, 5) for _ in range(epochs)]
     out = [np.empty((len(A), *shape), np.float32) for shape in program.output_shapes]
-    network.predict([A, B], 0, len(A), out)
+    network.predict([A, second], 0, len(A), out)
     return [*model.get_weights(), *out, *sums]
 
 
@@ -117,6 +117,36 @@ def test_fused_and_unfused_at_any_team_on_any_isa_give_the_same_bits() -> None:
                     model = compiled(two_by_two())
                     model.set_weights(start.get_weights())
                     results.append(trained(model, fuse))
+    for other in results[1:]:
+        assert all(same_bits(x, y) for x, y in zip(results[0], other, strict=True))
+
+
+def everything_together() -> Functional:
+    """Embeddings, normalizations that look down and along rows, dropout, a parametric activation, a row product."""
+    a, ids = lw.Input((5,), name="a"), lw.Input((1,), name="b", dtype="int32")
+    known = layers.Flatten()(layers.Embedding(40, 6, name="known")(ids))
+    h = layers.Concatenate()([layers.Dense(6, name="in")(a), known])
+    h = layers.Activation("gelu")(layers.BatchNormalization(name="bn")(h))
+    g = layers.Dense(12, activation="elu", name="mid")(layers.Dropout(0.3)(h))
+    h = layers.LayerNormalization(name="ln")(layers.add([h, g]))
+    h = layers.PReLU(name="pr")(h)
+    near = layers.Dot(axes=1)([known, layers.Dense(6, name="to_known")(h)])
+    return Model([a, ids], [layers.Dense(2, name="left")(layers.concatenate([h, near])),
+                            layers.Dense(4, activation="softmax", name="right")(h)])  # fmt: skip
+
+
+def test_every_kind_of_layer_in_one_graph_fused_or_not_at_any_team_on_any_isa() -> None:
+    lw.utils.set_random_seed(6)
+    start = everything_together().get_weights()
+    ids = RNG.integers(0, 40, (70, 1)).astype(np.float32)
+    results = []
+    for isa in FMA_ISAS or [lw.active_isa()]:
+        for threads in (1, 2, 7):
+            for fuse in (True, False):
+                with running(isa, threads):
+                    model = compiled(everything_together())
+                    model.set_weights(start)
+                    results.append(trained(model, fuse, second=ids))
     for other in results[1:]:
         assert all(same_bits(x, y) for x, y in zip(results[0], other, strict=True))
 
