@@ -98,7 +98,8 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
               b = mm.b + k0 * mm.b_row + p * kPanel, ldb = mm.b_row;
             }
             int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(width);
-            if (!plan.pack_a && mm.a_row % kAliased == 0 && width <= Vec::kLanes) max_rows = kAliasedRows;
+            if (!plan.pack_a && mm.a_row % kAliased == 0 && width <= Vec::kLanes && max_rows > kAliasedRows)
+              max_rows = kAliasedRows;
             for_balanced(s0, s1, max_rows, [&](int64_t i, int64_t rows) {
               float* t = mm.c != nullptr ? mm.c + i * mm.c_row + p * kPanel
                          : blocks == 1   ? tiles
