@@ -47,6 +47,8 @@ _INSTEAD: dict[str, str] = {
     **_each("estimator feature_column", _SEQUENTIAL),
     "summary": _LOG,
     **_each("RemoteMonitor OrbaxCheckpoint", _LOG),
+    **_each("OrthogonalRegularizer orthogonal_regularizer", "regularizers are L1, L2 and L1L2; the Orthogonal "
+            "initializer makes orthogonal weights"),
     **_each("Lamb Adafactor Muon ScheduleFreeAdamW LossScaleOptimizer MultiOptimizer OptimizerMap", _OPTIMIZER),
     **_each("hard_shrink soft_shrink tanh_shrink threshold squareplus sparse_plus sparsemax glu", _ACTIVATION),
     **_each("dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
