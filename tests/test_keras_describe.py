@@ -200,6 +200,46 @@ def test_losses_and_metrics_of_ones_own(tmp_path, name, loss):
     assert lw.load_model(tmp_path / name).evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
 
 
+class Linear(keras.layers.Layer):
+    """A layer with operations of its own."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer="glorot_uniform", name="w")
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.w)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def wave(x):
+    return keras.ops.sin(x)
+
+
+@pytest.mark.parametrize("name", ["m.lanewise", "m.keras", "m.h5"])
+def test_layers_and_activations_of_ones_own(tmp_path, name):
+    keras.saving.register_keras_serializable("shop")(Linear)
+    keras.saving.register_keras_serializable("shop")(wave)
+    model = keras.Sequential([keras.Input((3,)), Linear(4), keras.layers.Dense(2, activation=wave)])
+    model.compile("adam", "mse")
+    model.fit(made.X, made.GOLDEN, verbose=0)
+    model.save(tmp_path / name)
+    loaded = lw.load_model(tmp_path / name)
+    assert type(loaded.layers[0]) is Linear and loaded.optimizer.iterations == 1
+    assert (loaded.predict(made.X, verbose=0) == model.predict(made.X, verbose=0)).all()
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    assert (clone.predict(made.X, verbose=0) == model.predict(made.X, verbose=0)).all()
+    keras.saving.get_custom_objects().clear()
+    with pytest.raises(ValueError, match="unknown name 'shop>Linear'"):
+        lw.load_model(tmp_path / name)
+
+
 def test_a_lambda_has_no_name(tmp_path):
     model = lw.Sequential([lw.layers.Dense(1, input_shape=(3,))])
     model.compile("sgd", lambda y_true, y_pred: keras.ops.mean((y_pred - y_true) ** 2, axis=-1))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _engine
+from . import _engine, _registry
 from ._engine import Float32
 from ._names import check_finite, check_not_negative, check_number, lookup
 from ._operators import TracedBase
@@ -277,7 +277,7 @@ def get(identifier: Any) -> Activation:
     if identifier is None:
         return linear
     if isinstance(identifier, str):
-        return lookup("activation", identifier, _TABLE)
+        return _registry.find_function(identifier) or lookup("activation", identifier, _TABLE)
     if isinstance(identifier, Mapping):
         from . import layers
 
@@ -305,7 +305,7 @@ def serialize(activation: Activation) -> Any:
         from . import layers
 
         return layers.serialize(activation)  # type: ignore[arg-type]
-    return str(activation.__name__)
+    return _registry.get_registered_name(activation)
 
 
 def deserialize(config: Any) -> Activation:

@@ -287,6 +287,67 @@ def test_functional_model_saved_here(tmp_path):
     graphs_alike(fresh, ours)
 
 
+# --- layers with weights or numbers of their own ------------------------------------------------------------------
+
+CHAINS = {
+    "batch normalisation": lambda lib: [lib.layers.Dense(8), lib.layers.BatchNormalization(), lib.layers.Dense(1)],
+    "without centre": lambda lib: [lib.layers.BatchNormalization(center=False, momentum=0.9), lib.layers.Dense(1)],
+    "layer normalisation": lambda lib: [lib.layers.Dense(8), lib.layers.LayerNormalization(), lib.layers.Dense(1)],
+    "parametric": lambda lib: [lib.layers.Dense(8), lib.layers.PReLU(), lib.layers.Dense(1)],
+    "leaky": lambda lib: [lib.layers.Dense(8), lib.layers.LeakyReLU(negative_slope=0.1), lib.layers.ELU(), lib.layers.Dense(1)],
+    "activations": lambda lib: [lib.layers.Dense(8, "gelu"), lib.layers.Dense(8, "selu"), lib.layers.Dense(8, "swish"),
+                                lib.layers.Dense(8, "mish"), lib.layers.ReLU(6.0), lib.layers.Dense(1, "softplus")],
+    "frozen": lambda lib: [lib.layers.Dense(8, trainable=False), lib.layers.BatchNormalization(), lib.layers.Dense(1)],
+    "reshaped": lambda lib: [lib.layers.Rescaling(0.5, 1.0), lib.layers.Reshape((3, 2)), lib.layers.Flatten(), lib.layers.Dense(1)],
+}  # fmt: skip
+
+
+def chain(library, name):
+    model = getattr(library, "keras", library).Sequential([library.Input((6,)), *CHAINS[name](library)], name="net")
+    model.compile(library.optimizers.Adam(0.01), loss="mse", metrics=["mae"])
+    fit(model, 2)
+    return model
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_layers(tmp_path, name):
+    theirs, ours = chain(keras, name), chain(lw, name)
+    for suffix in ("h5", "keras"):
+        theirs.save(tmp_path / f"k.{suffix}")
+        loaded = lw.load_model(tmp_path / f"k.{suffix}")
+        predict_alike(loaded, theirs)
+        ours.save(tmp_path / f"o.{suffix}")
+        back = keras.models.load_model(tmp_path / f"o.{suffix}")
+        predict_alike(back, ours)
+        assert lw.fingerprint(lw.load_model(tmp_path / f"o.{suffix}")) == lw.fingerprint(ours)
+    go_on_alike(loaded, theirs)
+    go_on_alike(ours, back)
+    predict_alike(lw.from_keras(theirs), theirs)
+    predict_alike(lw.to_keras(ours), ours)
+
+
+def test_embeddings(tmp_path):
+    ids = rng.integers(0, 9, (40, 5))
+
+    def model(library):
+        layers = [library.Input((5,), dtype="int32"), library.layers.Embedding(9, 4), library.layers.Flatten()]
+        made = getattr(library, "keras", library).Sequential([*layers, library.layers.Dense(1)])
+        made.compile(library.optimizers.Adam(0.01), loss="mse")
+        made.fit(ids, ids.sum(1, keepdims=True), verbose=0)
+        return made
+
+    for suffix in ("h5", "keras"):
+        theirs, ours = model(keras), model(lw)
+        theirs.save(tmp_path / f"k.{suffix}")
+        ours.save(tmp_path / f"o.{suffix}")
+        pairs = [
+            (lw.load_model(tmp_path / f"k.{suffix}"), theirs),
+            (keras.models.load_model(tmp_path / f"o.{suffix}"), ours),
+        ]
+        for a, b in pairs:
+            np.testing.assert_allclose(a.predict(ids, verbose=0), b.predict(ids, verbose=0), rtol=1e-5, atol=1e-6)
+
+
 # --- every class ------------------------------------------------------------------------------------------------
 
 ARGUMENTS = {
