@@ -227,6 +227,22 @@ def test_decay_of_keras_2_becomes_a_schedule(tmp_path):
     assert float(model.optimizer.learning_rate) == pytest.approx(0.002 / 1.07, rel=1e-6)
 
 
+def test_axes_and_slopes_of_keras_2():
+    """`axis: [1]` of a normalisation, `alpha` of LeakyReLU, `input_length` of Embedding, `fused`."""
+    entries = [
+        {"class_name": "Embedding", "config": {"name": "e", "batch_input_shape": [None, 5], "dtype": "float32",
+                                               "input_dim": 7, "output_dim": 2, "input_length": 5}},
+        {"class_name": "Flatten", "config": {"name": "f", "data_format": "channels_last"}},
+        {"class_name": "BatchNormalization", "config": {"name": "b", "axis": [1], "momentum": 0.9, "fused": None,
+                                                        "renorm": False, "renorm_momentum": 0.99}},
+        {"class_name": "LeakyReLU", "config": {"name": "l", "alpha": 0.25, "dtype": "float32"}},
+    ]  # fmt: skip
+    model = lw.saving.model_from_config({"class_name": "Sequential", "config": {"name": "net", "layers": entries}})
+    assert model.output_shape == (None, 10)
+    assert model.layers[3].negative_slope == 0.25
+    assert [w.name for w in model.layers[2].weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
+
+
 def test_policies(tmp_path):
     config = made.config2()
     policy = config["config"]["layers"][0]["config"]

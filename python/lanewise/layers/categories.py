@@ -188,7 +188,7 @@ class Discretization(_Prepared):
 
     def get_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(),
+            **{key: value for key, value in super().get_config().items() if key != "trainable"},  # as Keras's
             "bin_boundaries": self.bin_boundaries,
             "num_bins": self.num_bins,
             "epsilon": self.epsilon,

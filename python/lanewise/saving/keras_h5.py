@@ -15,7 +15,7 @@ from . import h5, keras_optimizer, keras_read, keras_state, keras_write
 from .archive import AnyArray, FormatError, Mismatch
 from .atomic import replacing
 from .keras_state import Places
-from .keras_zip import KERAS_VERSION, built
+from .keras_zip import KERAS_VERSION, built, compile_from
 from .shapes import SLACK
 
 _HEADER_LIMIT = 64_000  # bytes of one attribute; Keras's own limit is 64,512
@@ -114,7 +114,7 @@ def read_model(path: str, compile: bool) -> Any:
 def _compile(root: h5.Group, model: Any, training: Any) -> None:
     if not isinstance(training, Mapping):
         raise FormatError("training_config holds no object")
-    model.compile_from_config(keras_read.compile_form(training, getattr(model, "output_names", ())))
+    compile_from(model, training)
     if "optimizer_weights" in root:
         group = root.group("optimizer_weights")
         names = group.texts("weight_names")

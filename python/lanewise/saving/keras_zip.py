@@ -65,7 +65,7 @@ def read(file: BinaryIO, compile: bool) -> Any:
         keras_state.assign(model, keras_state.read_weights(root, model, named=True), fresh=True)
         compiled = config.get("compile_config")
         if compile and isinstance(compiled, Mapping) and compiled.get("optimizer") is not None:
-            model.compile_from_config(keras_read.compile_form(compiled))
+            compile_from(model, compiled)
             keras_state.read_optimizer(root, model)
     return model
 
@@ -88,6 +88,14 @@ def weights_of(file: BinaryIO) -> bytes:
     entries = _entries(file)
     with ZipFile(file) as archive:
         return _unpacked(archive, entries[_WEIGHTS], entries[_WEIGHTS].file_size)
+
+
+def compile_from(model: Any, config: Mapping[str, Any]) -> None:
+    """Compile a model with what Keras wrote. Raises FormatError that says how to load the file all the same."""
+    try:
+        model.compile_from_config(keras_read.compile_form(config, getattr(model, "output_names", ())))
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise FormatError(f"what it was compiled with does not load (compile=False leaves it out): {error}") from None
 
 
 def built(described: Any) -> Any:
