@@ -40,6 +40,7 @@ def curves(make: Any) -> tuple[Any, Any]:
     models, losses = [], []
     for library in (keras, lw.keras):
         k: Any = library
+        k.backend.clear_session()  # names begin again
         k.utils.set_random_seed(5)
         model = k.Sequential([k.Input((6,)), k.layers.Dense(16), make(k), k.layers.Dense(1)])
         if models:
