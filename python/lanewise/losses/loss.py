@@ -18,8 +18,8 @@ class Loss(RowFunction):
     """A row function to train on; a batch's loss is the (weighted) sum over its rows, divided by their number.
 
     Args:
-        reduction: "sum_over_batch_size" or "mean", as above; "sum", not divided; "mean_with_sample_weight", divided by
-            the sum of the weights; "none" or None, the values of the rows (not to train on).
+        reduction: "sum_over_batch_size" or "mean", as above. Called on arrays, a loss also takes "sum", not divided;
+            "mean_with_sample_weight", divided by the sum of the weights; "none" or None, the values of the rows.
         name: kept; None for Keras's name of the class.
     """
 
