@@ -97,6 +97,16 @@ def loss_forward(
 ) -> Float32:
     """Per-row loss (n,) of the loss kernel `name` ("mse", "huber", "categorical_crossentropy", ...)."""
 
+def metric_sums(
+    name: str,
+    y_true: AnyArray,
+    y_pred: Float32,
+    param: float | Sequence[float] = 0.0,
+    sample_weight: Float32 | None = None,
+) -> NDArray[np.float64]:
+    """The sums of a metric over all rows: sum of weight * value and of the weights, or what the counting kernel keeps
+    ("threshold_counts", "choice_counts", "moment_sums", "confusion_counts"; see cpp/engine/counts.h)."""
+
 def loss_backward(
     name: str, y_true: AnyArray, y_pred: Float32, param: float | Sequence[float] = 0.0, out: Float32 | None = None
 ) -> Float32:

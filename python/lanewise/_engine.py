@@ -33,6 +33,7 @@ permutation = _core.permutation
 fma_peak = _core.fma_peak
 column_moments = _core.column_moments
 loss_rows = _core.loss_forward
+metric_sums = _core.metric_sums
 
 SLICE_SECONDS = 0.05  # Ctrl-C is answered and the progress bar redrawn after each slice
 

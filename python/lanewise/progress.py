@@ -167,7 +167,7 @@ def _clock(seconds: float) -> str:
 
 def _value(value: Any) -> str:
     try:
-        number = float(value)
+        number = float(value if getattr(value, "ndim", 0) == 0 else value.mean())
     except (TypeError, ValueError):
         return str(value)
     return f"{number:.4f}" if abs(number) > 1e-3 else f"{number:.4e}"

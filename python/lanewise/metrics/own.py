@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..losses.own import OwnRows, function_name
-from .classes import Metric
+from .base import Metric
 
 
 class OwnMetric(OwnRows, Metric):

@@ -31,10 +31,7 @@ class OutputTerms(NamedTuple):
 
     def all_metrics(self, target_shape: tuple[int, ...], shape: tuple[int, ...]) -> list[metric_classes.Metric]:
         """The metrics, then the weighted ones, 'accuracy' as the one for targets and outputs of these shapes."""
-        return [
-            metric.resolved(target_shape, shape) if isinstance(metric, metric_classes.Accuracy) else metric
-            for metric in self.metrics + self.weighted
-        ]
+        return [metric.resolved(target_shape, shape) for metric in self.metrics + self.weighted]
 
 
 class Terms(NamedTuple):
@@ -95,6 +92,7 @@ class Compiled:
         self._shown_losses = list(fitted_names)
         self.loss_names = [f"{self.output_names[i]}_loss" for i in self.fitted] if several_losses else []
         self._metrics: list[tuple[str, metric_classes.Metric]] = []  # in the order of the engine
+        self._sizes: list[int] = []  # how many sums each of them has, once the outputs are known
         counts: dict[str, int] = {}
 
         def unique(name: str) -> str:
@@ -166,14 +164,16 @@ class Compiled:
 
     def terms(self, program: Program, targets: Sequence[AnyArray]) -> Terms:
         """What to compile for the engine, for aligned targets."""
-        found: list[tuple[bool, MetricTerm]] = []
+        found: list[tuple[MetricTerm, int]] = []  # with the number of its sums
         for at, i in enumerate(self.targets):
             output = self.outputs[i]
             resolved = output.all_metrics(targets[at].shape[1:], program.output_shapes[i])
             for m, metric in enumerate(resolved):
                 weighted = m >= len(output.metrics)
-                found.append((weighted, (*_term(metric, program, i, targets[at]), at, weighted)))
-        order = [term for weighted in (False, True) for term in self._in_output_order(found, weighted)]
+                term = (*_term(metric, program, i, targets[at]), at, weighted)
+                found.append((term, metric.size(program.output_shapes[i][-1])))
+        found.sort(key=lambda entry: (entry[0][4], self.targets[entry[0][3]]))
+        self._sizes = [size for _, size in found]
         further = [
             (
                 program.outputs[i],
@@ -181,11 +181,7 @@ class Compiled:
             )
             for i, t in zip(self.targets[len(self.fitted) :], targets[len(self.fitted) :], strict=True)
         ]
-        return Terms(self.loss_terms(program, targets), order, further)
-
-    def _in_output_order(self, found: list[tuple[bool, MetricTerm]], weighted: bool) -> list[MetricTerm]:
-        terms = [term for kind, term in found if kind == weighted]
-        return sorted(terms, key=lambda term: self.targets[term[3]])
+        return Terms(self.loss_terms(program, targets), [term for term, _ in found], further)
 
     def loss_terms(self, program: Program, targets: Sequence[AnyArray] = ()) -> list[LossTerm]:
         """The losses for the engine, for aligned targets (none: like the outputs).
@@ -204,7 +200,7 @@ class Compiled:
             terms.append((*_term(loss, program, i, target, labels), self.outputs[i].weight))
         return terms
 
-    def results(self, sums: Float64) -> dict[str, float]:
+    def results(self, sums: Float64) -> dict[str, Any]:
         """Loss and metrics by name, in the order that `evaluate` returns, from the engine's sums.
 
         Rounded to float32, as the losses of the batches are: how an epoch was cut into slices leaves no trace.
@@ -212,21 +208,15 @@ class Compiled:
         first = 2 + len(self.fitted)
         with np.errstate(invalid="ignore", over="ignore"):
             values = [float(np.float32(value / sums[0])) for value in sums[1:first]]
-            means = [
-                float(np.float32(total / count)) if count else 0.0
-                for total, count in zip(sums[first::2].tolist(), sums[first + 1 :: 2].tolist(), strict=True)
-            ]
-        finished = {
-            name: float(np.float32(metric.finish(mean)))
-            for (name, metric), mean in zip(self._metrics, means, strict=True)
-        }
+        blocks = np.split(sums[first:], np.cumsum(self._sizes)[:-1]) if self._sizes else []
+        finished = {name: metric.finished(block) for (name, metric), block in zip(self._metrics, blocks, strict=True)}
         found = {"loss": values[0], **dict(zip(self.loss_names, values[1:], strict=False)), **finished}
         return {name: found[name] for name in self.names}
 
     @property
     def sums(self) -> Float64:
         """Zero sums to add to."""
-        return np.zeros(2 + len(self.fitted) + 2 * len(self._metrics), np.float64)
+        return np.zeros(2 + len(self.fitted) + sum(self._sizes), np.float64)
 
     # --- description --------------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ def _each(value: Any, module: str) -> Any:
         return value
     if "class_name" not in value:
         return {key: _each(item, module) for key, item in value.items()}
-    if module == "keras.metrics" and value["class_name"] == "Accuracy":
+    if module == "keras.metrics" and value["class_name"] == "AutoAccuracy":
         name = value["config"].get("name")  # goes by the shapes: in Keras a text does that, the class does not
         return name if name in ("accuracy", "acc") else "accuracy"
     return keras_form(value, module)

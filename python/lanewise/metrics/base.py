@@ -1,0 +1,126 @@
+"""What metrics share: sums that the engine adds up batch by batch, and what they mean at the end."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _engine
+from .._engine import AnyArray, Array, Float64
+from .._names import automatic_name, snake_case
+from ..losses.base import RowFunction, align
+
+
+class Metric(RowFunction):
+    """A value over all rows seen since `reset_state`; by itself the mean of a row function.
+
+    Inside `fit` and `evaluate` the engine adds the sums up, without Python between two batches; on its own
+    `update_state` does.
+
+    Args:
+        name: key in logs and history; None for Keras's name of the class.
+    """
+
+    numbered: ClassVar[bool] = False
+    """Whether instances without a name are numbered: `auc`, `auc_1`, as in Keras."""
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        if name is None and self.numbered:
+            name = automatic_name(self.default_name or snake_case(type(self).__name__))
+        super().__init__(name, dtype)
+        self.reset_state()
+
+    # --- what a kind of metric says about itself ----------------------------------------------------------------
+
+    def size(self, columns: int) -> int:
+        """How many sums the engine keeps for predictions of this many columns."""
+        return 2
+
+    def finish(self, sums: Float64) -> Any:
+        """The metric, a number or an array, from its sums; 0 without rows, as in Keras."""
+        return self.from_mean(float(sums[0] / sums[1]) if sums[1] else 0.0)
+
+    def from_mean(self, mean: float) -> float:
+        """The metric from the mean of its row values."""
+        return mean
+
+    def resolved(self, target_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> Metric:
+        """The metric itself for targets and outputs of these shapes per sample ('accuracy' stands for several)."""
+        return self
+
+    def finished(self, sums: Float64) -> Any:
+        """`finish` rounded to float32: a Python float, or an array."""
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            value = np.asarray(self.finish(sums)).astype(np.float32)
+        return value if value.ndim else float(value)
+
+    # --- on its own ---------------------------------------------------------------------------------------------
+
+    def reset_state(self) -> None:
+        """Forget all rows."""
+        self._sums: Float64 | None = None
+
+    reset_states = reset_state
+
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+        """Add rows, each with its weight (1): a number, (n,) or (n, 1)."""
+        pred, true = np.ascontiguousarray(y_pred, dtype=np.float32), np.asarray(y_true)
+        if self.own:
+            return self._add(_sums_of(self.rows(true, pred), sample_weight))
+        if pred.ndim == 0:
+            pred, true = pred[None], true[None]
+        if pred.ndim == 1:
+            pred, true = (pred[None], true[None]) if self.joint else (pred[:, None], true)
+        rows = pred.shape[:-1]
+        if pred.ndim > 2:  # rows of rows
+            true = true.reshape(-1, *true.shape[len(rows) :])
+            pred = pred.reshape(-1, pred.shape[-1])
+        shape = pred.shape[1:]
+        metric = self.resolved(true.shape[1:], shape)
+        target = align(metric, true, shape, "y_true")
+        if len(target) != len(pred):
+            raise ValueError(f"y_true: expected {len(pred)} rows as y_pred has, received {len(target)}")
+        if not metric.sparse:
+            target = np.ascontiguousarray(target, dtype=np.float32)
+        weights = None if sample_weight is None else _weights(sample_weight, rows)
+        kernel = metric.kernel_after("")[0]
+        self._add(_engine.metric_sums(kernel, target, pred, metric.param_for(shape[-1]), weights))
+
+    def _add(self, sums: Float64) -> None:
+        self._sums = sums if self._sums is None else self._sums + sums
+
+    def result(self) -> Array:
+        """The metric over the rows seen, with `.numpy()`; 0 without rows."""
+        return _engine.as_array(0.0 if self._sums is None else self.finished(self._sums))
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
+        """update_state, then result."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    def copy(self, name: str) -> Self:
+        """The same metric without rows, under another name."""
+        return type(self)(**{**self.get_config(), "name": name})
+
+
+def _weights(sample_weight: ArrayLike, rows: tuple[int, ...]) -> AnyArray:
+    from ..losses.loss import weights_like
+
+    weights = np.asarray(sample_weight, np.float32)
+    return np.ascontiguousarray(weights_like(np.empty(rows, np.float32), weights).reshape(-1))
+
+
+def _sums_of(rows: AnyArray, sample_weight: ArrayLike | None) -> Float64:
+    weights = np.ones(rows.shape) if sample_weight is None else _weights(sample_weight, rows.shape)
+    return np.array([(rows * weights).sum(dtype=np.float64), weights.sum(dtype=np.float64)])
+
+
+def ratio(part: ArrayLike, whole: ArrayLike) -> Any:
+    """part / whole, 0 where whole is 0."""
+    a, b = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(a, b, out=np.zeros(np.broadcast_shapes(a.shape, b.shape)), where=b != 0)
