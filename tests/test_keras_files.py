@@ -243,6 +243,26 @@ def test_axes_and_slopes_of_keras_2():
     assert [w.name for w in model.layers[2].weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
 
 
+def test_vocabulary_beside_the_description(tmp_path):
+    """What IntegerLookup has learnt is a text of its own in Keras's zip, special tokens in front."""
+    policy = {"name": "lookup", "vocabulary": None, "vocabulary_dtype": "int64", "vocabulary_size": 4, "dtype": "int64",
+              "max_tokens": None, "num_oov_indices": 1, "mask_token": None, "oov_token": -1, "output_mode": "int",
+              "invert": False, "sparse": False, "pad_to_max_tokens": False, "idf_weights": None,
+              "oov_method": "floormod", "salt": None, "trainable": True}  # fmt: skip
+    first = made.keras3("keras.layers", "InputLayer", {"batch_shape": [None, 2], "dtype": "int64", "name": "i"})
+    layers = [first, made.keras3("keras.layers", "IntegerLookup", policy), made.dense3("out", 1, "linear", 2)]
+    config = {"name": "net", "layers": layers, "build_input_shape": [None, 2]}
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as root:
+        root["layers/dense/vars/0"], root["layers/dense/vars/1"] = np.ones((2, 1), "f4"), np.zeros(1, "f4")
+    path = made.keras_file(tmp_path / "m.keras", made.keras3("keras", "Sequential", config), weights.getvalue())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("assets/layers/integer_lookup/vocabulary.txt", "-1\n50\n70\n90")
+    model = lw.load_model(path)
+    assert model.layers[0].get_vocabulary() == [-1, 50, 70, 90]
+    assert model.predict(np.array([[50, 90], [70, 12]]), verbose=0).tolist() == [[4.0], [2.0]]
+
+
 def test_policies(tmp_path):
     config = made.config2()
     policy = config["config"]["layers"][0]["config"]
