@@ -67,6 +67,23 @@ GOOD = {
             def on_epoch_end(self, epoch, logs=None):
                 self.model.stop_training = True
         """,
+    "functional models and pieces of one's own": """
+        from tensorflow import keras
+        from tensorflow.keras import layers, ops
+        inputs = keras.Input((3,))
+        outputs = layers.Dense(1, activation=lambda x: ops.exp(x))(layers.Dropout(0.5)(inputs))
+        model = keras.Model(inputs=inputs, outputs=outputs, name='m')
+        model.compile(loss=lambda t, p: ops.mean(t - p), optimizer='adam', metrics=[mine, 'mae'])
+        model.fit(generator(), steps_per_epoch=3, validation_data=Data())
+        class Mine(layers.Layer):
+            def build(self, input_shape):
+                self.w = self.add_weight(shape=(input_shape[-1],), initializer='ones')
+            def call(self, inputs, training=False):
+                return inputs * self.w
+        class MyLoss(keras.losses.Loss):
+            def call(self, y_true, y_pred):
+                return ops.square(y_true - y_pred)
+        """,
     "no Keras at all": "print(1)",
     "nothing": "",
 }  # fmt: skip

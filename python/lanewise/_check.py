@@ -319,7 +319,8 @@ def _of(function: Any, text: str) -> str:
 def _keywords(function: Any) -> tuple[str, ...] | None:
     """The names of the arguments; None where any are taken."""
     if isinstance(function, type) and issubclass(function, KeywordChecked):
-        return _constructor_keywords(function)
+        makes_others = any("__new__" in cls.__dict__ for cls in function.__mro__ if cls not in (KeywordChecked, object))
+        return None if makes_others else _constructor_keywords(function)
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
