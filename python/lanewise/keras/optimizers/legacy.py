@@ -1,10 +1,7 @@
-"""`keras.optimizers.legacy`: the objects of `lanewise.optimizers.legacy`."""
+"""`keras.optimizers.legacy`: the module `lanewise.optimizers.legacy` itself."""
 
-from ... import _missing
-from ...optimizers import legacy as _source
-from ...optimizers.legacy import *  # noqa: F403
+import sys
 
-__all__: list[str] = []
-__all__ += _source.__all__
+from ...optimizers import legacy
 
-__getattr__ = _missing.getter(__name__, __all__)
+sys.modules[__name__] = legacy

@@ -1,10 +1,7 @@
-"""`keras.optimizers.schedules`: the objects of `lanewise.optimizers.schedules`."""
+"""`keras.optimizers.schedules`: the module `lanewise.optimizers.schedules` itself."""
 
-from ... import _missing
-from ...optimizers import schedules as _source
-from ...optimizers.schedules import *  # noqa: F403
+import sys
 
-__all__: list[str] = []
-__all__ += _source.__all__
+from ...optimizers import schedules
 
-__getattr__ = _missing.getter(__name__, __all__)
+sys.modules[__name__] = schedules
