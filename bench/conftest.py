@@ -98,9 +98,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for group in dict.fromkeys(result[0] for result in results):
         seconds = {library: s for g, library, s, _ in results if g == group}
         rate = next((r for g, library, _, r in results if g == group and library == "lanewise"), "")
-        cells = "".join(f"{seconds[k] * 1e6:12.2f}" if k in seconds else f"{'':12}" for k in ("lanewise", "numpy"))
-        ratio = f"{seconds['numpy'] / seconds['lanewise']:8.2f}" if len(seconds) == 2 else f"{'':8}"
-        terminalreporter.write_line(f"{group:48}{cells}{ratio}   {rate}")
+        other = next((library for library in seconds if library != "lanewise"), "numpy")
+        cells = "".join(f"{seconds[k] * 1e6:12.2f}" if k in seconds else f"{'':12}" for k in ("lanewise", other))
+        ratio = f"{seconds[other] / seconds['lanewise']:8.2f}" if len(seconds) == 2 else f"{'':8}"
+        note = "" if other == "numpy" else f"   (against {other})"
+        terminalreporter.write_line(f"{group:48}{cells}{ratio}   {rate}{note}")
     warning = environment_warning()
     if warning is not None:
         terminalreporter.write_line(f"WARNING {warning}", red=True)
