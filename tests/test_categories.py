@@ -195,7 +195,8 @@ LOOKUP = {"dtype", "idf_weights", "invert", "mask_token", "max_tokens", "name", 
     (lambda: StringLookup(vocabulary=["a", "b"]), LOOKUP | {"encoding"}),
     (lambda: IntegerLookup(vocabulary=[5, 7], mask_token=0), LOOKUP | {"vocabulary_dtype"}),
     (lambda: CategoryEncoding(3), {"dtype", "name", "num_tokens", "output_mode", "trainable"}),
-    (lambda: Discretization([1.0]), {"bin_boundaries", "dtype", "epsilon", "name", "num_bins", "output_mode", "sparse"}),
+    (lambda: Discretization([1.0]), {"bin_boundaries", "dtype", "epsilon", "name", "num_bins", "output_mode",
+                                     "sparse"}),
 ])  # fmt: skip
 def test_configs_have_keras_keys_and_come_back(layer, keys):
     one = layer()
