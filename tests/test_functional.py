@@ -560,3 +560,10 @@ def test_the_losses_of_keras_for_a_wide_and_deep_network_with_two_outputs() -> N
     assert list(history) == list(golden)
     for name, values in golden.items():
         assert history[name] == pytest.approx(values, rel=2e-5), name
+
+
+def test_losses_of_a_dict_of_outputs_are_shown_in_the_order_of_the_dict_of_losses() -> None:
+    x = lw.Input((5,))
+    model = Model(x, {"p": layers.Dense(1)(x), "k": layers.Dense(1)(x)})
+    model.compile("sgd", {"p": "mse", "k": "mae"})  # as Keras 3.15: outputs go by sorted keys, these losses as given
+    assert model.output_names == ["k", "p"] and model.metrics_names == ["loss", "p_loss", "k_loss"]

@@ -63,11 +63,11 @@ class Compiled:
         self.output_names = list(output_names)
         each_loss = _per_output("loss", loss, self.output_names)
         fitted = [None if entry is None else losses.get(entry) for entry in each_loss]
-        for loss in fitted:
-            if loss is not None and loss.reduction not in ("sum_over_batch_size", "mean"):
+        for used in fitted:
+            if used is not None and used.reduction not in ("sum_over_batch_size", "mean"):
                 raise NotImplementedError(
-                    f"loss: training takes the mean over the batch, reduction='sum_over_batch_size'; {loss.name} has "
-                    f"reduction={loss.reduction!r}, which serves on arrays only"
+                    f"loss: training takes the mean over the batch, reduction='sum_over_batch_size'; {used.name} has "
+                    f"reduction={used.reduction!r}, which serves on arrays only"
                 )
         weights = _weights(loss_weights, self.output_names, given_metrics)
         plain = _metric_lists("metrics", given_metrics, self.output_names)

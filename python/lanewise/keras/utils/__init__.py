@@ -1,9 +1,22 @@
 """`keras.utils`: the objects of `lanewise.utils`."""
 
 from ... import _missing, utils as _source
+from ...saving import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
 from ...utils import *  # noqa: F403
 
-__all__: list[str] = []
+__all__ = [
+    "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name",
+    "get_registered_object", "register_keras_serializable", "serialize_keras_object",
+]  # fmt: skip
 __all__ += _source.__all__
 
 _SUBMODULES = ("np_utils",)
