@@ -112,10 +112,13 @@ constexpr TileRow<V> kTileRow = tile_row<V, Unit, Tail, Fetch>(std::make_integer
 template <int V>
 LW_INLINE Tile pick_tile(int64_t rows, bool unit, bool tail, bool fetch) {
   if (V == kVecs && unit && !tail && fetch) return kTileRow<kVecs, true, false, true>.by_rows[rows - 1];
-  // One vector is always taken as a tail: a mask costs little, a variant as much code as another.
-  if constexpr (V == 1) return (unit ? kTileRow<V, true, true> : kTileRow<V, false, true>).by_rows[rows - 1];
-  if (unit) return (tail ? kTileRow<V, true, true> : kTileRow<V, true, false>).by_rows[rows - 1];
-  return (tail ? kTileRow<V, false, true> : kTileRow<V, false, false>).by_rows[rows - 1];
+  // One vector is always taken as a tail, and a tail's rows are never taken as neighbours: a mask and four more pointers
+  // cost little, each variant as much code as another.
+  if (V == 1 || tail) return kTileRow<V, false, true>.by_rows[rows - 1];
+  if constexpr (V == 1)
+    return nullptr;
+  else
+    return (unit ? kTileRow<V, true, false> : kTileRow<V, false, false>).by_rows[rows - 1];
 }
 
 // Rows of a tile when a panel of this width is cut into chunks of kTileColumns.
