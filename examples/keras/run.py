@@ -3,9 +3,9 @@
     python examples/keras/run.py                            # all of them, under lanewise
     python examples/keras/run.py digits housing             # these
     KERAS_BACKEND=jax python examples/keras/run.py --library keras digits
-    python examples/keras/run.py --library keras --seeds 3  # final figures with three different seeds
+    python examples/keras/run.py --library keras --seeds 4 --record   # into figures.json, for the tests
 
-Keras's own seeds differ from lanewise's, so figures agree within what another seed would change.
+Initial weights and shuffles differ between libraries: figures agree within what another seed would change.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 
 FOLDER = Path(__file__).parent
+FIGURES = FOLDER / "figures.json"  # of Keras, with several seeds: what the tests compare with
 SCRIPTS = tuple(sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "run"))
 
 # What a script says, and what it would say if it were written for the other library.
@@ -87,12 +88,30 @@ def _keras_as_tensorflow() -> SimpleNamespace:
     )
 
 
+def _record(name: str, found: list[dict[str, Any]]) -> None:
+    """Each figure of a script as the list of its values, one a seed, rounded to what can matter."""
+    kept = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    kept[name] = {key: [_rounded(figures[key]) for figures in found] for key in found[0]}
+    lines = [
+        f"{json.dumps(script)}: {{\n  "
+        + ",\n  ".join(f"{json.dumps(key)}: {json.dumps(values)}" for key, values in kept[script].items())
+        + "\n}"
+        for script in sorted(kept)
+    ]
+    FIGURES.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help=f"of: {', '.join(SCRIPTS)}; all")
     parser.add_argument("--library", choices=REWRITES, default="lanewise")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each script; 1")
     parser.add_argument("--quiet", action="store_true", help="final figures only")
+    parser.add_argument("--record", action="store_true", help=f"keep the final figures in {FIGURES.name}")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.scripts) - set(SCRIPTS))
     if unknown:
@@ -100,6 +119,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     failed = []
     for name in arguments.scripts or SCRIPTS:
+        found = []
         for seed in range(arguments.seeds):
             began = time.perf_counter()
             quiet = contextlib.redirect_stdout(io.StringIO()) if arguments.quiet else contextlib.nullcontext()
@@ -113,6 +133,9 @@ def main() -> None:
                 print(f"{name} {seed}: FAILED, {type(error).__name__}: {error}", file=sys.stderr)
                 continue
             print(f"{name} {seed}, {time.perf_counter() - began:.1f} s: {json.dumps(figures)}", file=sys.stderr)
+            found.append(figures)
+        if arguments.record and len(found) == arguments.seeds:
+            _record(name, found)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
