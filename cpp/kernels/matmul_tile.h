@@ -112,8 +112,8 @@ constexpr TileRow<V> kTileRow = tile_row<V, Unit, Tail, Fetch>(std::make_integer
 template <int V>
 LW_INLINE Tile pick_tile(int64_t rows, bool unit, bool tail, bool fetch) {
   if (V == kVecs && unit && !tail && fetch) return kTileRow<kVecs, true, false, true>.by_rows[rows - 1];
-  // One vector is always taken as a tail, and a tail's rows are never taken as neighbours: a mask and four more pointers
-  // cost little, each variant as much code as another.
+  // One vector is always taken as a tail, and a tail's rows are never taken as neighbours: a mask and four more
+  // pointers cost little, each variant as much code as another.
   if (V == 1 || tail) return kTileRow<V, false, true>.by_rows[rows - 1];
   if constexpr (V == 1)
     return nullptr;
