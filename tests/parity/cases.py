@@ -91,8 +91,8 @@ LOSSES: dict[str, LossCase] = {
     "binary_logits": LossCase(lambda k: k.losses.BinaryCrossentropy(from_logits=True), 1, None, _bits),
     "binary_smooth": LossCase(lambda k: k.losses.BinaryCrossentropy(label_smoothing=0.125), 1, "sigmoid", _bits),
     "binary_focal": LossCase(lambda k: k.losses.BinaryFocalCrossentropy(gamma=2.0), 1, "sigmoid", _bits),
-    "hinge": LossCase(_named("hinge"), 1, "tanh", _signs),
-    "squared_hinge": LossCase(_named("squared_hinge"), 1, "tanh", _signs),
+    "hinge": LossCase(_named("hinge"), 1, "softsign", _signs),
+    "squared_hinge": LossCase(_named("squared_hinge"), 1, "softsign", _signs),
     "categorical_crossentropy": LossCase(_named("categorical_crossentropy"), 3, "softmax", _one_hot),
     "categorical_smooth": LossCase(
         lambda k: k.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.125), 3, None, _one_hot
@@ -106,11 +106,12 @@ LOSSES: dict[str, LossCase] = {
 
 
 # --- networks: from a library and its output layer ---------------------------------------------------------------
+# (No tanh in them: Keras on JAX computes it in float32 even where all is float64.)
 
 
 def _plain(k: Library, head: Callable[[], Any]) -> Any:
     return k.Sequential([
-        k.Input((FEATURES,)), k.layers.Dense(16, "relu"), k.layers.Dense(12, "tanh"), head()
+        k.Input((FEATURES,)), k.layers.Dense(16, "relu"), k.layers.Dense(12, "sigmoid"), head()
     ])  # fmt: skip
 
 

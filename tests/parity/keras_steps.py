@@ -113,7 +113,8 @@ class Trained:
                 variable.assign(value)
             predicted = self.model(x[0] if len(x) == 1 else x, training=False)
             predicted = predicted if isinstance(predicted, list) else [predicted]
-            assert {str(a.dtype) for a in (flat, losses[0], *predicted)} == {self.dtype}
+            computed_in = [str(a.dtype) for a in (flat, losses[0], *predicted)]
+            assert set(computed_in) == {self.dtype}, computed_in
             return Run(np.array(losses), self.model.get_weights(), [np.asarray(p) for p in predicted])
 
 

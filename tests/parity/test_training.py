@@ -2,11 +2,13 @@
 
 Three runs each: lanewise, Keras in float32 and Keras in float64, the twin that stands for exact arithmetic.
 
-* Each step's loss is Keras's within 1e-4, relative.
+* Each step's loss is Keras's within 1e-4, relative, or nearer to the twin than Keras's: Keras raises Adam's betas to
+  the step's power in float32, which moves a curve by up to 6e-4 (lanewise's is within 3e-7 of the twin there).
 * Weights, losses and predictions are no further from the twin than four times Keras's own distance. Distances are
   Euclidean, over all weights and so on; one below 2**-24 of the size, the rounding of each number to float32, counts as
-  that. Where a rounding changes the side of a relu, one run of Keras is no measure: then Keras trains four times more,
-  with the rows of each batch in other orders, which is the same to exact arithmetic, and its furthest run counts.
+  that. Where a rounding changes the side of a relu, one run of Keras is no measure of it: a case that does not hold at
+  once is judged by the furthest of five runs, four of them with the rows of each batch in other orders, which is the
+  same to exact arithmetic.
 """
 
 from __future__ import annotations
@@ -82,10 +84,11 @@ def too_far(mine: Run, theirs: list[Run], twin: Run) -> list[str]:
     return found
 
 
-def off_the_curve(mine: Run, theirs: Run) -> list[str]:
-    """The first step whose loss is not Keras's, in words."""
+def off_the_curve(mine: Run, theirs: Run, twin: Run) -> list[str]:
+    """The first step whose loss is neither Keras's nor nearer to the twin than Keras's, in words."""
     relative = np.abs(mine.losses - theirs.losses) / np.abs(theirs.losses)
-    steps = np.flatnonzero(~(relative <= 1e-4))
+    nearer = np.abs(mine.losses - twin.losses) < np.abs(theirs.losses - twin.losses)
+    steps = np.flatnonzero(~((relative <= 1e-4) | nearer))
     return [f"loss of step {s}: {mine.losses[s]} against {theirs.losses[s]}, {relative[s]:.1e}" for s in steps[:1]]
 
 
@@ -109,7 +112,7 @@ def test_losses_and_weights(network: str, loss: str) -> None:
         theirs, twin = (t.train(weights, optimizer, chosen.x, chosen.y, BATCH) for t in (single, double))
         assert np.isfinite(twin.losses).all()
         mine = step_by_step(compiled(chosen, ours, name), weights, chosen)
-        found = off_the_curve(mine, theirs)
+        found = off_the_curve(mine, theirs, twin)
         if too_far(mine, [theirs], twin):
             others = [single.train(weights, optimizer, chosen.x, chosen.y, BATCH, order) for order in other_orders()]
             found += too_far(mine, [theirs, *others], twin)
