@@ -8,8 +8,7 @@ from types import FrameType
 from typing import Any
 
 _DENSE = (
-    "lanewise computes dense networks; its layers are Dense, Activation, the activations as layers, Dropout and its "
-    "kin, Flatten, Normalization"
+    "lanewise computes dense networks, without convolutions, recurrence or attention; lanewise.layers lists its layers"
 )
 _SEQUENTIAL = "use lanewise.Sequential([...]) or lanewise.Model(inputs, outputs)"
 _GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients)"
