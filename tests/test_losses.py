@@ -11,44 +11,10 @@ import lanewise as lw
 import loss_equations
 from bounds import FMA_ISAS, SIZES, floats, running, same_bits
 from lanewise import _core, keras, losses
-from loss_equations import EPSILON, EQUATIONS
+from loss_equations import CASES, EPSILON, EQUATIONS, data
 from reference import Float32
 
 LARGE = (1 << 18) + 77  # elements; from 2**18 on, threads share the work
-FOCAL = [(0.0, 2.0, 1.0, 1.0), (0.1, 1.5, 0.25, 0.75), (0.0, 0.0, 1.0, 1.0)]
-CLASS_FOCAL = [(0.0, 2.0, 1.0, 0.25), (0.2, 0.5, 1.0, 1.0)]
-PARAMS: dict[str, list[tuple[float, ...]]] = {
-    "quantile": [(0.1,), (0.5,), (0.9,)],
-    "tweedie": [(1.5, 0.0), (1.1, 1.0), (1.9, 0.0)],
-    "gamma": [(0.0,), (1.0,)],
-    "binary_focal_crossentropy": FOCAL,
-    "binary_focal_crossentropy_probs": FOCAL,
-    "categorical_focal_crossentropy": CLASS_FOCAL,
-    "categorical_focal_crossentropy_probs": CLASS_FOCAL,
-}
-CASES = [(name, params) for name in EQUATIONS for params in PARAMS.get(name, [(0.0,)])]
-
-
-def data(name: str, params: tuple[float, ...], rows: int, cols: int) -> tuple[Float32, Float32]:
-    """Targets and predictions of the kind that a loss is for."""
-    rng = np.random.default_rng(rows * 1000 + cols)
-    uniform = lambda low, high: rng.uniform(low, high, (rows, cols)).astype(np.float32)  # noqa: E731
-    if name == "gaussian_nll":
-        return floats(rng, rows, cols), np.concatenate([floats(rng, rows, cols), 2 * floats(rng, rows, cols)], axis=1)
-    if name in ("hinge", "squared_hinge"):
-        return rng.integers(0, 2, (rows, cols)).astype(np.float32), floats(rng, rows, cols) * 2
-    if name in ("tweedie", "gamma"):
-        t = uniform(0.1, 5) * (rng.random((rows, cols)) > (0.3 if name == "tweedie" else 0)).astype(np.float32)
-        return t, floats(rng, rows, cols) if params[-1] else uniform(0.1, 4)
-    if name == "categorical_hinge":
-        return np.eye(cols, dtype=np.float32)[rng.integers(0, cols, rows)], floats(rng, rows, cols)
-    if name in ("msle", "mape"):
-        return uniform(0.2, 3), uniform(0.1, 5)
-    if name in ("poisson", "kl_divergence") or name.endswith("_probs"):
-        return uniform(0.01, 1), uniform(0.05, 0.95)
-    if "focal" in name:
-        return uniform(0, 1), floats(rng, rows, cols) * 3
-    return floats(rng, rows, cols), floats(rng, rows, cols) * 2
 
 
 def forward(name: str, t: Any, p: Any, params: Any) -> Float32:

@@ -1,0 +1,98 @@
+"""Layers one by one, as a model runs them, beside the same arithmetic in NumPy, and every loss with its gradient. The
+answer is checked against float64 before anything is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import lanewise as lw
+from lanewise import _core
+from loss_equations import CASES, EQUATIONS, data
+
+pytestmark = pytest.mark.benchmark(max_time=0.3, min_rounds=5)
+
+Array = NDArray[Any]
+ROWS, COLS = 2048, 256
+EPSILON = 1e-3
+
+
+def norm(axis: int, centered: bool) -> Callable[[Array], Array]:
+    """(x - mean) / sqrt(variance + epsilon) along an axis."""
+
+    def forward(x: Array) -> Array:
+        shifted = x - x.mean(axis=axis, keepdims=True) if centered else x
+        return shifted / np.sqrt((shifted**2).mean(axis=axis, keepdims=True) + np.float32(EPSILON))
+
+    return forward
+
+
+LAYERS: dict[str, tuple[Callable[[], Any], Callable[[Array], Array]]] = {
+    "BatchNormalization": (lambda: lw.layers.BatchNormalization(), norm(0, True)),
+    "LayerNormalization": (lambda: lw.layers.LayerNormalization(), norm(1, True)),
+    "RMSNormalization": (lambda: lw.layers.RMSNormalization(epsilon=EPSILON), norm(1, False)),
+    "UnitNormalization": (
+        lambda: lw.layers.UnitNormalization(), lambda x: x / np.sqrt((x**2).sum(axis=1, keepdims=True)),
+    ),
+    "LeakyReLU": (lambda: lw.layers.LeakyReLU(), lambda x: np.where(x > 0, x, np.float32(0.3) * x)),
+    "ELU": (lambda: lw.layers.ELU(), lambda x: np.where(x > 0, x, np.expm1(x))),
+    "PReLU": (lambda: lw.layers.PReLU(), lambda x: np.maximum(x, 0)),
+    "Rescaling": (lambda: lw.layers.Rescaling(0.5, 1.0), lambda x: x * np.float32(0.5) + np.float32(1.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("library", ["lanewise", "numpy"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(measure: Callable[..., None], library: str, name: str) -> None:
+    """Forward, as in training."""
+    make, equation = LAYERS[name]
+    x = np.random.default_rng(0).standard_normal((ROWS, COLS), dtype=np.float32)
+    layer = make()
+    np.testing.assert_allclose(layer(x, training=True), equation(x.astype(np.float64)), rtol=2e-5, atol=2e-6)
+    call = (lambda: layer(x, training=True)) if library == "lanewise" else (lambda: equation(x))
+    measure(library, f"{name} {ROWS}x{COLS}", call, nbytes=8 * x.size)
+
+
+@pytest.mark.parametrize("library", ["lanewise", "numpy"])
+def test_embedding(measure: Callable[..., None], library: str) -> None:
+    """The rows of a table."""
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 5000, (ROWS, 32)).astype(np.int32)
+    layer = lw.layers.Embedding(5000, 64)
+    np.testing.assert_array_equal(layer(ids), layer.get_weights()[0][ids])
+    table = layer.get_weights()[0]
+    call = (lambda: layer(ids)) if library == "lanewise" else (lambda: table[ids])
+    measure(library, "Embedding 2048x32 of 5000x64", call, nbytes=8 * ids.size * 64)
+
+
+@pytest.mark.parametrize("library", ["lanewise", "numpy"])
+@pytest.mark.parametrize("name", ["Add", "Multiply", "Maximum", "Concatenate"])
+def test_merging(measure: Callable[..., None], library: str, name: str) -> None:
+    """Two inputs joined, in a model."""
+    equation: Callable[[Array, Array], Array] = {
+        "Add": np.add, "Multiply": np.multiply, "Maximum": np.maximum, "Concatenate": lambda a, b: np.hstack([a, b]),
+    }[name]  # fmt: skip
+    rng = np.random.default_rng(2)
+    a, b = (rng.standard_normal((ROWS, COLS), dtype=np.float32) for _ in range(2))
+    inputs = [lw.Input((COLS,)), lw.Input((COLS,))]
+    model = lw.Model(inputs, getattr(lw.layers, name)()(inputs))
+    np.testing.assert_array_equal(model.predict_on_batch([a, b]), equation(a, b))
+    call = (lambda: model.predict_on_batch([a, b])) if library == "lanewise" else (lambda: equation(a, b))
+    measure(library, f"{name} {ROWS}x{COLS}", call, nbytes=12 * a.size)
+
+
+@pytest.mark.parametrize(("name", "params"), {name: (name, params) for name, params in reversed(CASES)}.values())
+def test_loss(measure: Callable[..., None], name: str, params: tuple[float, ...]) -> None:
+    """Rows and gradient of a loss that `test_bench_kernels.py` has not."""
+    target, pred = data(name, params, ROWS, 8)
+    EQUATIONS[name](target, pred, params).assert_holds(_core.loss_forward(name, target, pred, params), (ROWS, 8))
+
+    def call() -> None:
+        _core.loss_forward(name, target, pred, params)
+        _core.loss_backward(name, target, pred, params)
+
+    measure("lanewise", f"{name} {ROWS}x8", call, nbytes=20 * pred.size)
