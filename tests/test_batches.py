@@ -207,8 +207,8 @@ def test_errors():
         model.fit(Loader(), validation_split=0.2)
     with pytest.raises(ValueError, match="x: expected batches, received none"):
         model.fit(iter(()))
-    with pytest.raises(ValueError, match="x: no batches are left; a generator must go on"):
-        model.fit(pieces(), epochs=2, verbose=0)
+    with pytest.warns(RuntimeWarning, match="no batches are left after 1 epochs, training ends"):
+        assert len(model.fit(pieces(), epochs=3, verbose=0).history["loss"]) == 1
     with pytest.warns(RuntimeWarning, match="expected 9 batches in an epoch, received 7"):
         model.fit(pieces(), steps_per_epoch=9, verbose=0)
     for bad in ({"steps_per_epoch": 0}, {"validation_steps": 1.5}):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
@@ -35,6 +36,7 @@ column_moments = _core.column_moments
 loss_rows = _core.loss_forward
 metric_sums = _core.metric_sums
 
+MOST_NETWORKS = 8  # of one program
 SLICE_SECONDS = 0.05  # Ctrl-C is answered and the progress bar redrawn after each slice
 
 _ACTIVATIONS: Mapping[str, Callable[[Float32], Float32]] = {
@@ -125,6 +127,14 @@ class Weight(Operators):
             raise ValueError(f"{self.path}: expected shape {self.shape}, received {array.shape}")
         return np.ascontiguousarray(array, dtype=np.float32)
 
+    def slots(self, optimizer: Optimizer) -> list[Float32]:
+        """Copies of what the optimizer keeps for this weight (moments, ...), in the order of its `slot_names()`."""
+        return [slot.reshape(self.shape) for slot in optimizer.get_slots(self.variable)]
+
+    def set_slots(self, optimizer: Optimizer, values: Sequence[Float32]) -> None:
+        """Overwrite them, each of this weight's shape."""
+        optimizer.set_slots(self.variable, [value.reshape(self.variable.shape) for value in values])
+
     def assign(self, value: ArrayLike) -> None:
         """Overwrite the values; the shape must be the same (`checked` says what is raised)."""
         self.variable.set(self.checked(value).reshape(self.variable.shape))
@@ -166,8 +176,19 @@ class Builder:
     def __init__(self) -> None:
         self.graph = _core.Graph()
         self._made_by: dict[int, tuple[str, int]] = {}
+        self.predicting = False  # what is written now stays as when predicting, in training too
+        self.frozen: list[_core.Variable] = []  # moving means of batch norms written so
         self.masked: set[int] = set()  # values behind an Embedding with mask_zero
         self.prepared: set[int] = set()  # inputs that a layer's `prepare` has been over
+
+    @contextmanager
+    def as_predicting(self, on: bool) -> Iterator[None]:
+        """What is written meanwhile stays as when predicting, if `on`."""
+        before, self.predicting = self.predicting, self.predicting or on
+        try:
+            yield
+        finally:
+            self.predicting = before
 
     def input(self, shape: Sequence[int]) -> int:
         """A float32 input of this shape per sample."""
@@ -257,6 +278,7 @@ class Program:
 
         Loss i is fitted to target i; `targets` come after those.
         """
+        frozen = [*frozen, *self.builder.frozen]
         rules = tuple((id(v), *rule) for v, *rule in (*regularizers, *constraints))
         key = (
             tuple(losses), tuple(metrics), tuple(map(id, trainable)), rules, tuple(targets), tuple(map(id, frozen)),
@@ -275,6 +297,8 @@ class Program:
             )
             # the variables are held, so that no id in a key is reused
             self._networks[key] = network, (trainable, regularizers, constraints, frozen)
+            if len(self._networks) > MOST_NETWORKS:  # each compile with a function of one's own makes another
+                del self._networks[next(iter(self._networks))]
         return self._networks[key][0]
 
     def predictor(self) -> Network:
@@ -302,6 +326,15 @@ class SharedLock:
         self._readers = 0
         self._writers_waiting = 0
         self._writing = False
+        self._writer = 0  # the thread that writes
+
+    def _check_not_within(self) -> None:
+        """A loss or metric in Python that asks its own model would wait for the step that it is part of, for ever."""
+        if self._writing and self._writer == threading.get_ident():
+            raise RuntimeError(
+                "a loss, metric or layer written in Python was called by a step of this model and cannot use the model "
+                "itself: it would wait for that step to end"
+            )
 
     def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """function(*args), which reads weights."""
@@ -309,6 +342,7 @@ class SharedLock:
         try:
             with self._mutex:
                 if self._writing or self._writers_waiting:
+                    self._check_not_within()
                     self._changed.wait_for(lambda: not self._writing and self._writers_waiting == 0)
                 held = True
                 self._readers += 1
@@ -326,11 +360,13 @@ class SharedLock:
         try:
             with self._mutex:
                 if self._writing or self._readers:
+                    self._check_not_within()
                     self._writers_waiting += 1
                     try:
                         self._changed.wait_for(lambda: not self._writing and self._readers == 0)
                     finally:
                         self._writers_waiting -= 1
+                self._writer = threading.get_ident()
                 held = self._writing = True
             return function(*args, **kwargs)
         finally:

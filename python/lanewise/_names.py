@@ -112,8 +112,8 @@ def snake_case(name: str) -> str:
     """`InputLayer` -> `input_layer`, `ReLU` -> `re_lu`, `L1L2` -> `l1_l2`: Keras's spelling of automatic names."""
     text = ""
     for i, ch in enumerate(name):
-        after_lower = i > 0 and not name[i - 1].isupper()
-        before_lower = i + 1 < len(name) and name[i + 1].islower()
+        after_lower = i > 0 and name[i - 1].islower()
+        before_lower = i + 1 < len(name) and (name[i + 1].islower() or name[i + 1].isdigit())
         if ch.isupper() and i > 0 and (after_lower or before_lower):
             text += "_"
         text += ch.lower()

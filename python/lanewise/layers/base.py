@@ -36,6 +36,8 @@ class Layer(OwnCall):
     """
 
     several_inputs: ClassVar[bool] = False
+    in_training: ClassVar[str | None] = None
+    """What training changes: "noise" (else the layer passes its input on), "statistics" of the batch, or nothing."""
 
     def __init__(
         self,
@@ -108,7 +110,8 @@ class Layer(OwnCall):
                 f"{self.name}: a {type(self).__name__} reads the data itself: it stands behind an input of the model, "
                 "which nothing else reads, before all other layers"
             )
-        value = (self.write_own if self.own else self.lower)(builder, value)
+        if not (builder.predicting and self.in_training == "noise"):
+            value = (self.write_own if self.own else self.lower)(builder, value)
         if masked and self.mask_use == "passes":
             builder.masked.add(value)
         return self.penalised(builder, value)
@@ -284,19 +287,19 @@ class Layer(OwnCall):
             config["activity_regularizer"] = serialize(self.activity_regularizer)
         return config
 
-    def __call__(self, inputs: Any, training: bool = False) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """The layer alone on an array of rows, or on symbolic tensors; builds it if needed.
 
-        With training=True dropout is on. On what `Input` and other layers return it gives such a symbolic tensor again,
-        for `Model(inputs, outputs)`.
+        With training=True dropout is on; on symbolic tensors training=False keeps it off in `fit` too. What `Input` and
+        other layers return gives such a symbolic tensor again, for `Model(inputs, outputs)`.
         """
         if is_symbolic(inputs):
-            return self.call_on(inputs)
+            return self.call_on(inputs, training)
         if isinstance(inputs, TracedBase):  # inside a layer written in Python
             if not self.own:
-                return self.call(inputs, training)
+                return self.call(inputs, bool(training))
             self.build_for([(None, *inputs.shape[1:])])
-            return self.own_call(inputs, training)
+            return self.own_call(inputs, bool(training))
         if isinstance(inputs, Layer):
             raise TypeError(f"{self.name}: called on a layer; call it on what the layer returns: {self.name}(layer(x))")
         given = inputs if self.several_inputs and isinstance(inputs, list | tuple) else [inputs]

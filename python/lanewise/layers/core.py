@@ -186,6 +186,8 @@ class Dropout(Layer):
         seed: kept in the config; what is dropped follows from `lanewise.random.set_seed` like all else that is random.
     """
 
+    in_training = "noise"
+
     def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any) -> None:
         self.rate = check_below_one("rate", rate)
         check_default("noise_shape", noise_shape, None, "every element is dropped on its own")

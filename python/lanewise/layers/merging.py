@@ -46,7 +46,7 @@ class Merge(Layer):
             raise ValueError(f"{self.name}: {type(self).__name__} takes {wanted} inputs, received {len(shapes)}")
         return shapes
 
-    def __call__(self, inputs: Any, training: bool = False) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         if not isinstance(inputs, list | tuple):
             raise ValueError(f"{self.name}: {type(self).__name__} is called on a list of inputs, received {inputs!r}")
         return super().__call__(inputs, training)

@@ -20,6 +20,8 @@ class GaussianNoise(Layer):
         ValueError: stddev outside [0, 1].
     """
 
+    in_training = "noise"
+
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         self.stddev = check_number("stddev", stddev, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0)
         self.seed = seed
@@ -44,6 +46,8 @@ class GaussianDropout(Layer):
     Raises:
         ValueError: rate outside [0, 1).
     """
+
+    in_training = "noise"
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         self.rate = check_below_one("rate", rate)
@@ -70,6 +74,8 @@ class AlphaDropout(Layer):
     Raises:
         ValueError: rate outside [0, 1).
     """
+
+    in_training = "noise"
 
     def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any) -> None:
         self.rate = check_below_one("rate", rate)

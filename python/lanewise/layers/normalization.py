@@ -127,6 +127,8 @@ class BatchNormalization(_GammaBeta):
 
     mask_use = "uses"
 
+    in_training = "statistics"
+
     def __init__(
         self, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
         beta_initializer: Any = "zeros", gamma_initializer: Any = "ones", moving_mean_initializer: Any = "zeros",
@@ -161,6 +163,8 @@ class BatchNormalization(_GammaBeta):
 
     def lower(self, builder: Builder, value: int) -> int:
         moving = [weight.variable for weight in (self.moving_mean, self.moving_variance) if weight is not None]
+        if builder.predicting:
+            builder.frozen.append(moving[0])
         return builder.add(
             "batch_norm", value, [*self._scale_and_offset(), *moving], momentum=self.momentum, epsilon=self.epsilon
         )

@@ -121,6 +121,8 @@ class Node(NamedTuple):
     shapes: list[Shape]
     names: list[str]
     structure: Any
+    training: bool | None = None
+    """False: as when predicting, in training too."""
 
     @property
     def inputs(self) -> list[KerasTensor]:
@@ -176,12 +178,17 @@ class Operation(Configurable):
 
     # --- symbolic calls -----------------------------------------------------------------------------------------
 
-    def call_on(self, inputs: Any) -> Any:
-        """The outputs for symbolic tensors, in the structure of the outputs.
+    def call_on(self, inputs: Any, training: bool | None = None) -> Any:
+        """The outputs for symbolic tensors, in the structure of the outputs; training=False: always as when predicting.
 
         Raises:
             TypeError: something else among them. ValueError: shapes that do not fit.
+            NotImplementedError: training=True for layers that it would change.
         """
+        if training and any(leaf.in_training for leaf in self.leaves()):
+            raise NotImplementedError(
+                f"{self.name}: training=True cannot be part of a model; leave it out and call model(x, training=True)"
+            )
         tensors = flatten(inputs)
         for tensor in tensors:
             if not isinstance(tensor, KerasTensor):
@@ -193,7 +200,7 @@ class Operation(Configurable):
         self.build_for(shapes)
         found = self.shapes_for(shapes)
         names = [automatic_name("keras_tensor") for _ in found]
-        self.nodes.append(Node(inputs, found, names, self._structure()))
+        self.nodes.append(Node(inputs, found, names, self._structure(), training))
         return self._results(len(self.nodes) - 1)
 
     def tensors_of(self, index: int) -> list[KerasTensor]:

@@ -168,7 +168,7 @@ class _IndexLookup(_Prepared):
         """Which of the ids of unknown tokens."""
         return 0
 
-    def __call__(self, inputs: Any, training: bool = False) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """Ids (int64), columns (float32), or with invert=True tokens, of an array of any shape."""
         if not self.invert:
             return super().__call__(inputs, training)

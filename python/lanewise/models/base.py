@@ -32,7 +32,6 @@ class BaseModel(Operation):
         self._seed_generation = -1
         self._epochs_shuffled = 0
         self._calls = 0
-        self._sums: Float64 | None = None
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 
@@ -94,7 +93,6 @@ class BaseModel(Operation):
         self._compiled = Compiled(
             optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names, self._outputs_by_key
         )
-        self._sums = None
 
     @property
     def compiled(self) -> bool:
@@ -122,12 +120,10 @@ class BaseModel(Operation):
         return [] if self._compiled is None else list(self._compiled.names)
 
     def reset_metrics(self) -> None:
-        """Forget the batches that `train_on_batch` and `test_on_batch` have averaged."""
-        self._sums = None
+        """Nothing is kept from batch to batch: `train_on_batch` and `test_on_batch` speak of their batch alone."""
 
-    def _add_batch(self, compiled: Compiled, sums: Float64, return_dict: bool) -> Any:
-        self._sums = sums if self._sums is None else self._sums + sums
-        return returned(compiled.results(self._sums), return_dict)
+    def _of_batch(self, compiled: Compiled, sums: Float64, return_dict: bool) -> Any:
+        return returned(compiled.results(sums), return_dict)
 
     # --- helpers ------------------------------------------------------------------------------------------------
 

@@ -93,6 +93,23 @@ class Batches:
         if isinstance(self._source, PyDataset):
             self._source.on_epoch_end()
 
+    def begin_again(self) -> None:
+        """The next epoch begins with the first batch, where the source can be run through again."""
+        if self._again:
+            self._iterator, self._has_first = None, False
+
+    def has_more(self) -> bool:
+        """Whether another epoch finds a batch."""
+        if self._again or self._has_first:
+            return True
+        if self._iterator is None:
+            return False
+        try:
+            self._first, self._has_first = next(self._iterator), True
+        except StopIteration:
+            self._iterator = None
+        return self._has_first
+
     def _from_start(self, seed: int, epoch: int, shuffle: bool) -> Iterator[Any]:
         if isinstance(self._source, PyDataset) and shuffle and self.count is not None:
             source = self._source
@@ -134,6 +151,13 @@ class SparseBatches:
     def first(self) -> Raw:
         """The first batch."""
         return self._raw(np.arange(min(self._batch_size, self.rows)))
+
+    def begin_again(self) -> None:
+        """Every epoch does."""
+
+    def has_more(self) -> bool:
+        """True: rows are there for every epoch."""
+        return True
 
     def epoch(self, steps: int | None, seed: int, epoch: int, shuffle: bool) -> Iterator[Raw]:
         """The rows in the order of this epoch, or the first `steps` batches of them."""

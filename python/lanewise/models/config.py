@@ -58,7 +58,12 @@ def functional_config(model: Functional) -> dict[str, Any]:
             (call for call in model.graph.calls if call.operation is operation), key=lambda call: call.number
         )
         nodes = [
-            {"args": [map_leaves(described, call.node.arguments)], "kwargs": {}} for call in calls if call.node.inputs
+            {
+                "args": [map_leaves(described, call.node.arguments)],
+                "kwargs": {} if call.node.training is None else {"training": call.node.training},
+            }
+            for call in calls
+            if call.node.inputs
         ]
         entries.append({**serialize(operation), "name": operation.name, "inbound_nodes": nodes})
     return {
@@ -169,12 +174,22 @@ def _replay(made: Mapping[str, Operation], waiting: list[tuple[Operation, list[A
                 arguments = _arguments(made, nodes[done[id(operation)]])
                 if arguments is None:
                     break
-                operation.call_on(arguments)
+                operation.call_on(arguments, _training(nodes[done[id(operation)]]))
                 done[id(operation)] += 1
                 left -= 1
         if left == before:
             stuck = [operation.name for operation, nodes in waiting if done[id(operation)] < len(nodes)]
             raise ValueError(f"inbound_nodes: {', '.join(stuck[:5])} stand on tensors that nothing makes, or in a loop")
+
+
+def _training(node: Any) -> bool | None:
+    """The `training` that a call was given; None without one."""
+    if isinstance(node, Mapping):
+        given = node.get("kwargs")
+    else:  # Keras 2
+        given = node[0][3] if node and isinstance(node[0], list) and len(node[0]) > 3 else None
+    value = given.get("training") if isinstance(given, Mapping) else None
+    return None if value is None else bool(value)
 
 
 def _arguments(made: Mapping[str, Operation], node: Any) -> Any:
@@ -262,7 +277,8 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
     known = {tensor.key: new for tensor, new in zip(model.inputs, given, strict=True)}
     for call in model.graph.calls:
         if call.node.inputs:
-            results = made[id(call.operation)].call_on(map_leaves(lambda t: known[t.key], call.node.arguments))
+            arguments = map_leaves(lambda t: known[t.key], call.node.arguments)
+            results = made[id(call.operation)].call_on(arguments, call.node.training)
             known.update({(*call.key, i): tensor for i, tensor in enumerate(flatten(results))})
     new = lambda t: known[t.key]  # noqa: E731
     return type(model)(map_leaves(new, model.input), map_leaves(new, model.output), name=model.name)

@@ -135,8 +135,8 @@ class Functional(Model):
     def shapes_for(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [tensor.shape for tensor in self.outputs]
 
-    def call_on(self, inputs: Any) -> Any:
-        return super().call_on(self._spread("inputs", inputs) if isinstance(inputs, dict) else inputs)
+    def call_on(self, inputs: Any, training: bool | None = None) -> Any:
+        return super().call_on(self._spread("inputs", inputs) if isinstance(inputs, dict) else inputs, training)
 
     @property
     def given_input_shape(self) -> tuple[int, ...] | None:
@@ -277,6 +277,7 @@ def _with_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
     starts = {call_of(tensor).key for tensor in old}
     for call in graph.calls:
         if call.key not in starts and call.node.inputs:
-            replayed = call.operation.call_on(map_leaves(lambda tensor: known[tensor.key], call.node.arguments))
+            arguments = map_leaves(lambda tensor: known[tensor.key], call.node.arguments)
+            replayed = call.operation.call_on(arguments, call.node.training)
             known.update({(*call.key, i): tensor for i, tensor in enumerate(flatten(replayed))})
     return pack(inputs, new), map_leaves(lambda tensor: known[tensor.key], outputs)

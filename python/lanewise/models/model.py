@@ -30,6 +30,16 @@ class Model(Trainer):
             return made  # type: ignore[no-any-return]
         return super().__new__(cls, *args, **kwargs)
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
+        """A new model, with new weights, from what `get_config` of a functional model or a Sequential returned."""
+        from .functional import Functional
+        from .sequential import Sequential
+
+        kind: Any = Functional if "input_layers" in config else Sequential
+        made: Self = kind.from_config(config, custom_objects)
+        return made
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in ("call", "train_step", "test_step"):
@@ -177,7 +187,7 @@ class Model(Trainer):
             f"{weight.path}/{name}": slot
             for weight in self.weights
             if weight.trainable
-            for name, slot in zip(names, native.get_slots(weight.variable), strict=True)
+            for name, slot in zip(names, weight.slots(native), strict=True)
         }
 
     def optimizer_parameters(self) -> int:
@@ -225,7 +235,7 @@ class Model(Trainer):
             raise ValueError(f"state: no slots for the weights of this model, received {sorted(state)}")
         compiled.optimizer.restore_rate(float(np.asarray(state["learning_rate"])))
         for weight, values in slots:
-            native.set_slots(weight.variable, values)
+            weight.set_slots(native, values)
         native.iterations = iterations
         if "seed" in state:
             self._seed, self._seed_generation = int(np.asarray(state["seed"])), random.generation()

@@ -79,6 +79,7 @@ class Predictor(BaseModel):
         hooks.on_test_begin(None)
         sums, done = compiled.sums, 0
         results: dict[str, float] = {}
+        batches.begin_again()
         for raw in batches.epoch(steps, 0, 0, False):
             rows = self._batch_rows(compiled, raw, None)
             network = self._network(compiled, rows)
@@ -132,7 +133,7 @@ class Predictor(BaseModel):
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
         sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size)
-        return self._add_batch(compiled, sums, return_dict)
+        return self._of_batch(compiled, sums, return_dict)
 
     # --- predict ------------------------------------------------------------------------------------------------
 
@@ -219,13 +220,13 @@ class Predictor(BaseModel):
             return out
         return self.predict(x, verbose=0)
 
-    def __call__(self, x: Any, training: bool = False) -> Any:
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on.
 
-        On a symbolic tensor it is a layer of another model.
+        On a symbolic tensor it is a layer of another model; with training=False it stays as when predicting there.
         """
         if is_symbolic(x):
-            return self.call_on(x)
+            return self.call_on(x, training)
         if isinstance(x, Operation):
             raise TypeError(f"{self.name}: called on a layer; call it on what the layer returns: model(layer(x))")
         if not training:

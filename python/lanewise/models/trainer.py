@@ -38,7 +38,7 @@ class Trainer(Predictor):
         callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True,
         class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
         steps_per_epoch: int | None = None, validation_steps: int | None = None,
-        validation_batch_size: int | None = None, validation_freq: int = 1,
+        validation_batch_size: int | None = None, validation_freq: Any = 1,
     ) -> History:  # fmt: skip
         """Train for the epochs initial_epoch .. epochs - 1; weights and optimizer go on from where they are.
 
@@ -60,7 +60,7 @@ class Trainer(Predictor):
             steps_per_epoch: batches of an epoch; the next one goes on where it ended. None: all.
             validation_steps: batches to validate on, the first ones. None: all.
             validation_batch_size: batch_size.
-            validation_freq: validate every so many epochs.
+            validation_freq: validate every so many epochs, or after those in a list, the first being 1.
 
         Returns:
             History: `.history` maps 'loss', 'val_loss', ... to one value an epoch.
@@ -73,7 +73,11 @@ class Trainer(Predictor):
         batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
         epochs = check_integer("epochs", epochs, 1)
         initial_epoch = check_integer("initial_epoch", initial_epoch, 0)
-        validation_freq = check_integer("validation_freq", validation_freq, 1)
+        if isinstance(validation_freq, list | tuple | set | range):
+            validated = {check_integer("validation_freq", epoch, 1) for epoch in validation_freq}
+        else:
+            every = check_integer("validation_freq", validation_freq, 1)
+            validated = set(range(every, epochs + 1, every))
         if validation_batch_size is None:
             validation_batch_size = batch_size
         validation_batch_size = check_integer("validation_batch_size", validation_batch_size, 1)
@@ -124,6 +128,14 @@ class Trainer(Predictor):
                 hooks.on_train_begin(None)
                 logs: dict[str, float] = {}
                 for epoch in range(self._initial_epoch or initial_epoch, epochs):
+                    if batches is not None and logs and not batches.has_more():
+                        warnings.warn(
+                            f"x: no batches are left after {epoch} epochs, training ends; a generator must go on for "
+                            "all epochs",
+                            RuntimeWarning,
+                            stacklevel=2,
+                        )
+                        break
                     hooks.on_epoch_begin(epoch, None)
                     progress.on_epoch_begin(epoch)
                     if batches is None:
@@ -133,7 +145,7 @@ class Trainer(Predictor):
                             compiled, batches, class_weight, steps_per_epoch, shuffle, hooks, progress
                         )
                     logs = sorted_logs(found)
-                    if validation is not None and (epoch + 1) % validation_freq == 0:
+                    if validation is not None and epoch + 1 in validated:
                         results = self._evaluate(
                             compiled, network, validation, validation_batch_size, hooks, None, validation_steps
                         )
@@ -236,7 +248,7 @@ class Trainer(Predictor):
         """One step on all rows of x as one batch.
 
         Returns:
-            The loss, or [loss, metrics...], or a dict: means over the batches since `reset_metrics`, as in Keras 3.
+            The loss, or [loss, metrics...], or a dict: of this batch alone, as in Keras 3.15.
         """
         compiled = self._get_compiled("train_on_batch")
         rows = self._rows(compiled, x, y, sample_weight, class_weight)
@@ -247,7 +259,7 @@ class Trainer(Predictor):
                 network.train, rows.x, rows.y, rows.weights, None, 0, rows.size, rows.size,
                 compiled.optimizer.native, self._run_seed(),
             )  # fmt: skip
-        return self._add_batch(compiled, sums, return_dict)
+        return self._of_batch(compiled, sums, return_dict)
 
     # --- gradients ----------------------------------------------------------------------------------------------
 

@@ -196,15 +196,15 @@ class Optimizer(Configurable):
     def averages(self, weights: Sequence[Weight]) -> list[Float32]:
         """The moving averages of these weights. Raises ValueError without use_ema."""
         at = self._average_slot()
-        return [self.native.get_slots(weight.variable)[at] for weight in weights]
+        return [weight.slots(self.native)[at] for weight in weights]
 
     def set_averages(self, weights: Sequence[Weight], values: Sequence[Float32]) -> None:
         """Overwrite the moving averages. Raises ValueError without use_ema."""
         at = self._average_slot()
         for weight, value in zip(weights, values, strict=True):
-            slots = self.native.get_slots(weight.variable)
+            slots = weight.slots(self.native)
             slots[at] = weight.checked(value)
-            self.native.set_slots(weight.variable, slots)
+            weight.set_slots(self.native, slots)
 
     def _average_slot(self) -> int:
         if not self.use_ema:

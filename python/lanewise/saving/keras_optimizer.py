@@ -89,7 +89,7 @@ def values_in_order(model: Any) -> list[tuple[str, AnyArray]]:
     if not follows_schedule(optimizer):
         values.append(("learning_rate", np.asarray(float(optimizer.learning_rate), np.float32)))
     kinds = optimizer.native.slot_names()
-    slots = {id(w): dict(zip(kinds, optimizer.native.get_slots(w.variable), strict=True)) for w in weights}
+    slots = {id(w): dict(zip(kinds, w.slots(optimizer.native), strict=True)) for w in weights}
     for kind, weight in slots_in_order(optimizer, weights):
         name = f"{model.name}_{weight.path.replace('/', '_')}_{_keras_names(optimizer, kind)[0]}"
         values.append((name, slots[id(weight)][kind]))
@@ -169,5 +169,5 @@ def restore(model: Any, steps: int, rate: float | None, slots: Sequence[tuple[Sl
     if rate is not None and not follows_schedule(optimizer):
         optimizer.learning_rate = rate
     for weight, values in of_weight.values():
-        optimizer.native.set_slots(weight.variable, [values[kind] for kind in kinds])
+        weight.set_slots(optimizer.native, [values[kind] for kind in kinds])
     optimizer.native.iterations = steps

@@ -77,6 +77,11 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
         except Mismatch as error:
             raise ValueError(f"filepath: {path!r} {error}") from None
         except Exception as error:
+            if "unknown name" in str(error):
+                raise ValueError(
+                    f"filepath: {path!r} needs what is not known here: {str(error)[:500]} Classes and functions of "
+                    "your own go into custom_objects={'name': object}"
+                ) from None
             what = str(error) if isinstance(error, FormatError) else f"{type(error).__name__}: {error}"
             raise ValueError(f"filepath: {path!r} is no intact {kind} file: {what[:500]}") from None
 
