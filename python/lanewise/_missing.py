@@ -8,7 +8,8 @@ from types import FrameType
 from typing import Any
 
 _DENSE = (
-    "lanewise computes dense networks, without convolutions, recurrence or attention; lanewise.layers lists its layers"
+    "lanewise computes dense networks, without convolutions, recurrence or attention; its layers are Dense, Activation,"
+    " Embedding, normalisation, dropout and the others of lanewise.layers"
 )
 _SEQUENTIAL = "use lanewise.Sequential([...]) or lanewise.Model(inputs, outputs)"
 _GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients)"

@@ -79,8 +79,8 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
         except Exception as error:
             if "unknown name" in str(error):
                 raise ValueError(
-                    f"filepath: {path!r} needs what is not known here: {str(error)[:500]} Classes and functions of "
-                    "your own go into custom_objects={'name': object}"
+                    f"filepath: {path!r} needs a class or function that is not known here (your own ones go into "
+                    f"custom_objects={{'name': object}}), or is no intact {kind} file: {str(error)[:500]}"
                 ) from None
             what = str(error) if isinstance(error, FormatError) else f"{type(error).__name__}: {error}"
             raise ValueError(f"filepath: {path!r} is no intact {kind} file: {what[:500]}") from None
