@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Float32, Float64, Network, Pace, Program, SharedLock, Variable, Weight
+from .._engine import AnyArray, Float32, Network, Pace, Program, SharedLock, Variable, Weight
 from .._names import keyword_checked
 from ..layers.operation import Node, Operation
 from ..optimizers import Optimizer
@@ -122,9 +122,6 @@ class BaseModel(Operation):
     def reset_metrics(self) -> None:
         """Nothing is kept from batch to batch: `train_on_batch` and `test_on_batch` speak of their batch alone."""
 
-    def _of_batch(self, compiled: Compiled, sums: Float64, return_dict: bool) -> Any:
-        return returned(compiled.results(sums), return_dict)
-
     # --- helpers ------------------------------------------------------------------------------------------------
 
     def _rows(
@@ -166,20 +163,19 @@ class BaseModel(Operation):
 
     def _network(self, compiled: Compiled, rows: Rows) -> Network:
         program = self._ready(rows.shapes)
-        compiled.optimizer.build(self.trainable_weights)
+        weights = self.trainable_weights
+        compiled.optimizer.build(weights)
         terms = compiled.terms(program, rows.y)
         leaves = self.leaves()
         penalties = [(w.variable, r.l1, r.l2) for layer in leaves for w, r in layer.penalties]
         limits = [(w.variable, *c.limits()) for layer in leaves for w, c in layer.limits]
-        trainable = [w.variable for w in self.trainable_weights]
-        network = program.network(
-            terms.losses, terms.metrics, trainable, penalties, limits, terms.targets, self._frozen()
-        )  # fmt: skip
+        trainable, frozen = [w.variable for w in weights], _frozen(leaves)
+        network = program.network(terms.losses, terms.metrics, trainable, penalties, limits, terms.targets, frozen)
         network.check(rows.x)
         return network
 
     def _frozen(self) -> list[Variable]:
-        return [weight.variable for layer in self.leaves() for weight in layer.frozen]
+        return _frozen(self.leaves())
 
     def _run_seed(self) -> int:
         if self._seed is None or self._seed_generation != random.generation():
@@ -187,6 +183,11 @@ class BaseModel(Operation):
             self._seed_generation = random.generation()
             self._epochs_shuffled = self._calls = 0
         return self._seed
+
+
+def _frozen(leaves: Iterable[Any]) -> list[Variable]:
+    """What training must leave alone in these layers."""
+    return [weight.variable for layer in leaves for weight in layer.frozen]
 
 
 def check_verbose(verbose: Any) -> int:

@@ -133,7 +133,7 @@ class Predictor(BaseModel):
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
         sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size)
-        return self._of_batch(compiled, sums, return_dict)
+        return returned(compiled.results(sums), return_dict)
 
     # --- predict ------------------------------------------------------------------------------------------------
 

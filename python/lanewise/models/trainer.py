@@ -13,7 +13,7 @@ from .. import _engine
 from .._engine import Float32, Network, Pace
 from .._names import check_integer, keyword_checked
 from .advice import loss_slip, warn_of_outputs
-from .base import callback_list, check_verbose, sorted_logs
+from .base import callback_list, check_verbose, returned, sorted_logs
 from .batches import Cursor, SparseBatches, batches_of
 from .compiled import Compiled
 from .data import Rows, split_point, unpack_validation
@@ -120,7 +120,6 @@ class Trainer(Predictor):
             progress = make_progress(verbose, epochs, steps or 1, "step")
             self.history = history
             self.stop_training = False
-            self.reset_metrics()
             warned, first = False, None
             warn_of_outputs(compiled, self._ready(rows.shapes), self._weights_lock.read, rows)
             self._initial_epoch = None
@@ -259,7 +258,7 @@ class Trainer(Predictor):
                 network.train, rows.x, rows.y, rows.weights, None, 0, rows.size, rows.size,
                 compiled.optimizer.native, self._run_seed(),
             )  # fmt: skip
-        return self._of_batch(compiled, sums, return_dict)
+        return returned(compiled.results(sums), return_dict)
 
     # --- gradients ----------------------------------------------------------------------------------------------
 
