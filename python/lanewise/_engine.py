@@ -141,6 +141,19 @@ class Weight(Operators):
         if self.after_assign is not None:
             self.after_assign()
 
+    def assign_add(self, value: ArrayLike) -> None:
+        """`assign` the values plus these."""
+        self.assign(self.numpy() + np.asarray(value))
+
+    def assign_sub(self, value: ArrayLike) -> None:
+        """`assign` the values minus these."""
+        self.assign(self.numpy() - np.asarray(value))
+
+    @property
+    def value(self) -> Any:
+        """`current`."""
+        return self.current()
+
     def current(self) -> Any:
         """The values; in a layer written in Python the array that its `call` is differentiated with."""
         values = getattr(_standing_for, "values", None)

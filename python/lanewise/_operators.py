@@ -63,6 +63,29 @@ class Operators:
     def __abs__(self) -> Any:
         return np.absolute(self)
 
+    def __lt__(self, other: Any) -> Any:
+        return np.less(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return np.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return np.greater(self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return np.greater_equal(self, other)
+
+    @property
+    def value(self) -> Any:
+        """The plain array."""
+        raise NotImplementedError
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
 
 class TracedBase(Operators):
     """Base of `lanewise.custom.tape.Traced`, for those who only ask whether something is one."""

@@ -77,37 +77,19 @@ class Traced(TracedBase):
     def __iter__(self) -> Iterator[Traced]:
         return (self[i] for i in range(len(self)))
 
-    def __bool__(self) -> bool:
-        return bool(self.value)
-
-    def __float__(self) -> float:
-        return float(self.value)
-
-    def __int__(self) -> int:
-        return int(self.value)
-
     def __repr__(self) -> str:
         return f"<Traced {self.value!r}>"
 
     # --- comparisons, indexing ------------------------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
 
     def __eq__(self, other: Any) -> Any:
         return np.equal(self, other)
 
     def __ne__(self, other: Any) -> Any:
         return np.not_equal(self, other)
-
-    def __lt__(self, other: Any) -> Any:
-        return np.less(self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return np.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return np.greater(self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return np.greater_equal(self, other)
 
     __hash__ = object.__hash__
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,10 +27,12 @@ class Metric(RowFunction):
     """Whether instances without a name are numbered: `auc`, `auc_1`, as in Keras."""
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
-        if name is None and self.numbered:
-            name = automatic_name(self.default_name or snake_case(type(self).__name__))
+        kind: Any = next(cls for cls in type(self).__mro__ if cls.__module__.startswith("lanewise."))
+        written = kind is Metric  # by a person, from nothing
+        if name is None:
+            name = snake_case(type(self).__name__) if written else kind.default_name or snake_case(kind.__name__)
+            name = automatic_name(name) if written or self.numbered else name
         super().__init__(name, dtype)
-        self.reset_state()
 
     # --- what a kind of metric says about itself ----------------------------------------------------------------
 
@@ -51,21 +53,30 @@ class Metric(RowFunction):
         return self
 
     def finished(self, sums: Float64) -> Any:
-        """`finish` rounded to float32: a Python float, or an array."""
+        """`finish` rounded to float32: a Python float, or an array. `result` is that of these sums from now on."""
+        self._sums = sums
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             value = np.asarray(self.finish(sums)).astype(np.float32)
         return value if value.ndim else float(value)
 
     # --- on its own ---------------------------------------------------------------------------------------------
 
+    _sums: Float64 | None = None
+
     def reset_state(self) -> None:
-        """Forget all rows."""
-        self._sums: Float64 | None = None
+        """Forget all rows: what `add_weight` made becomes zero, in metrics kept as attributes too."""
+        self._sums = None
+        for state in vars(self).get("_state", ()):
+            state.assign(np.zeros(state.shape))
+        for metric in self._inner():
+            metric.reset_state()
 
     reset_states = reset_state
 
     def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Add rows, each with its weight (1): a number, (n,) or (n, 1)."""
+        if not hasattr(self, "kernel") and not self.own:
+            raise NotImplementedError(f"{type(self).__name__}: a metric needs update_state(...) and result()")
         pred, true = np.ascontiguousarray(y_pred, dtype=np.float32), np.asarray(y_true)
         if self.own:
             return self._add(_sums_of(self.rows(true, pred), sample_weight))
@@ -95,17 +106,67 @@ class Metric(RowFunction):
         """The metric over the rows seen, with `.numpy()`; 0 without rows."""
         return _engine.as_array(0.0 if self._sums is None else self.finished(self._sums))
 
-    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
+    def __call__(self, *args: Any, **kwargs: Any) -> Array:
         """update_state, then result."""
-        self.update_state(y_true, y_pred, sample_weight)
+        self.update_state(*args, **kwargs)
         return self.result()
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name}
 
-    def copy(self, name: str) -> Self:
-        """The same metric without rows, under another name."""
-        return type(self)(**{**self.get_config(), "name": name})
+    # --- state of a person's own ----------------------------------------------------------------------------------
+
+    def add_weight(
+        self, *given: Any, shape: Any = None, initializer: Any = None, dtype: Any = None, name: str | None = None
+    ) -> State:
+        """A variable for `update_state` to add to: `add_weight(shape, initializer)`, or with its name in front.
+
+        Args:
+            shape: (): one number.
+            initializer: name or instance, "zeros".
+            dtype: of NumPy's, float32.
+        """
+        from ..layers.own import weight_arguments
+
+        made = vars(self).setdefault("_state", [])
+        name, shape, initializer, *_ = weight_arguments(
+            len(made), given, name, shape, initializer or "zeros", None, None
+        )
+        state = State(name, f"{self.name}/{name}", np.array(initializer(shape), dtype or np.float32).reshape(shape))
+        made.append(state)
+        return state
+
+    add_variable = add_weight
+
+    def _inner(self) -> list[Metric]:
+        return [value for value in vars(self).values() if isinstance(value, Metric)]
+
+    @property
+    def variables(self) -> list[State]:
+        """What `add_weight` made, in metrics kept as attributes too."""
+        return [*vars(self).get("_state", ()), *(state for metric in self._inner() for state in metric.variables)]
+
+    dtype = "float32"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+class State(_engine.Weight):
+    """Numbers that a metric keeps: a `Weight` that no model knows, of any dtype."""
+
+    def __init__(self, name: str, path: str, value: AnyArray) -> None:
+        self.name, self.path, self.shape, self.dtype = name, path, value.shape, value.dtype.name
+        self.trainable, self._value = False, value
+
+    def numpy(self) -> AnyArray:
+        return self._value.copy()
+
+    def assign(self, value: ArrayLike) -> None:
+        array = np.asarray(value)
+        if array.shape != self.shape:
+            self.checked(array)  # raises
+        self._value = array.astype(self.dtype)
 
 
 def _weights(sample_weight: ArrayLike, rows: tuple[int, ...]) -> AnyArray:

@@ -1,10 +1,14 @@
-"""Metrics that a person wrote in Python as a function of (y_true, y_pred)."""
+"""Metrics that a person wrote in Python: a function of (y_true, y_pred), or a subclass of `Metric`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
+from .. import _engine
+from .._engine import AnyArray, Array, Float64, Network
 from ..losses.own import OwnRows, function_name
 from .base import Metric
 
@@ -18,5 +22,96 @@ class OwnMetric(OwnRows, Metric):
     """
 
     def __init__(self, function: Callable[..., Any], name: str | None = None) -> None:
-        super().__init__(name or function_name(function))
         self.function = function
+        super().__init__(name or function_name(function))
+
+
+class OwnState(OwnMetric):
+    """A subclass of `Metric` that a person wrote, in the engine: `update_state` once a batch, `result` when shown.
+
+    Attributes:
+        metric: the person's object.
+        weights: of each batch to come; None: `update_state` gets (y_true, y_pred) alone.
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__(metric.update_state, metric.name)
+        self.metric = metric
+        self.weights: Iterator[Any] | None = None
+
+    def host(self, target_shape: tuple[int, ...], output_shape: tuple[int, ...], labels: bool) -> _engine.Host:
+        def update(stage: str, arrays: Sequence[Any], training: bool, scale: float) -> None:
+            pred, target, out = arrays
+            out[...] = 0  # the engine's own sums mean nothing
+            true = target.reshape(len(pred), *target_shape).copy()
+            weights = () if self.weights is None else (next(self.weights, None),)
+            self.function(true.view(Array), pred.copy().view(Array), *weights)
+
+        hosts: dict[Any, _engine.Host] = self.__dict__.setdefault("_hosts", {})
+        return hosts.setdefault(target_shape, _engine.Host(update))
+
+    def finished(self, sums: Float64) -> Any:
+        """What `result` gives: a Python float, an array, or a dict of these."""
+        found = self.metric.result()
+        return {key: _plain(value) for key, value in found.items()} if isinstance(found, dict) else _plain(found)
+
+    def reset_state(self) -> None:
+        self.metric.reset_state()
+
+
+def _plain(value: Any) -> Any:
+    array = np.asarray(value)
+    return array if array.ndim else float(array)
+
+
+def own_state(metric: Metric) -> Metric:
+    """An OwnState for a metric whose class or a class of a person's below it updates or reads its state itself.
+
+    Raises:
+        NotImplementedError: neither the class nor one below it does.
+    """
+    if not isinstance(metric, Metric) or isinstance(metric, OwnMetric):
+        return metric
+    hooks = ("update_state", "result", "reset_state")
+    where = [next(cls for cls in type(metric).__mro__ if hook in vars(cls)) for hook in hooks]
+    if not hasattr(metric, "kernel") and Metric in where[:2]:
+        raise NotImplementedError(f"{type(metric).__name__}: a metric needs update_state(...) and result()")
+    return metric if all(cls.__module__.startswith("lanewise.") for cls in where) else OwnState(metric)
+
+
+class Fed:
+    """A network that tells some metrics the sample weights of each batch, which the engine keeps to itself.
+
+    Args:
+        network: the network.
+        fed: each of these metrics, with the index of its target.
+    """
+
+    def __init__(self, network: Network, fed: Sequence[tuple[OwnState, int]]) -> None:
+        self._network = network
+        self._fed = fed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def train(
+        self, x: Any, y: Any, weights: Any, order: AnyArray | None, start: int, stop: int, batch: int, *rest: Any
+    ) -> Float64:
+        """`Network.train`."""
+        self._feed(weights, order, start, stop, batch)
+        return self._network.train(x, y, weights, order, start, stop, batch, *rest)
+
+    def evaluate(self, x: Any, y: Any, weights: Any, start: int, stop: int, batch: int) -> Float64:
+        """`Network.evaluate`."""
+        self._feed(weights, None, start, stop, batch)
+        return self._network.evaluate(x, y, weights, start, stop, batch)
+
+    def _feed(self, weights: Any, order: AnyArray | None, start: int, stop: int, batch: int) -> None:
+        for metric, target in self._fed:
+            metric.weights = _batches(None if weights is None else weights[target], order, start, stop, batch)
+
+
+def _batches(weights: Any, order: AnyArray | None, start: int, stop: int, batch: int) -> Iterator[Any]:
+    for at in range(start, stop, batch):
+        rows: Any = slice(at, min(at + batch, stop))
+        yield None if weights is None else weights[rows if order is None else order[rows]]

@@ -149,11 +149,6 @@ class _Values(Metric):
         """One number a row."""
         raise NotImplementedError
 
-    def __call__(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:  # type: ignore[override]
-        """update_state, then result."""
-        self.update_state(values, sample_weight)
-        return self.result()
-
 
 class Mean(_Values):
     """The (weighted) mean of numbers."""

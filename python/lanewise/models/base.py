@@ -13,6 +13,8 @@ from .._arrays import as_array
 from .._engine import AnyArray, Float32, Network, Pace, Program, SharedLock, Variable, Weight
 from .._names import keyword_checked
 from ..layers.operation import Node, Operation
+from ..metrics import Metric
+from ..metrics.own import Fed
 from ..optimizers import Optimizer
 from .compiled import Compiled
 from .data import Rows, check_rows, class_weights, row_weights
@@ -119,8 +121,20 @@ class BaseModel(Operation):
         """'loss', losses of several outputs, metrics: what `evaluate` returns, in its order."""
         return [] if self._compiled is None else list(self._compiled.names)
 
+    @property
+    def metrics(self) -> list[Metric]:
+        """A mean of the loss, then the metrics: `result()` of each is that of what ran last. Empty before `compile`."""
+        return [] if self._compiled is None else self._compiled.trackers()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Loss and metrics of the last epoch, evaluation or batch, by name; zeros before the first."""
+        compiled = self._get_compiled("get_metrics_result")
+        return dict.fromkeys(compiled.names, 0.0) if compiled.latest is None else compiled.results(compiled.latest)
+
     def reset_metrics(self) -> None:
-        """Nothing is kept from batch to batch: `train_on_batch` and `test_on_batch` speak of their batch alone."""
+        """Forget the results. Every epoch, evaluation and `..._on_batch` begins anew in any case."""
+        if self._compiled is not None:
+            self._compiled.reset()
 
     # --- helpers ------------------------------------------------------------------------------------------------
 
@@ -172,7 +186,7 @@ class BaseModel(Operation):
         trainable, frozen = [w.variable for w in weights], _frozen(leaves)
         network = program.network(terms.losses, terms.metrics, trainable, penalties, limits, terms.targets, frozen)
         network.check(rows.x)
-        return network
+        return Fed(network, terms.fed) if terms.fed else network  # type: ignore[return-value]
 
     def _frozen(self) -> list[Variable]:
         return _frozen(self.leaves())
@@ -211,6 +225,6 @@ def sorted_logs(logs: dict[str, float]) -> dict[str, float]:
 
 def returned(results: dict[str, float], return_dict: bool) -> Any:
     if return_dict:
-        return results
+        return sorted_logs(results)
     values = list(results.values())
     return values[0] if len(values) == 1 else values

@@ -13,6 +13,7 @@ from .._names import check_finite, serialize
 from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
 from ..losses.own import OwnRows
+from ..metrics.own import OwnState, own_state
 
 
 class OutputTerms(NamedTuple):
@@ -35,11 +36,12 @@ class OutputTerms(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Losses, metrics and further targets, as `Program.network` takes them."""
+    """Losses, metrics and further targets, as `Program.network` takes them; fed: as `Fed` does."""
 
     losses: list[LossTerm]
     metrics: list[MetricTerm]
     targets: list[TargetTerm]
+    fed: list[tuple[OwnState, int]]
 
 
 class Compiled:
@@ -108,6 +110,8 @@ class Compiled:
                     if kind == "weighted" and name in counts:
                         name = f"{prefix}weighted_{metric.name}"
                     self._metrics.append((unique(name), metric))
+        self._states = [metric for _, metric in self._metrics if isinstance(metric, OwnState)]
+        self.latest: Float64 | None = None  # sums that results were last made of
         names = [name for name, _ in self._metrics]
         shown = sorted(names) if self.several else names
         self.names = ["loss", *(f"{name}_loss" for name in fitted_names if several_losses), *shown]
@@ -121,11 +125,6 @@ class Compiled:
         if not self.several:
             return self.outputs[0].loss
         return {output.name: output.loss for output in self.outputs if output.loss is not None}
-
-    @property
-    def metrics(self) -> list[metric_classes.Metric]:
-        """The metrics of all outputs, then the weighted ones."""
-        return [metric for _, metric in self._metrics]
 
     # --- targets ------------------------------------------------------------------------------------------------
 
@@ -165,11 +164,14 @@ class Compiled:
     def terms(self, program: Program, targets: Sequence[AnyArray]) -> Terms:
         """What to compile for the engine, for aligned targets."""
         found: list[tuple[MetricTerm, int]] = []  # with the number of its sums
+        fed: list[tuple[OwnState, int]] = []
         for at, i in enumerate(self.targets):
             output = self.outputs[i]
             resolved = output.all_metrics(targets[at].shape[1:], program.output_shapes[i])
             for m, metric in enumerate(resolved):
                 weighted = m >= len(output.metrics)
+                if weighted and isinstance(metric, OwnState):
+                    fed.append((metric, at))
                 term = (*_term(metric, program, i, targets[at]), at, weighted)
                 found.append((term, metric.size(program.output_shapes[i][-1])))
         found.sort(key=lambda entry: (entry[0][4], self.targets[entry[0][3]]))
@@ -181,7 +183,7 @@ class Compiled:
             )
             for i, t in zip(self.targets[len(self.fitted) :], targets[len(self.fitted) :], strict=True)
         ]
-        return Terms(self.loss_terms(program, targets), [term for term, _ in found], further)
+        return Terms(self.loss_terms(program, targets), [term for term, _ in found], further, fed)
 
     def loss_terms(self, program: Program, targets: Sequence[AnyArray] = ()) -> list[LossTerm]:
         """The losses for the engine, for aligned targets (none: like the outputs).
@@ -211,12 +213,33 @@ class Compiled:
         blocks = np.split(sums[first:], np.cumsum(self._sizes)[:-1]) if self._sizes else []
         finished = {name: metric.finished(block) for (name, metric), block in zip(self._metrics, blocks, strict=True)}
         found = {"loss": values[0], **dict(zip(self.loss_names, values[1:], strict=False)), **finished}
-        return {name: found[name] for name in self.names}
+        self.latest = sums
+        return _flat({name: found[name] for name in self.names})
 
-    @property
-    def sums(self) -> Float64:
-        """Zero sums to add to."""
+    def begin(self) -> Float64:
+        """Zero sums to add to, all rows forgotten."""
+        self.forget()
         return np.zeros(2 + len(self.fitted) + sum(self._sizes), np.float64)
+
+    def forget(self) -> None:
+        """Metrics with a state of their own begin again; the others have none."""
+        for metric in self._states:
+            metric.reset_state()
+
+    def reset(self) -> None:
+        """All metrics begin again, and no results are known."""
+        self.latest = None
+        for _, metric in self._metrics:
+            metric.reset_state()
+
+    def trackers(self) -> list[metric_classes.Metric]:
+        """A mean for each loss, then the metrics as they were given: each knows its result of what ran last."""
+        found: list[metric_classes.Metric] = []
+        for i, name in enumerate(["loss", *self.loss_names], 1):
+            found.append(metric_classes.Mean(name))
+            if self.latest is not None:
+                found[-1].finished(self.latest[[i, 0]])
+        return found + [m.metric if isinstance(m, OwnState) else m for _, m in self._metrics]
 
     # --- description --------------------------------------------------------------------------------------------
 
@@ -237,6 +260,14 @@ class Compiled:
             weights = {output.name: output.weight for output in self.outputs}
             config["loss_weights"] = weights if self.several else self.outputs[0].weight
         return config
+
+
+def _flat(results: dict[str, Any]) -> dict[str, Any]:
+    """Dicts of values at the end, by their own keys."""
+    several = [key for key, value in results.items() if isinstance(value, dict)]
+    for key in several:
+        results.update(results.pop(key))
+    return results
 
 
 def _described(function: Any) -> Any:
@@ -351,4 +382,4 @@ def _metrics(given: Any) -> list[metric_classes.Metric]:
         return []
     if isinstance(given, list | tuple):
         return [metric for entry in given for metric in _metrics(entry)]
-    return [metric_classes.get(given)]
+    return [own_state(metric_classes.get(given))]

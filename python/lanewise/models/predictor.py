@@ -77,7 +77,7 @@ class Predictor(BaseModel):
         self, compiled: Compiled, batches: Source, hooks: CallbackList, progress: Any, steps: int | None
     ) -> dict[str, float]:
         hooks.on_test_begin(None)
-        sums, done = compiled.sums, 0
+        sums, done = compiled.begin(), 0
         results: dict[str, float] = {}
         batches.begin_again()
         for raw in batches.epoch(steps, 0, 0, False):
@@ -110,7 +110,7 @@ class Predictor(BaseModel):
         if steps is not None:
             rows = rows.part(0, steps * batch_size)
         hooks.on_test_begin(None)
-        sums = compiled.sums
+        sums = compiled.begin()
         each = hooks.needs_test_batches
         pace = self._paces.setdefault(("evaluate", batch_size), Pace(8))
         for start, stop in _engine.slices(rows.size, batch_size, pace, each):
@@ -132,6 +132,7 @@ class Predictor(BaseModel):
         compiled = self._get_compiled("test_on_batch")
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
+        compiled.forget()
         sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size)
         return returned(compiled.results(sums), return_dict)
 

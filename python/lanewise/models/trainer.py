@@ -190,7 +190,7 @@ class Trainer(Predictor):
             cursor.order = _engine.permutation(seed, self._epochs_shuffled, rows.size) if shuffle else None
             self._epochs_shuffled += 1
         first, last = cursor.span()
-        sums = compiled.sums
+        sums = compiled.begin()
         pace = self._paces.setdefault(("train", batch_size), Pace())
         native = compiled.optimizer.native
         each = hooks.needs_batches
@@ -216,7 +216,7 @@ class Trainer(Predictor):
     ) -> dict[str, float]:  # fmt: skip
         seed, epoch = self._run_seed(), self._epochs_shuffled
         self._epochs_shuffled += 1
-        sums, done = compiled.sums, 0
+        sums, done = compiled.begin(), 0
         native = compiled.optimizer.native
         each = hooks.needs_batches
         for raw in batches.epoch(steps, seed, epoch, shuffle):
@@ -254,6 +254,7 @@ class Trainer(Predictor):
         with self._training():
             network = self._network(compiled, rows)
             compiled.optimizer.plan_steps(1)
+            compiled.forget()
             sums = self._weights_lock.write(
                 network.train, rows.x, rows.y, rows.weights, None, 0, rows.size, rows.size,
                 compiled.optimizer.native, self._run_seed(),
