@@ -6,14 +6,43 @@
 namespace lanewise::LW_ISA {
 namespace {
 
+constexpr float kInfinity = __builtin_inff();
+
+// A variance beyond float32 gives NaN, not the 0 that would make every x - mean a 0.
 LW_INLINE Vec inverse_std(const float* variance, float epsilon, int64_t n) {
-  return Vec::set1(1.0f) / sqrt(load(variance, n) + Vec::set1(epsilon));
+  const Vec v = load(variance, n), infinity = Vec::set1(kInfinity);
+  return select(v < infinity, Vec::set1(1.0f) / sqrt(v + Vec::set1(epsilon)), v - infinity);
 }
 
 LW_INLINE float root(float x) {
   float t[Vec::kLanes];
   sqrt(Vec::set1(x)).store(t);
   return t[0];
+}
+
+// y = (x - x[0], or x where it is not centred) * s, s = first times the power of two that brings the largest |y| or
+// `least` * s, whichever is larger, near 1. Returns s.
+float rescale(const float* x, bool center, float least, float first, float* y, int64_t n) {
+  const Vec by = Vec::set1(first), from = Vec::set1(center ? -x[0] * first : 0.0f);
+  float top[Vec::kLanes] = {least * first};
+  for (int64_t i = 0; i < n; i += Vec::kLanes) {
+    const int64_t k = smaller(Vec::kLanes, n - i);
+    const Vec v = fma(load(x + i, k), by, from);
+    store(v, y + i, k);
+    max(load(top, Vec::kLanes), abs(first_lanes(v, k, Vec::zero()))).store(top);
+  }
+  for (float lane : top) top[0] = lane > top[0] ? lane : top[0];
+  int32_t bits;
+  std::memcpy(&bits, top, sizeof bits);
+  bits = 0x7F000000 - (bits & 0x7F800000);  // 2^-e of 2^e <= top < 2^(e + 1)
+  if (bits <= 0) bits = 0x00800000;
+  float s;
+  std::memcpy(&s, &bits, sizeof s);
+  for (int64_t i = 0; i < n; i += Vec::kLanes) {
+    const int64_t k = smaller(Vec::kLanes, n - i);
+    store(load(y + i, k) * Vec::set1(s), y + i, k);
+  }
+  return s * first;
 }
 
 }  // namespace
@@ -52,24 +81,38 @@ void batch_norm_backward(const float* dy, const float* xhat, const float* gamma,
 // One row of n: m = sum(x) / n (0 where it is not centred), s = sum((x - m)^2),
 // inverse = 1 / sqrt(s / n + epsilon), or 1 / max(sqrt(s), epsilon) to bring it to norm 1;
 // xhat = (x - m) * inverse;  y = xhat * gamma + beta, or xhat itself where gamma is null.
+//
+// Rows whose s overflows or loses digits to underflow, and rows far from 0 by their own measure, where the rounding of
+// m would count (constant ones), take a second round, on (x - x[0]) times a power of two that stands in y.
 void row_norm_forward(const float* x, const float* gamma, const float* beta, RowNorm how, float* xhat, float* inverse,
                       float* y, int64_t rows, int64_t cols) {
   const auto width = static_cast<float>(cols);
   for (int64_t r = 0; r < rows; ++r) {
     const float* row = x + r * cols;
-    float mean = 0.0f;
-    if (how.center) mean = sum16<kRowBlock>(cols, [&](int64_t c, int64_t n) { return load16(row + c, n); }) / width;
-    const Vec m = Vec::set1(mean);
-    const float squares = sum16<kRowBlock>(cols, [&](int64_t c, int64_t n) {
-      return map16([&](Vec v) { return (v - m) * (v - m); }, load16(row + c, n));
-    });
-    const float norm = root(how.unit ? squares : squares / width + how.epsilon);
-    inverse[r] = 1.0f / (how.unit && norm < how.epsilon ? how.epsilon : norm);
-    const Vec s = Vec::set1(inverse[r]);
+    float* out = y + r * cols;
+    float scaled = 1.0f, epsilon = how.epsilon, mean, norm;
+    for (bool again = false;; again = true) {
+      mean = 0.0f;
+      if (how.center) mean = sum16<kRowBlock>(cols, [&](int64_t c, int64_t n) { return load16(row + c, n); }) / width;
+      const Vec m = Vec::set1(mean);
+      const float squares = sum16<kRowBlock>(cols, [&](int64_t c, int64_t n) {
+        return map16([&](Vec v) { return (v - m) * (v - m); }, load16(row + c, n));
+      });
+      const float square = how.unit ? squares : squares / width + epsilon;
+      norm = root(square);
+      if (how.unit && norm < epsilon) norm = epsilon;
+      if (again || (norm > 0x1p-45f && square < kInfinity && mean * mean <= 256.0f * square)) break;
+      scaled = rescale(row, how.center, how.unit ? epsilon : root(epsilon), square < 1.0f ? 1.0f : 0.5f, out, cols);
+      epsilon = how.unit ? epsilon * scaled : epsilon * scaled * scaled;
+      row = out;
+    }
+    inverse[r] = 1.0f / norm;
+    const Vec m = Vec::set1(mean), s = Vec::set1(inverse[r]);
+    inverse[r] *= scaled;
     for_vectors(cols, [&](int64_t c, int64_t n) {
       const Vec h = (load(row + c, n) - m) * s;
       if (xhat != nullptr) store(h, xhat + r * cols + c, n);
-      store(gamma == nullptr ? h : fma(h, load(gamma + c, n), load(beta + c, n)), y + r * cols + c, n);
+      store(gamma == nullptr ? h : fma(h, load(gamma + c, n), load(beta + c, n)), out + c, n);
     });
   }
 }

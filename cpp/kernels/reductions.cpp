@@ -88,6 +88,17 @@ LW_INLINE void sum_columns(const float* x, int64_t ldx, float* out, int64_t rows
   });
 }
 
+// out[c] = sum over rows of x[r,c] - mean[c], or of its square.
+__attribute__((noinline)) void sum_deviations(const float* x, int64_t ldx, const float* mean, bool squared, float* out,
+                                              int64_t rows, int64_t cols) {
+  const Vec one = Vec::set1(1.0f);
+  const Mask square = Vec::set1(squared ? 1.0f : 0.0f) == one;
+  sum_columns(x, ldx, out, rows, cols, [=](Vec v, int64_t, int64_t c, int64_t n) {
+    const Vec d = v - load(mean + c, n);
+    return d * select(square, d, one);
+  });
+}
+
 }  // namespace
 
 // A chain starts at +0 and so never becomes -0: where rows run along lanes (sum16), adding +0 for the rows past the end
@@ -105,19 +116,35 @@ void column_dot(const float* a, const float* b, int64_t ld, float* out, int64_t 
               [=](Vec v, int64_t r, int64_t c, int64_t n) { return v * load(b + r * ld + c, n); });
 }
 
-// mean[c] and variance[c] = sum((x[r,c] - mean[c])^2) / rows, in two passes.
+// mean[c] and variance[c] = sum((x[r,c] - mean[c])^2) / rows, in two passes. Where the mean is more than 16 standard
+// deviations from 0 its rounding counts (a constant column): it takes the mean of x - mean, and the second pass is made
+// again. Such columns go by vectors, of which each lane keeps what it had if it is not one.
 void column_moments(const float* x, int64_t ldx, float* mean, float* variance, int64_t rows, int64_t cols) {
   const Vec count = Vec::set1(static_cast<float>(rows));
-  const auto divide = [&](float* sums) {
-    for_vectors(cols, [&](int64_t c, int64_t n) { store(load(sums + c, n) / count, sums + c, n); });
+  const auto divide = [&](float* sums, int64_t width) {
+    for (int64_t c = 0; c < width; c += Vec::kLanes) {
+      const int64_t n = smaller(Vec::kLanes, width - c);
+      store(load(sums + c, n) / count, sums + c, n);
+    }
   };
   column_sum(x, ldx, mean, rows, cols);
-  divide(mean);
-  sum_columns(x, ldx, variance, rows, cols, [=](Vec v, int64_t, int64_t c, int64_t n) {
-    const Vec d = v - load(mean + c, n);
-    return d * d;
-  });
-  divide(variance);
+  divide(mean, cols);
+  sum_deviations(x, ldx, mean, true, variance, rows, cols);
+  divide(variance, cols);
+  for (int64_t c = 0; c < cols; c += Vec::kLanes) {
+    const int64_t n = smaller(Vec::kLanes, cols - c);
+    const Vec m = load(mean + c, n);
+    const Mask far = m * m > Vec::set1(256.0f) * load(variance + c, n);
+    float shift[Vec::kLanes], any = 0.0f;
+    select(far, Vec::set1(1.0f), Vec::zero()).store(shift);
+    for (float lane : shift) any += lane;
+    if (any == 0.0f) continue;
+    sum_deviations(x + c, ldx, mean + c, false, shift, rows, n);
+    divide(shift, n);
+    store(select(far, m + load(shift, n), m), mean + c, n);
+    sum_deviations(x + c, ldx, mean + c, true, variance + c, rows, n);
+    divide(variance + c, n);
+  }
 }
 
 constexpr int64_t kFar = 1024;  // floats: the page after this one, where no prefetcher goes by itself

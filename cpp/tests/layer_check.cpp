@@ -76,9 +76,11 @@ struct LayerChecker {
   }
 
   void batch(int64_t rows, int64_t cols) {
-    const Floats x = random_floats(rows * cols), dy = random_floats(rows * cols);
+    Floats x = random_floats(rows * cols), dy = random_floats(rows * cols);
     const Floats gamma = random_floats(cols), beta = random_floats(cols);
     const auto n = static_cast<size_t>(cols);
+    for (size_t i = 0; i < x.size(); ++i)
+      if (i % n % 5 == 3) x[i] += 50;  // columns far from 0
     Floats mean(n), variance(n), xhat(x.size()), y(x.size()), dx(x.size()), sum(n), dot(n);
     k.column_moments(x.data(), cols, mean.data(), variance.data(), rows, cols);
     k.batch_norm_forward(x.data(), mean.data(), variance.data(), gamma.data(), beta.data(), kEpsilon, xhat.data(),
@@ -109,8 +111,10 @@ struct LayerChecker {
     near("scale_columns", y, given, 1e-6);
   }
 
-  void row(int64_t rows, int64_t cols, RowNorm how) {
-    const Floats x = random_floats(rows * cols), dy = random_floats(rows * cols);
+  // x: (random numbers + offset) * size.
+  void row(int64_t rows, int64_t cols, RowNorm how, float size = 1, float offset = 0) {
+    Floats x = random_floats(rows * cols), dy = random_floats(rows * cols);
+    for (float& v : x) v = (v + offset) * size;
     const Floats gamma = random_floats(cols), beta = random_floats(cols);
     const float* g = how.unit ? nullptr : gamma.data();
     Floats xhat(x.size()), y(x.size()), dx(x.size()), inverse(static_cast<size_t>(rows));
@@ -118,7 +122,7 @@ struct LayerChecker {
     const auto forward = [&](const Doubles& v) { return row_norm(v, wide(gamma), wide(beta), how, rows, cols); };
     near("row_norm_forward", y, forward(wide(x)), cols == 1 ? 1e-4 : 2e-5);
     k.row_norm_backward(dy.data(), xhat.data(), g, inverse.data(), how, dx.data(), rows, cols);
-    if (cols > 2) differences("row_norm_backward", x, dy, dx, forward);
+    if (cols > 2 && size == 1) differences("row_norm_backward", x, dy, dx, forward);
     hash.add(dx);
     hash.add(inverse);
   }
@@ -154,6 +158,8 @@ Hash check_layers(const KernelTable& table) {
     for (int64_t rows : {1, 15, 16, 33, 1030}) checker.batch(rows, cols);
     for (RowNorm how : {RowNorm{kEpsilon, true, false}, RowNorm{kEpsilon, false, false}, RowNorm{1e-12f, false, true}})
       checker.row(3, cols, how);
+    checker.row(2, cols, {kEpsilon, true, false}, 1, 100);
+    for (float size : {1e30f, 1e-25f}) checker.row(2, cols, {0, cols > 1, false}, size, 100);
     checker.pool(5, cols);
   }
   return checker.hash;
