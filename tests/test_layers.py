@@ -138,3 +138,30 @@ def test_configs_make_equal_layers():
         layers.Normalization(mean=1.0, variance=2.0),
     ]:
         assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_training_follows_every_change_of_trainable():
+    """Networks found for one step are kept for the next: whatever says what trains must count at once."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 3)).astype(np.float32), rng.normal(size=(8, 1)).astype(np.float32)
+    inner = keras.Sequential([keras.layers.Dense(4, input_shape=(3,)), keras.layers.Dense(4)])
+    model = keras.Sequential([inner, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+
+    def moved() -> list[bool]:
+        before = model.get_weights()
+        model.train_on_batch(x, y)
+        return [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+
+    assert moved() == [True] * 6
+    inner.layers[0].trainable = False
+    assert moved() == [False, False, True, True, True, True]
+    inner.trainable = False
+    assert moved() == [False] * 4 + [True] * 2
+    inner.layers[1].weights[0].trainable = False
+    inner.trainable = True
+    assert moved() == [True, True, False, True, True, True]
+    model.add(keras.layers.Dense(1))
+    assert moved() == [True, True, False, True, True, True, True, True]
+    model.trainable = False
+    assert moved() == [False] * 8

@@ -83,7 +83,24 @@ def substituted(weights: Sequence[Weight], values: Sequence[Any], function: Call
         _standing_for.values = outer
 
 
-class Weight(Operators):
+class Trained:
+    """Something whose `trainable` can be set. `Trained.version` counts how often any was: networks found are kept."""
+
+    version = 0
+    _trainable = True
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training may change it."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        Trained.version += 1
+
+
+class Weight(Trained, Operators):
     """A named parameter of a layer: `numpy()` reads it, `assign()` writes it. Operators and NumPy functions take it.
 
     Attributes:

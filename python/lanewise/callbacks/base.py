@@ -107,12 +107,13 @@ class CallbackList(Callback):
         self.set_model(model)
 
     def _overridden(self, *kinds: str) -> bool:
-        hooks = [f"on_{kind}_{end}" for kind in kinds for end in ("begin", "end")]
-        return any(
-            hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
-            for callback in self.callbacks
-            for hook in hooks
-        )
+        hooks = [(hook, getattr(Callback, hook)) for kind in kinds for hook in (f"on_{kind}_begin", f"on_{kind}_end")]
+        for callback in self.callbacks:
+            kind, own = type(callback), vars(callback)
+            for hook, inherited in hooks:
+                if getattr(kind, hook) is not inherited or hook in own:
+                    return True
+        return False
 
     def _call(self, hook: str, *arguments: Any) -> None:
         *first, logs = arguments

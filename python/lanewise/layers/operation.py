@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from .._engine import Builder, Weight
+from .._engine import Builder, Trained, Weight
 from .._names import Configurable, automatic_name
 from .._structure import flatten, pack
 
@@ -130,7 +130,7 @@ class Node(NamedTuple):
         return flatten(self.arguments) if self.arguments is not None else []
 
 
-class Operation(Configurable):
+class Operation(Trained, Configurable):
     """What can be called on symbolic tensors: a layer, or a model.
 
     Attributes:
@@ -140,7 +140,6 @@ class Operation(Configurable):
 
     name: str
     nodes: list[Node]
-    trainable: Any
     built: Any
     given_input_shape: Any
 

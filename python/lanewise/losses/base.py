@@ -138,8 +138,8 @@ def align(function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], arg
 def _check_range(function: RowFunction, y: AnyArray, argument: str) -> None:
     if not y.size:
         return
-    low, high = y.min(), y.max()  # NaN propagates: no temporary array of flags
-    if np.isnan(low):
+    low, high = np.minimum.reduce(y, None), np.maximum.reduce(y, None)  # NaN propagates: no temporary array of flags
+    if low != low:
         row = next(i for i, values in enumerate(y) if np.isnan(values).any())
         raise ValueError(f"{argument}: expected numbers, received NaN in row {row}")
     if function.interval:

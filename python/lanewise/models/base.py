@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Float32, Network, Pace, Program, SharedLock, Variable, Weight
+from .._engine import AnyArray, Float32, Network, Pace, Program, SharedLock, Trained, Variable, Weight
 from .._names import keyword_checked
 from ..layers.operation import Node, Operation
 from ..metrics import Metric
@@ -29,6 +29,7 @@ class BaseModel(Operation):
         self._training_lock = threading.Lock()  # of the next line
         self._trained_by: object | None = None  # the fit that runs
         self._weights_lock = SharedLock()  # held for a slice
+        self._last_network: tuple[Any, Network] | None = None  # with what it was found for
         self._paces: dict[tuple[str, int], Pace] = {}
         self._seed: int | None = None
         self._seed_generation = -1
@@ -176,7 +177,16 @@ class BaseModel(Operation):
         return [row_weights(f"{argument}[{compiled.output_names[i]!r}]", found[i], rows) for i in compiled.targets]
 
     def _network(self, compiled: Compiled, rows: Rows) -> Network:
+        """The network for these rows: the last one, where nothing that it depends on has changed."""
         program = self._ready(rows.shapes)
+        key = (compiled, program, Trained.version, tuple([target.shape[1:] for target in rows.y]))
+        last = self._last_network
+        network = last[1] if last is not None and last[0] == key else self._find_network(compiled, program, rows)
+        self._last_network = key, network  # building may have made weights, which count as a change: once more then
+        network.check(rows.x)
+        return network
+
+    def _find_network(self, compiled: Compiled, program: Program, rows: Rows) -> Network:
         weights = self.trainable_weights
         compiled.optimizer.build(weights)
         terms = compiled.terms(program, rows.y)
@@ -185,7 +195,6 @@ class BaseModel(Operation):
         limits = [(w.variable, *c.limits()) for layer in leaves for w, c in layer.limits]
         trainable, frozen = [w.variable for w in weights], _frozen(leaves)
         network = program.network(terms.losses, terms.metrics, trainable, penalties, limits, terms.targets, frozen)
-        network.check(rows.x)
         return Fed(network, terms.fed) if terms.fed else network  # type: ignore[return-value]
 
     def _frozen(self) -> list[Variable]:

@@ -208,11 +208,13 @@ class Compiled:
         Rounded to float32, as the losses of the batches are: how an epoch was cut into slices leaves no trace.
         """
         first = 2 + len(self.fitted)
-        with np.errstate(invalid="ignore", over="ignore"):
-            values = [float(np.float32(value / sums[0])) for value in sums[1:first]]
-        blocks = np.split(sums[first:], np.cumsum(self._sizes)[:-1]) if self._sizes else []
-        finished = {name: metric.finished(block) for (name, metric), block in zip(self._metrics, blocks, strict=True)}
-        found = {"loss": values[0], **dict(zip(self.loss_names, values[1:], strict=False)), **finished}
+        rows, *totals = sums[:first].tolist()
+        values = [_rounded(total / rows) for total in totals]
+        found: dict[str, Any] = dict(zip(["loss", *self.loss_names], values, strict=False))
+        start = first
+        for (name, metric), size in zip(self._metrics, self._sizes, strict=True):
+            found[name] = metric.finished(sums[start : start + size])
+            start += size
         self.latest = sums
         return _flat({name: found[name] for name in self.names})
 
@@ -268,6 +270,14 @@ def _flat(results: dict[str, Any]) -> dict[str, Any]:
     for key in several:
         results.update(results.pop(key))
     return results
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _rounded(value: float) -> float:
+    """value as the nearest float32."""
+    return float(np.float32(value)) if -_LARGEST <= value <= _LARGEST else value * np.inf
 
 
 def _described(function: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import optimizers, random
-from .._engine import AnyArray, Float32, Weight
+from .._engine import AnyArray, Float32, Trained, Weight
 from .._names import automatic_name, near_match, snake_case
 from ..layers import Layer
 from ..layers.base import assign_all
@@ -55,7 +55,6 @@ class Model(Trainer):
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(f"name: expected a text without '/', received {name!r}")
         self.name = automatic_name(snake_case(type(self).__name__)) if name is None else name
-        self._trainable = True
 
     # --- layers and weights -------------------------------------------------------------------------------------
 
@@ -125,6 +124,7 @@ class Model(Trainer):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        Trained.version += 1
         for operation in self.operations:
             operation.trainable = bool(value)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _engine
-from .._engine import Array, Network, Pace
+from .._engine import Array, Float32, Network, Pace
 from .._names import check_integer, keyword_checked
 from .._structure import flatten, map_leaves, pack
 from ..layers.operation import Operation, is_symbolic
@@ -158,6 +158,8 @@ class Predictor(BaseModel):
         check_verbose(verbose)
         if steps is not None:
             steps = check_integer("steps", steps, 1)
+        if steps is None and callbacks is None and verbose in (0, "auto") and (few := self._predict_few(x)) is not None:
+            return few
         batches = batches_of("x", x, None, None, batch_size)
         if batches is not None:
             parts = [self.predict(raw.x, batch_size, 0) for raw in batches.epoch(steps, 0, 0, False)]
@@ -208,18 +210,23 @@ class Predictor(BaseModel):
 
     def predict_on_batch(self, x: Any) -> Any:
         """`predict` without progress."""
+        few = self._predict_few(x)
+        return self.predict(x, verbose=0) if few is None else few
+
+    def _predict_few(self, x: Any) -> Float32 | None:
+        """The predictions, where nothing is to be checked or converted and it is too short to be interrupted."""
         program = self._made_program()
         if (
-            program is not None
-            and type(x) is np.ndarray
-            and x.dtype is _FLOAT32
-            and x.shape[1:] == program.input_shape
-            and 0 < len(x) <= _PREDICT_UNIT
-        ):  # nothing to check or convert, and too short to be interrupted
-            out = np.empty((len(x), *program.output_shape), np.float32)
-            self._weights_lock.read(program.predictor().predict, [x], 0, len(x), [out])
-            return out
-        return self.predict(x, verbose=0)
+            program is None
+            or type(x) is not np.ndarray
+            or x.dtype is not _FLOAT32
+            or x.shape[1:] != program.input_shape
+            or not 0 < len(x) <= _PREDICT_UNIT
+        ):
+            return None
+        out = np.empty((len(x), *program.output_shape), np.float32)
+        self._weights_lock.read(program.predictor().predict, [x], 0, len(x), [out])
+        return out
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on.

@@ -175,6 +175,8 @@ class Sequential(Model):
             hint = "; a single row goes in as x[None]" if array.shape == sample else ""
             wanted = ", ".join(map(str, ("n", *sample)))
             raise ValueError(f"{argument}: expected an array of shape ({wanted}), received {array.shape}{hint}")
+        if self._program is not None:
+            return [array], self._program.output_shapes
         out = self._shape_after((None, *sample))
         return [array], [tuple(axis for axis in out if axis is not None)]
 

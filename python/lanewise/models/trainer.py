@@ -158,7 +158,8 @@ class Trainer(Predictor):
                     progress.on_epoch_end(logs)
                     if self.stop_training:
                         break
-                compiled.optimizer.finalize_variable_values(self.trainable_weights)
+                if compiled.optimizer.use_ema:
+                    compiled.optimizer.finalize_variable_values(self.trainable_weights)
                 hooks.on_train_end(logs)
             finally:
                 progress.close()
@@ -208,7 +209,7 @@ class Trainer(Predictor):
             progress.update(-(-stop // batch_size), sorted_logs(results))
             if self.stop_training:
                 break
-        return compiled.results(sums)
+        return results
 
     def _train_batches(
         self, compiled: Compiled, batches: Source, class_weight: Any, steps: int | None, shuffle: bool,
@@ -217,6 +218,7 @@ class Trainer(Predictor):
         seed, epoch = self._run_seed(), self._epochs_shuffled
         self._epochs_shuffled += 1
         sums, done = compiled.begin(), 0
+        results: dict[str, float] = {}
         native = compiled.optimizer.native
         each = hooks.needs_batches
         for raw in batches.epoch(steps, seed, epoch, shuffle):
@@ -239,7 +241,7 @@ class Trainer(Predictor):
                 progress.update(done, sorted_logs(results))
                 if self.stop_training:
                     return results
-        return compiled.results(sums)
+        return results
 
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
