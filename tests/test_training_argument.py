@@ -27,7 +27,7 @@ def graph() -> tuple[Any, Any]:
 
 def test_false_keeps_dropout_off_and_statistics_still() -> None:
     model, norm = graph()
-    model.compile("sgd", "mse")
+    model.compile("adam", "mse")
     x, y = data()
     before = norm.get_weights()
     model.fit(x, y, epochs=2, verbose=0)
