@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         random,
         regularizers,
         saving,
+        sklearn as sklearn,
         utils,
     )
     from ._fingerprint import fingerprint
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 _SUBMODULES = frozenset({
     "activations", "callbacks", "config", "constraints", "initializers", "keras", "layers", "losses", "metrics",
-    "models", "nn", "ops", "optimizers", "random", "regularizers", "saving", "utils",
+    "models", "nn", "ops", "optimizers", "random", "regularizers", "saving", "sklearn", "utils",
 })  # fmt: skip
 
 _HOME = {

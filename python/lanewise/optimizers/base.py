@@ -232,9 +232,18 @@ class Optimizer(Configurable):
             config = {**config, "learning_rate": _deserialize_schedule(rate, custom_objects)}
         return super().from_config(config)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        rate = self._learning_rate if self._schedule is None else self._schedule
+        return _made, (type(self), {**self.get_config(), "learning_rate": rate})
+
     def __repr__(self) -> str:
         rate = self._learning_rate if self._schedule is None else self._schedule
         return f"<{type(self).__name__} learning_rate={rate}>"
+
+
+def _made(cls: type[Optimizer], config: Mapping[str, Any]) -> Optimizer:
+    """The optimizer that copy or pickle took apart, without what it keeps for weights: a model's pickle has that."""
+    return cls.from_config(config)
 
 
 def positive(argument: str, value: Any) -> float:
