@@ -411,7 +411,7 @@ def test_the_layout_of_a_description_is_keras_own() -> None:
     [
         (lambda a, b: Model(a, layers.add([layers.Dense(3)(a), b])), ValueError, "depend on the Input 'b'.*not among"),
         (lambda a, b: Model([a], b), ValueError, "depend on the Input 'b'"),
-        (lambda a, b: layers.add([a, b]), ValueError, r"one shape, received \(None, 5\), \(None, 3\); input 1 differs"),
+        (lambda a, b: layers.add([a, b]), ValueError, r"received \(None, 5\), \(None, 3\); input 1 differs"),
         (lambda a, b: layers.Add()(a), ValueError, "called on a list of inputs"),
         (lambda a, b: layers.subtract([a, a, a]), ValueError, "takes 2 inputs, received 3"),
         (lambda a, b: layers.Dense(2)([a, b]), ValueError, "takes one input, received 2; join them first"),

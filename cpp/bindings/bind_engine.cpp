@@ -127,13 +127,16 @@ struct CallData {
   // Ids outside a table would read memory outside it: refused before anything runs.
   void check_ids(const Network& network, int64_t start, int64_t stop) const {
     for (size_t i = 0; i < data.inputs.size(); ++i) {
-      const int64_t below = network.ids_below(i);
+      const std::vector<int64_t> below = network.ids_below(i);
       double bad = 0;
-      const int64_t row = below ? find_bad_id(data.inputs[i], data.order, start, stop, below, &bad) : -1;
+      int64_t column = 0;
+      const int64_t row =
+          below.empty() ? -1 : find_bad_id(data.inputs[i], data.order, start, stop, below, &bad, &column);
       if (row >= 0)
-        throw py::value_error("x: expected whole numbers from 0 to " + std::to_string(below - 1) +
-                              ", the rows of the smallest table that they are looked up in. Received: " +
-                              label_text(bad) + " in row " + std::to_string(row) + ".");
+        throw py::value_error(
+            "x: expected whole numbers from 0 to " + std::to_string(below[static_cast<size_t>(column)] - 1) +
+            ", the rows of the smallest table that they are looked up in. Received: " + label_text(bad) + " in row " +
+            std::to_string(row) + ".");
     }
   }
 
@@ -188,7 +191,7 @@ py::array_t<double> train(Network& network, const py::sequence& x, const py::seq
 }
 
 py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
-                             int64_t start, int64_t stop, int64_t batch_size) {
+                             int64_t start, int64_t stop, int64_t batch_size, uint64_t seed, int64_t step) {
   check_batch(batch_size);
   CallData call(network, x);
   call.targets(network, y, weight);
@@ -198,7 +201,7 @@ py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::
   std::vector<double> sums;
   {
     py::gil_scoped_release release;
-    sums = network.evaluate(call.data, start, stop, batch_size);
+    sums = network.evaluate(call.data, start, stop, batch_size, seed, step);
   }
   return sums_array(sums);
 }
@@ -209,7 +212,8 @@ std::vector<py::ssize_t> output_shape(const Network& network, size_t o, int64_t 
   return shape;
 }
 
-void predict(Network& network, const py::sequence& x, int64_t start, int64_t stop, const py::sequence& out) {
+void predict(Network& network, const py::sequence& x, int64_t start, int64_t stop, const py::sequence& out,
+             uint64_t seed, int64_t step) {
   CallData call(network, x);
   call.order(py::none(), start, stop);
   call.check_ids(network, start, stop);
@@ -227,9 +231,9 @@ void predict(Network& network, const py::sequence& x, int64_t start, int64_t sto
     pointers.push_back(float32_view(output_array(array, "out", shape, {}), "out").floats() + start * row);
   }
   if (stop - start <= 4 && !network.calls_host())
-    return network.predict(call.data.inputs, start, stop, pointers);  // shorter than a GIL hand-over
+    return network.predict(call.data.inputs, start, stop, pointers, seed, step);  // shorter than a GIL hand-over
   py::gil_scoped_release release;
-  network.predict(call.data.inputs, start, stop, pointers);
+  network.predict(call.data.inputs, start, stop, pointers, seed, step);
 }
 
 py::list call_network(Network& network, const py::sequence& x, bool training, uint64_t seed, int64_t step) {
@@ -317,6 +321,7 @@ void register_engine(py::module_& m) {
       .def(
           "shape", [](const Graph& g, int value) { return py::tuple(py::cast(g.value(value).shape)); },
           py::arg("value"))
+      .def("gather", &Graph::gather, py::arg("input"), py::arg("map"), py::arg("shape"))
       .def("call_host", &Graph::call_host, py::arg("input"), py::arg("variables"), py::arg("shape"), py::arg("host"))
       .def("operations", &Graph::operations);
 
@@ -423,8 +428,9 @@ void register_engine(py::module_& m) {
       .def("train", &train, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"), py::arg("start"),
            py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"))
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("start"),
-           py::arg("stop"), py::arg("batch_size"))
-      .def("predict", &predict, py::arg("x"), py::arg("start"), py::arg("stop"), py::arg("out"))
+           py::arg("stop"), py::arg("batch_size"), py::arg("seed") = 0, py::arg("step") = 0)
+      .def("predict", &predict, py::arg("x"), py::arg("start"), py::arg("stop"), py::arg("out"), py::arg("seed") = 0,
+           py::arg("step") = 0)
       .def("call", &call_network, py::arg("x"), py::arg("training"), py::arg("seed"), py::arg("step"))
       .def("value_and_grad", &value_and_grad, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("training"),
            py::arg("seed"), py::arg("step"))

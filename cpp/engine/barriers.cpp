@@ -144,12 +144,14 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
     case Kind::kEmbedding:
     case Kind::kEncode:
     case Kind::kWiden:
+    case Kind::kNarrow:
     case Kind::kRowsSum:
     case Kind::kRowsRepeat:
     case Kind::kMaxPool:
     case Kind::kMaxPoolBackward:
-    case Kind::kPermute:
-    case Kind::kPermuteBackward: {
+    case Kind::kDiffers:
+    case Kind::kGather:
+    case Kind::kGatherBackward: {
       auto samples = [&](int t) { return t >= 0 && shape(t).rows == 1 ? partition(kRowsOf, 1) : int64_t{kSamples}; };
       for (int t : {i.in, i.in2, i.in3}) tensor(t, samples(t), false);
       tensor(i.out, samples(i.out), true);

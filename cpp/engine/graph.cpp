@@ -1,5 +1,6 @@
 #include "engine/graph.h"
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
@@ -49,6 +50,7 @@ constexpr OpInfo kOps[] = {
     {Op::kMultiply, "multiply", 0, 2},
     {Op::kMaximum, "maximum", 0, 2},
     {Op::kMinimum, "minimum", 0, 2},
+    {Op::kDivide, "divide", 0, 2},
     {Op::kConcatenate, "concatenate", 0, 0},
     {Op::kDot, "dot", 0, 2},
     {Op::kScale, "scale", 0},
@@ -63,7 +65,8 @@ constexpr OpInfo kOps[] = {
     {Op::kAveragePool, "average_pool", 0},
     {Op::kMaxPool, "max_pool", 0},
     {Op::kRepeat, "repeat", 0},
-    {Op::kPermute, "permute", 0},
+    {Op::kDiffers, "differs", 0},
+    {Op::kGather, "gather", 0},
 };
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -73,6 +76,9 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   text << (shape.size() == 1 ? ",)" : ")");
   return text.str();
 }
+
+// Whether `add` makes it; the others have functions of their own.
+bool is_named(Op op) { return op != Op::kInput && op != Op::kHost && op != Op::kGather; }
 
 bool is_noise(Op op) {
   return op == Op::kDropout || op == Op::kAlphaDropout || op == Op::kGaussianNoise || op == Op::kGaussianDropout;
@@ -95,7 +101,8 @@ const char* op_name(Op op) {
 }
 
 bool is_merge(Op op) {
-  return op == Op::kAdd || op == Op::kSubtract || op == Op::kMultiply || op == Op::kMaximum || op == Op::kMinimum;
+  return op == Op::kAdd || op == Op::kSubtract || op == Op::kMultiply || op == Op::kMaximum || op == Op::kMinimum ||
+         op == Op::kDivide;
 }
 
 int64_t Value::rows() const {
@@ -124,12 +131,11 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
                const std::map<std::string, double>& attributes) {
   const OpInfo* info = nullptr;
   for (const auto& candidate : kOps)
-    if (candidate.op != Op::kInput && candidate.op != Op::kHost && name == candidate.name) info = &candidate;
+    if (is_named(candidate.op) && name == candidate.name) info = &candidate;
   if (info == nullptr) {
     std::string known;
     for (const auto& candidate : kOps)
-      if (candidate.op != Op::kInput && candidate.op != Op::kHost)
-        known += std::string(known.empty() ? "" : ", ") + candidate.name;
+      if (is_named(candidate.op)) known += std::string(known.empty() ? "" : ", ") + candidate.name;
     throw std::invalid_argument("Unknown operation. Expected one of: " + known + ". Received: '" + name + "'.");
   }
   if (inputs.empty() || (info->inputs > 0 && static_cast<int>(inputs.size()) != info->inputs))
@@ -153,7 +159,7 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
   if (is_layer(info->op)) shape = layer_shape(*this, node, x, need);
   for (const auto& attribute : attributes)
     need(is_layer(info->op) || (info->op == Op::kReshape && attribute.first.rfind("axis", 0) == 0) ||
-             (is_noise(info->op) && attribute.first == noise_attribute(info->op)) ||
+             (is_noise(info->op) && (attribute.first == noise_attribute(info->op) || attribute.first == "always")) ||
              has_argument(info->op, attribute.first) ||
              (info->op == Op::kActivityPenalty && (attribute.first == "l1" || attribute.first == "l2")) ||
              (info->op == Op::kConcatenate && attribute.first == "axis") ||
@@ -206,6 +212,7 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
     case Op::kMultiply:
     case Op::kMaximum:
     case Op::kMinimum:
+    case Op::kDivide:
     case Op::kDot:
       need(value(inputs[1]).shape == shape, "two values of one shape, got " + shape_text(value(inputs[1]).shape));
       if (info->op == Op::kDot) {
@@ -254,14 +261,38 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
       }
       break;
   }
+  if (is_noise(info->op)) node.always = attributes.count("always") && attributes.at("always") != 0;
+  nodes_.push_back(std::move(node));
+  values_.push_back({std::move(shape)});
+  return nodes_.back().output;
+}
+
+int Graph::gather(int input, const std::vector<int64_t>& map, std::vector<int64_t> shape) {
+  const Value x = value(input);
+  const int64_t elements = checked_product(x.rows(), x.cols());
+  const auto fits = [&](int64_t e) { return e >= 0 && e < elements; };
+  for (int64_t d : shape)
+    if (d < 1) throw std::invalid_argument("shape: expected axes of at least 1. Received: " + shape_text(shape) + ".");
+  if (static_cast<int64_t>(map.size()) != checked_product(Value{shape}.rows(), Value{shape}.cols()) ||
+      !std::all_of(map.begin(), map.end(), fits))
+    throw std::invalid_argument("map: expected one of the " + std::to_string(elements) +
+                                " elements of a sample for each element of " + shape_text(shape) + ".");
+  Node node{Op::kGather, {input}, static_cast<int>(values_.size()), {}};
+  for (size_t i = 0; i < map.size();) {
+    Stretch stretch{map[i], 1, 1};
+    if (i + 1 < map.size()) stretch.step = map[i + 1] - map[i];
+    for (++i; i < map.size() && map[i] == map[i - 1] + stretch.step; ++i) ++stretch.count;
+    node.stretches.push_back(stretch);
+  }
   nodes_.push_back(std::move(node));
   values_.push_back({std::move(shape)});
   return nodes_.back().output;
 }
 
 int Graph::integer_input(int id) const {
-  while (id >= 0 && nodes_[static_cast<size_t>(id)].op == Op::kReshape) id = nodes_[static_cast<size_t>(id)].inputs[0];
-  return id >= 0 && nodes_[static_cast<size_t>(id)].op == Op::kInput ? id : -1;
+  auto op = [&] { return nodes_[static_cast<size_t>(id)].op; };
+  while (id >= 0 && (op() == Op::kReshape || op() == Op::kGather)) id = nodes_[static_cast<size_t>(id)].inputs[0];
+  return id >= 0 && op() == Op::kInput ? id : -1;
 }
 
 std::vector<std::string> Graph::operations() const {

@@ -50,6 +50,7 @@ enum class Op {
   kMultiply,
   kMaximum,
   kMinimum,
+  kDivide,
   // other ways from several values to one
   kConcatenate,
   kDot,
@@ -67,7 +68,8 @@ enum class Op {
   kAveragePool,
   kMaxPool,
   kRepeat,
-  kPermute
+  kDiffers,
+  kGather
 };
 inline bool is_layer(Op op) { return op >= Op::kBatchNorm; }
 
@@ -77,17 +79,24 @@ struct Value {
   int64_t cols() const { return shape.empty() ? 1 : shape.back(); }
 };
 
+// Elements of a sample one after another in the result: first, first + step, ..., `count` of them.
+struct Stretch {
+  int64_t first, step, count;
+};
+
 struct Node {
   Op op;
   std::vector<int> inputs;
   int output;
   std::vector<VariablePtr> variables;
   float rate = 0;         // dropout and its kin; Gaussian noise: the standard deviation; scale: the factor
+  bool always = false;    // dropout and its kin: when predicting too
   float l1 = 0, l2 = 0;   // activity penalty
   int axis = 0;           // concatenate: of a sample
   ActivationArgs args{};  // activations
   std::shared_ptr<Host> host = nullptr;
   std::map<std::string, double> attributes{};
+  std::vector<Stretch> stretches{};  // gather
   double get(const std::string& key) const { return attributes.at(key); }
 };
 
@@ -97,6 +106,8 @@ class Graph {
   // Appends an operation, checks shapes, returns the output's id. Throws std::invalid_argument.
   int add(const std::string& op, const std::vector<int>& inputs, const std::vector<VariablePtr>& variables,
           const std::map<std::string, double>& attributes);
+  // Appends one that makes a sample of this shape from elements of the input's: element i of it is element map[i].
+  int gather(int input, const std::vector<int64_t>& map, std::vector<int64_t> shape);
   // Appends an operation written in Python, whose output has this shape per sample.
   int call_host(int input, const std::vector<VariablePtr>& variables, std::vector<int64_t> shape,
                 std::shared_ptr<Host> host);
@@ -106,7 +117,7 @@ class Graph {
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<int>& inputs() const { return inputs_; }
   std::vector<std::string> operations() const;
-  // The input of the graph that these integers come from, unchanged or reshaped; -1 where they do not.
+  // The input of the graph that these integers come from, as they are, reshaped or gathered; -1 where they do not.
   int integer_input(int value) const;
 
  private:
@@ -122,7 +133,7 @@ std::vector<int64_t> layer_shape(const Graph& graph, const Node& node, const Val
 std::vector<int64_t> axes_of(const std::map<std::string, double>& attributes);
 
 const char* op_name(Op op);
-bool is_merge(Op op);       // elementwise of two values: add, subtract, multiply, maximum, minimum
+bool is_merge(Op op);       // elementwise of two values: add, subtract, multiply, maximum, minimum, divide
 bool is_activation(Op op);  // elementwise, without variables: linear, relu, sigmoid, ...
 
 }  // namespace lanewise

@@ -1,5 +1,4 @@
 // Shapes of the operations that layers other than dense ones lower to.
-#include <algorithm>
 #include <cmath>
 
 #include "engine/graph.h"
@@ -70,17 +69,12 @@ std::vector<int64_t> layer_shape(const Graph& graph, const Node& node, const Val
       expect(shape.size() == 1, "a value of one axis");
       shape.insert(shape.begin(), static_cast<int64_t>(attribute("times", whole, "of at least 1")));
       break;
-    case Op::kPermute: {
-      const std::vector<int64_t> axes = axes_of(node.attributes);
-      std::vector<int64_t> sorted = axes;
-      std::sort(sorted.begin(), sorted.end());
-      expect(axes.size() == shape.size(), "an order of all axes");
-      for (size_t i = 0; i < axes.size(); ++i) {
-        expect(sorted[i] == static_cast<int64_t>(i) + 1, "each axis once, from 1 on");
-        shape[i] = x.shape[static_cast<size_t>(axes[i] - 1)];
-      }
+    case Op::kDiffers:
+      expect(!shape.empty(), "a value with an axis");
+      attribute(
+          "other", [](double) { return true; }, "to compare with");
+      shape.back() = 1;
       break;
-    }
     default:
       break;
   }

@@ -108,7 +108,7 @@ void embedding_dw(const Run& run, const Instruction& i, int thread) {
   const bool by_columns = splits_columns(d, run.threads);
   const Range p = by_columns ? share(panels, thread, run.threads) : Range{0, panels};
   Range ids = by_columns ? Range{0, table.rows()} : share(panel_count(table.rows()), thread, run.threads);
-  if (!by_columns) ids = {ids.begin * kPanel, std::min(ids.end * kPanel, table.rows())};
+  if (!by_columns) ids = {std::min(ids.begin * kPanel, table.rows()), std::min(ids.end * kPanel, table.rows())};
   const int32_t* id = integers(run, i.in2);
   for (int64_t panel = p.begin; panel < p.end; ++panel) {
     const int64_t j = panel * kPanel, width = std::min(kPanel, d - j);
@@ -144,7 +144,28 @@ void widen(const Run& run, const Instruction& i, int thread) {
     run.data(i.out)[e] = static_cast<float>(integers(run, i.in)[e]);
 }
 
-// Whole samples: between (time, channels) and (channels,), and elements in another order.
+void narrow(const Run& run, const Instruction& i, int thread) {
+  const int64_t each = run.shape(i.in).rows * run.shape(i.in).cols;
+  const Range samples = share(run.batch, thread, run.threads);
+  auto* ids = reinterpret_cast<int32_t*>(run.data(i.out));
+  for (int64_t e = samples.begin * each; e < samples.end * each; ++e) ids[e] = static_cast<int32_t>(run.data(i.in)[e]);
+}
+
+// y[r] = 1 where one of the elements of row r is another number than the value (or NaN), else 0.
+void differs(const Run& run, const Instruction& i, int thread) {
+  const int64_t rows = run.shape(i.out).rows, cols = run.shape(i.in).cols;
+  const Range samples = share(run.batch, thread, run.threads);
+  for (int64_t r = samples.begin * rows; r < samples.end * rows; ++r) {
+    const float* x = run.data(i.in) + r * cols;
+    run.data(i.out)[r] = std::all_of(x, x + cols, [&](float v) { return v == i.rate; }) ? 0.0f : 1.0f;
+  }
+}
+
+const std::vector<Stretch>& stretches(const Run& run, const Instruction& i) {
+  return run.input->graph->nodes()[static_cast<size_t>(i.index)].stretches;
+}
+
+// Whole samples: between (time, channels) and (channels,), and elements that go to other places.
 void along_samples(const Run& run, const Instruction& i, int thread) {
   const KernelTable& k = *run.table;
   const Tensor &from = run.shape(i.in), &to = run.shape(i.out);
@@ -170,15 +191,25 @@ void along_samples(const Run& run, const Instruction& i, int thread) {
       case Kind::kMaxPoolBackward:
         k.max_pool_backward(x, run.data(i.in2) + s * out_size, run.data(i.in3) + s * in_size, y, to.rows, to.cols);
         break;
-      default: {
-        const std::vector<int64_t>& map = run.plan->permutations[static_cast<size_t>(i.index)];
-        for (size_t e = 0; e < map.size(); ++e)
-          if (i.kind == Kind::kPermute)
-            y[e] = x[map[e]];
+      case Kind::kGather:
+        for (const Stretch& s : stretches(run, i)) {
+          if (s.step == 1)
+            std::memcpy(y, x + s.first, static_cast<size_t>(s.count) * sizeof(float));
           else
-            y[map[e]] = x[e];
+            for (int64_t e = 0; e < s.count; ++e) std::memcpy(y + e, x + s.first + e * s.step, sizeof(float));
+          y += s.count;
+        }
         break;
-      }
+      default:  // dx[first + e * step] += dy[e], in order
+        std::fill_n(y, out_size, 0.0f);
+        for (const Stretch& s : stretches(run, i)) {
+          if (s.step == 1)
+            k.add_inplace(y + s.first, x, s.count);
+          else
+            for (int64_t e = 0; e < s.count; ++e) y[s.first + e * s.step] += x[e];
+          x += s.count;
+        }
+        break;
     }
   }
 }
@@ -217,6 +248,10 @@ void execute_layer(const Run& run, const Instruction& i, int thread) {
       return encode(run, i, thread);
     case Kind::kWiden:
       return widen(run, i, thread);
+    case Kind::kNarrow:
+      return narrow(run, i, thread);
+    case Kind::kDiffers:
+      return differs(run, i, thread);
     default:
       return along_samples(run, i, thread);
   }

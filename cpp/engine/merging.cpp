@@ -19,6 +19,8 @@ Merge merge_kernel(const KernelTable& t, Op op) {
       return t.maximum_forward;
     case Op::kMinimum:
       return t.minimum_forward;
+    case Op::kDivide:
+      return t.divide_forward;
     default:
       return t.add_forward;
   }

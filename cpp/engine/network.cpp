@@ -1,6 +1,7 @@
 #include "engine/network.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "dispatch/dispatch.h"
@@ -89,6 +90,7 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   for (const auto& loss : input_.losses) calls_host_ |= loss.host != nullptr;
   for (const auto& metric : input_.metrics) calls_host_ |= metric.host != nullptr;
   for (const auto& node : graph_->nodes()) calls_host_ |= node.host != nullptr;
+  for (const auto& node : graph_->nodes()) always_random_ |= node.always;
   plan_ = make_plan(input_, false);
   whole_plan_ = make_plan(input_, true);
   lists_[kPredict] = plan_.predict;
@@ -190,14 +192,32 @@ std::vector<std::string> Network::instructions(const std::string& which, int thr
   return lines;
 }
 
-int64_t Network::ids_below(size_t i) const {
-  int64_t least = 0;
+std::vector<int64_t> Network::ids_below(size_t i) const {
+  const int input = graph_->inputs()[i];
+  const Value& x = graph_->value(input);
+  std::vector<int64_t> least;
   for (const Node& node : graph_->nodes()) {
     if (node.op != Op::kEmbedding && node.op != Op::kEncode) continue;
-    if (graph_->integer_input(node.inputs[0]) != graph_->inputs()[i]) continue;
+    if (graph_->integer_input(node.inputs[0]) != input) continue;
     const int64_t rows =
         node.op == Op::kEmbedding ? node.variables[0]->rows() : static_cast<int64_t>(node.get("tokens"));
-    least = least == 0 ? rows : std::min(least, rows);
+    const Value& ids = graph_->value(node.inputs[0]);
+    std::vector<int64_t> elements(static_cast<size_t>(ids.rows() * ids.cols()));
+    std::iota(elements.begin(), elements.end(), 0);
+    for (int id = node.inputs[0]; id != input;) {
+      const Node& move = graph_->nodes()[static_cast<size_t>(id)];
+      std::vector<int64_t> map;
+      for (const Stretch& s : move.stretches)
+        for (int64_t e = 0; e < s.count; ++e) map.push_back(s.first + e * s.step);
+      if (!map.empty())
+        for (int64_t& element : elements) element = map[static_cast<size_t>(element)];
+      id = move.inputs[0];
+    }
+    least.resize(static_cast<size_t>(x.rows() * x.cols()));
+    for (int64_t element : elements) {
+      int64_t& below = least[static_cast<size_t>(element)];
+      below = below == 0 ? rows : std::min(below, rows);
+    }
   }
   return least;
 }

@@ -75,9 +75,12 @@ class Network {
   // [rows, total loss, each loss, then for each metric its sum and what to divide it by].
   std::vector<double> train(const Data& data, int64_t start, int64_t stop, int64_t batch_size, Optimizer& optimizer,
                             uint64_t seed);
-  std::vector<double> evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size);
+  // seed, step: of what is random when predicting too.
+  std::vector<double> evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size, uint64_t seed = 0,
+                               int64_t step = 0);
   // Rows [start, stop) of each output into out[i], which points at row `start`. Many threads may call it at once.
-  void predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out);
+  void predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out,
+               uint64_t seed = 0, int64_t step = 0);
   // All rows as one batch; training: dropout is on.
   void call(const std::vector<Source>& inputs, bool training, uint64_t seed, int64_t step,
             const std::vector<float*>& out);
@@ -87,8 +90,9 @@ class Network {
   void apply_gradients(Optimizer& optimizer, const std::vector<const float*>& gradients);
 
   std::vector<std::string> instructions(const std::string& which, int threads);
-  // Rows of the smallest table that an input's ids are looked up in; 0 for an input of floats.
-  int64_t ids_below(size_t input) const;
+  // For each element of a sample of an input: rows of the smallest table that it is looked up in, 0 where it is no id.
+  // Empty where there are no ids.
+  std::vector<int64_t> ids_below(size_t input) const;
   int64_t memory(int64_t batch_size);
   int default_threads(int64_t batch_size);
 
@@ -149,6 +153,7 @@ class Network {
   std::vector<std::unique_ptr<Workspace>> workspaces_;
   std::map<std::pair<int, int64_t>, Pace> paces_;  // (which, batch size); under mutex_, held alone
   bool calls_host_ = false;                        // some operation, loss or metric is written in Python
+  bool always_random_ = false;                     // some noise is there when predicting too
   std::shared_mutex mutex_;
   std::mutex pace_mutex_;
   std::array<Pace, 64> predict_paces_;  // by the bits of the number of rows; seconds of a row; under pace_mutex_

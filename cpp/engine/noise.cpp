@@ -18,7 +18,7 @@ void execute_noise(const Run& run, const Instruction& i, int64_t begin, int64_t 
   const int64_t cols = run.shape(i.out).cols, first = begin * cols, n = (end - begin) * cols;
   const float* x = run.data(i.in) + first;
   float* y = run.data(i.out) + first;
-  if (!run.training || i.rate == 0) {
+  if (!(run.training || i.always) || i.rate == 0) {
     std::memcpy(y, x, static_cast<size_t>(n) * sizeof(float));
     return;
   }

@@ -66,12 +66,14 @@ enum class Kind {
   kEmbeddingDw,
   kEncode,
   kWiden,
+  kNarrow,
   kRowsSum,
   kRowsRepeat,
   kMaxPool,
   kMaxPoolBackward,
-  kPermute,
-  kPermuteBackward,
+  kDiffers,
+  kGather,
+  kGatherBackward,
 };
 inline bool is_layer(Kind kind) { return kind >= Kind::kBatchNorm; }
 
@@ -87,6 +89,7 @@ struct Instruction {
   int index = -1;                 // which loss, metric, regularizer, norm; the node of a host call or of random words
   int64_t first = 0, blocks = 1;  // kPutColumns, kTakeColumns: where in each of the stretches of a sample
   float rate = 0;
+  bool always = false;      // kDropout: when predicting too
   bool accumulate = false;  // kMatmulDw, kColumnSum: add to what is there
   bool update = false;      // kMatmulDw, kColumnSum: hand the gradient to the optimizer, block by block
   bool barrier = false;     // wait for the team first (set for a given number of threads)
@@ -179,15 +182,14 @@ struct PlanInput {
 // Tensors and the four unfused lists. The unfused lists always run and are the reference.
 struct Plan {
   std::vector<Tensor> tensors;
-  std::vector<int> value_tensor;                   // of each value of the graph (a reshape shares its input's)
-  std::vector<int> target_tensor;                  // of each target
-  std::vector<int> weight_tensor;                  // sample weights of each target
-  std::vector<int> row_loss_tensor;                // of each loss
-  std::vector<int> metric_tensor;                  // of each metric
-  std::vector<int> gradient_tensor;                // of each trainable variable
-  std::vector<Activity> activities;                // in graph order
-  std::vector<Norm> norms;                         // in graph order
-  std::vector<std::vector<int64_t>> permutations;  // element of a sample that each element of the result is
+  std::vector<int> value_tensor;     // of each value of the graph (a reshape shares its input's)
+  std::vector<int> target_tensor;    // of each target
+  std::vector<int> weight_tensor;    // sample weights of each target
+  std::vector<int> row_loss_tensor;  // of each loss
+  std::vector<int> metric_tensor;    // of each metric
+  std::vector<int> gradient_tensor;  // of each trainable variable
+  std::vector<Activity> activities;  // in graph order
+  std::vector<Norm> norms;           // in graph order
   std::vector<Instruction> predict, evaluate, gradient, apply, train;  // train = gradient, then apply
 };
 

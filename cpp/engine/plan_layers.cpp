@@ -7,34 +7,37 @@ namespace lanewise {
 namespace {
 
 bool takes_integers(Op op) { return op == Op::kEmbedding || op == Op::kEncode; }
+bool moves_integers(Op op) { return op == Op::kReshape || op == Op::kGather; }
 
-// Of each element of the result, in order: which element of the sample it is.
-std::vector<int64_t> permutation(const std::vector<int64_t>& shape, const std::vector<int64_t>& axes) {
-  std::vector<int64_t> strides(shape.size(), 1), at(shape.size(), 0), map;
-  for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
-  int64_t total = strides[0] * shape[0];
-  for (; total > 0; --total) {
-    int64_t element = 0;
-    for (size_t i = 0; i < axes.size(); ++i) element += at[i] * strides[static_cast<size_t>(axes[i] - 1)];
-    map.push_back(element);
-    for (size_t i = axes.size(); i-- > 0;) {
-      if (++at[i] < shape[static_cast<size_t>(axes[i] - 1)]) break;
-      at[i] = 0;
-    }
-  }
-  return map;
+// average_pool: of the sum over so many rows; 1 with the attribute `sum`.
+float pool_rate(const Node& node, int64_t rows) {
+  return node.attributes.count("sum") ? 1.0f : 1.0f / static_cast<float>(rows);
 }
 
 }  // namespace
 
-// An input is int32 where an embedding or an encoding reads it; everybody else reads a float32 copy.
+// An input is int32 where an embedding or an encoding reads it; everybody else reads a float32 copy. But if only some
+// of its elements are ids, and the others are read too, it is float32, and the ids are the copy.
 void Planner::find_integers() {
   const Graph& graph = *in_.graph;
+  std::vector<bool> others(graph.values().size()), parts(graph.values().size());
   integer_.assign(graph.values().size(), false);
+  for (const Node& node : graph.nodes()) {
+    for (int value : node.inputs) {
+      const int input = graph.integer_input(value);
+      if (input < 0) continue;
+      if (takes_integers(node.op)) integer_[static_cast<size_t>(input)] = true;
+      if (node.op == Op::kGather) parts[static_cast<size_t>(input)] = true;
+      if (!takes_integers(node.op) && !moves_integers(node.op)) others[static_cast<size_t>(input)] = true;
+    }
+  }
+  for (int output : in_.outputs)
+    if (const int input = graph.integer_input(output); input >= 0) others[static_cast<size_t>(input)] = true;
+  for (int input : graph.inputs())
+    if (others[static_cast<size_t>(input)] && parts[static_cast<size_t>(input)])
+      integer_[static_cast<size_t>(input)] = false;
   for (const Node& node : graph.nodes())
-    if (takes_integers(node.op)) integer_[static_cast<size_t>(graph.integer_input(node.inputs[0]))] = true;
-  for (const Node& node : graph.nodes())
-    if (node.op == Op::kReshape && integer_[static_cast<size_t>(node.inputs[0])])
+    if (moves_integers(node.op) && integer_[static_cast<size_t>(node.inputs[0])])
       integer_[static_cast<size_t>(node.output)] = true;
   for (int output : in_.outputs)
     if (integer_[static_cast<size_t>(output)])
@@ -42,7 +45,7 @@ void Planner::find_integers() {
 }
 
 void Planner::widen(const Node& node) {
-  if (takes_integers(node.op) || node.op == Op::kReshape) return;
+  if (takes_integers(node.op) || moves_integers(node.op)) return;
   for (int value : node.inputs) {
     if (!integer_[static_cast<size_t>(value)] || widened_.count(value)) continue;
     const Tensor shape = plan_.tensors[static_cast<size_t>(plan_.value_tensor[static_cast<size_t>(value)])];
@@ -52,8 +55,19 @@ void Planner::widen(const Node& node) {
   }
 }
 
+int Planner::ids_of(int value) {
+  if (integer_[static_cast<size_t>(value)]) return plan_.value_tensor[static_cast<size_t>(value)];
+  const auto [entry, fresh] = narrowed_.insert({value, -1});
+  if (fresh) {
+    const Tensor shape = plan_.tensors[static_cast<size_t>(tensor_of(value))];
+    entry->second = add_tensor({.rows = shape.rows, .cols = shape.cols, .labels = true});
+    emit({.kind = Kind::kNarrow, .in = tensor_of(value), .out = entry->second});
+  }
+  return entry->second;
+}
+
 bool Planner::forward_layer(const Node& node, int x, int y) {
-  const int ids = node.inputs.empty() ? -1 : plan_.value_tensor[static_cast<size_t>(node.inputs[0])];
+  const int value = node.inputs[0];
   const Tensor shape = plan_.tensors[static_cast<size_t>(x)];
   switch (node.op) {
     case Op::kBatchNorm:
@@ -70,13 +84,13 @@ bool Planner::forward_layer(const Node& node, int x, int y) {
             .bias = variable_index(node.variables[1])});
       break;
     case Op::kEmbedding:
-      emit({.kind = Kind::kEmbedding, .in = ids, .out = y, .variable = variable_index(node.variables[0])});
+      emit({.kind = Kind::kEmbedding, .in = ids_of(value), .out = y, .variable = variable_index(node.variables[0])});
       break;
     case Op::kEncode:
-      emit({.kind = Kind::kEncode, .in = ids, .out = y, .index = static_cast<int>(node.get("mode"))});
+      emit({.kind = Kind::kEncode, .in = ids_of(value), .out = y, .index = static_cast<int>(node.get("mode"))});
       break;
     case Op::kAveragePool:
-      emit({.kind = Kind::kRowsSum, .in = x, .out = y, .rate = 1.0f / static_cast<float>(shape.rows)});
+      emit({.kind = Kind::kRowsSum, .in = x, .out = y, .rate = pool_rate(node, shape.rows)});
       break;
     case Op::kMaxPool:
       emit({.kind = Kind::kMaxPool, .in = x, .out = y});
@@ -84,10 +98,14 @@ bool Planner::forward_layer(const Node& node, int x, int y) {
     case Op::kRepeat:
       emit({.kind = Kind::kRowsRepeat, .in = x, .out = y, .rate = 1.0f});
       break;
-    case Op::kPermute:
-      permutation_of_[node.output] = static_cast<int>(plan_.permutations.size());
-      plan_.permutations.push_back(permutation(in_.graph->value(node.inputs[0]).shape, axes_of(node.attributes)));
-      emit({.kind = Kind::kPermute, .in = x, .out = y, .index = permutation_of_[node.output]});
+    case Op::kDiffers:
+      emit({.kind = Kind::kDiffers, .in = x, .out = y, .rate = static_cast<float>(node.get("other"))});
+      return false;
+    case Op::kGather:
+      emit({.kind = Kind::kGather,
+            .in = integer_[static_cast<size_t>(value)] ? ids_of(value) : x,
+            .out = y,
+            .index = node.output});
       break;
     default:
       break;
@@ -100,7 +118,7 @@ bool Planner::forward_layer(const Node& node, int x, int y) {
 void Planner::backward_layer(const Node& node, int dy) {
   const int value = node.inputs[0], x = tensor_of(value);
   if (node.op == Op::kEmbedding) {
-    const int table = variable_index(node.variables[0]), ids = plan_.value_tensor[static_cast<size_t>(value)];
+    const int table = variable_index(node.variables[0]), ids = ids_of(value);
     if (trained(table)) weight_gradient({.kind = Kind::kEmbeddingDw, .in = dy, .in2 = ids}, table);
     return;
   }
@@ -108,18 +126,18 @@ void Planner::backward_layer(const Node& node, int dy) {
     return norm_backward(node, dy);
   if (!needs(value)) return;
   write_gradient(value, [&](int dx) {
-    const float inverse = 1.0f / static_cast<float>(plan_.tensors[static_cast<size_t>(dx)].rows);
+    const float rate = pool_rate(node, plan_.tensors[static_cast<size_t>(dx)].rows);
     switch (node.op) {
       case Op::kScaleColumns:
         return emit({.kind = Kind::kScaleColumns, .in = dy, .out = dx, .variable = variable_index(node.variables[0])});
       case Op::kAveragePool:
-        return emit({.kind = Kind::kRowsRepeat, .in = dy, .out = dx, .rate = inverse});
+        return emit({.kind = Kind::kRowsRepeat, .in = dy, .out = dx, .rate = rate});
       case Op::kMaxPool:
         return emit({.kind = Kind::kMaxPoolBackward, .in = dy, .in2 = x, .in3 = tensor_of(node.output), .out = dx});
       case Op::kRepeat:
         return emit({.kind = Kind::kRowsSum, .in = dy, .out = dx, .rate = 1.0f});
-      case Op::kPermute:
-        return emit({.kind = Kind::kPermuteBackward, .in = dy, .out = dx, .index = permutation_of_.at(node.output)});
+      case Op::kGather:
+        return emit({.kind = Kind::kGatherBackward, .in = dy, .out = dx, .index = node.output});
       default:
         return;
     }

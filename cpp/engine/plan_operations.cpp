@@ -50,7 +50,13 @@ void Planner::forward(const Node& node) {
     case Op::kAlphaDropout:
     case Op::kGaussianNoise:
     case Op::kGaussianDropout:
-      emit({.kind = Kind::kDropout, .in = x, .out = y, .activation = node.op, .index = node.output, .rate = node.rate});
+      emit({.kind = Kind::kDropout,
+            .in = x,
+            .out = y,
+            .activation = node.op,
+            .index = node.output,
+            .rate = node.rate,
+            .always = node.always});
       break;
     case Op::kNormalize:
       emit({.kind = Kind::kNormalize, .in = x, .out = y, .variable = variables[0], .bias = variables[1]});
@@ -64,6 +70,7 @@ void Planner::forward(const Node& node) {
     case Op::kMultiply:
     case Op::kMaximum:
     case Op::kMinimum:
+    case Op::kDivide:
       emit({.kind = Kind::kMerge, .in = x, .in2 = x2, .out = y, .activation = node.op});
       break;
     case Op::kConcatenate:
@@ -85,7 +92,7 @@ void Planner::forward(const Node& node) {
         emit({.kind = Kind::kActivation, .in = x, .out = y, .activation = node.op, .args = node.args});
       break;
   }
-  needs_gradient_[static_cast<size_t>(node.output)] = needs_gradient;
+  needs_gradient_[static_cast<size_t>(node.output)] = needs_gradient && node.op != Op::kDiffers;
 }
 
 // Sums go into memory of their own: what is added may be the gradient of another value too.
@@ -186,7 +193,8 @@ void Planner::backward(const Node& node) {
                 .out = dx,
                 .activation = node.op,
                 .index = node.output,
-                .rate = node.rate});
+                .rate = node.rate,
+                .always = node.always});
         });
       break;
     case Op::kNormalize:
@@ -200,6 +208,7 @@ void Planner::backward(const Node& node) {
     case Op::kMultiply:
     case Op::kMaximum:
     case Op::kMinimum:
+    case Op::kDivide:
     case Op::kDot:
       merge_backward(node, dy);
       break;
@@ -233,8 +242,8 @@ void Planner::backward(const Node& node) {
   }
 }
 
-// d(a + b) = da + db; d(a - b) = da - db; d(a b) = b da + a db; d(a . b) likewise, row by row; the larger (smaller) of
-// two takes the gradient, equal ones half of it each.
+// d(a + b) = da + db; d(a - b) = da - db; d(a b) = b da + a db; d(a / b) = (da - a / b db) / b; d(a . b) likewise, row
+// by row; the larger (smaller) of two takes the gradient, equal ones half of it each.
 void Planner::merge_backward(const Node& node, int dy) {
   for (size_t i = 0; i < 2; ++i) {
     const int value = node.inputs[i], own = tensor_of(value), other = tensor_of(node.inputs[1 - i]);
@@ -251,7 +260,19 @@ void Planner::merge_backward(const Node& node, int dy) {
         emit({.kind = Kind::kMerge, .in = dy, .in2 = other, .out = dx, .activation = Op::kMultiply});
       else if (node.op == Op::kDot)
         emit({.kind = Kind::kScaleRows, .in = dy, .in2 = other, .out = dx});
-      else if (node.op == Op::kMaximum)
+      else if (node.op == Op::kDivide && i == 0)
+        emit({.kind = Kind::kMerge, .in = dy, .in2 = other, .out = dx, .activation = Op::kDivide});
+      else if (node.op == Op::kDivide) {
+        auto step = [&](Op op, int a, int b, int out) {
+          emit({.kind = Kind::kMerge, .in = a, .in2 = b, .out = out, .activation = op});
+          return out;
+        };
+        const Tensor shape{.rows = plan_.tensors[static_cast<size_t>(dx)].rows,
+                           .cols = plan_.tensors[static_cast<size_t>(dx)].cols};
+        const int times = step(Op::kMultiply, dy, tensor_of(node.output), add_tensor(shape));
+        const int over = step(Op::kDivide, times, own, add_tensor(shape));
+        emit({.kind = Kind::kScale, .in = over, .out = dx, .rate = -1.0f});
+      } else if (node.op == Op::kMaximum)
         emit({.kind = Kind::kMaximumBackward, .in = dy, .in2 = own, .in3 = other, .out = dx});
       else
         emit({.kind = Kind::kMaximumBackward, .in = dy, .in2 = other, .in3 = own, .out = dx});

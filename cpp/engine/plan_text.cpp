@@ -7,14 +7,24 @@ namespace lanewise {
 namespace {
 
 const char* layer_kind_name(Kind kind) {
-  constexpr const char* kNames[] = {"batch_norm", "batch_norm_backward",
-                                    "row_norm",   "row_norm_backward",
-                                    "column_dot", "scale_columns",
-                                    "embedding",  "embedding_dw",
-                                    "encode",     "widen",
-                                    "rows_sum",   "rows_repeat",
-                                    "max_pool",   "max_pool_backward",
-                                    "permute",    "permute_backward"};  // in order
+  constexpr const char* kNames[] = {"batch_norm",
+                                    "batch_norm_backward",
+                                    "row_norm",
+                                    "row_norm_backward",
+                                    "column_dot",
+                                    "scale_columns",
+                                    "embedding",
+                                    "embedding_dw",
+                                    "encode",
+                                    "widen",
+                                    "narrow",
+                                    "rows_sum",
+                                    "rows_repeat",
+                                    "max_pool",
+                                    "max_pool_backward",
+                                    "differs",
+                                    "gather",
+                                    "gather_backward"};  // in order
   return is_layer(kind) ? kNames[static_cast<int>(kind) - static_cast<int>(Kind::kBatchNorm)] : "?";
 }
 

@@ -39,6 +39,7 @@ class Planner {
   void forward(const Node& node);
   void find_integers();
   void widen(const Node& node);
+  int ids_of(int value);
   bool forward_layer(const Node& node, int x, int y);  // whether a variable of it is trained
   void backward_layer(const Node& node, int dy);
   void norm_forward(const Node& node, int x, int y);
@@ -83,9 +84,10 @@ class Planner {
   std::vector<bool> needs_gradient_, written_;
   std::set<int> shared_;            // memory that is the gradient of several values
   std::map<int, int> activity_of_;  // value -> activity
-  std::map<int, int> norm_of_, permutation_of_;
-  std::vector<bool> integer_;   // values that are int32
-  std::map<int, int> widened_;  // integer value -> the same as float32, where somebody reads it so
+  std::map<int, int> norm_of_;
+  std::vector<bool> integer_;    // values that are int32
+  std::map<int, int> widened_;   // integer value -> the same as float32, where somebody reads it so
+  std::map<int, int> narrowed_;  // and the other way round
 };
 
 }  // namespace lanewise

@@ -27,7 +27,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   double operations = 0;
   for (const auto& i : lists_[which]) operations += flops(plan_, input_, i, rows);
   Pace* pace = nullptr;
-  bool in_team = operations >= kAlone && rows > 1 && get_num_threads() > 1 && !calls_host_;
+  bool in_team = operations >= kAlone && rows > 1 && get_num_threads() > 1 && !calls_host_ && !always_random_;
   if (in_team && operations < kTeam) {
     pace = &predict_paces_[static_cast<size_t>(std::bit_width(static_cast<uint64_t>(rows)))];
     const std::lock_guard<std::mutex> lock(pace_mutex_);
@@ -62,6 +62,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
     for (int64_t c = mine.begin; c < mine.end && !failure.any(); ++c) {
       const int64_t first = start + c * chunk;
       run.batch = std::min(chunk, stop - first);
+      run.step = settings.step + first / kPredictRows;  // of one thread: each chunk has words of its own
       for (size_t i = 0; i < inputs.size(); ++i) {
         const int storage = input_storage(i);
         const Source& source = inputs[i];
@@ -92,9 +93,13 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   }
 }
 
-void Network::predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out) {
+void Network::predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out,
+                      uint64_t seed, int64_t step) {
   std::shared_lock<std::shared_mutex> lock(mutex_);
-  predict_rows(kPredict, inputs, start, stop, base_run(kPredict), out);
+  Run run = base_run(kPredict);
+  run.seed = seed;
+  run.step = step;
+  predict_rows(kPredict, inputs, start, stop, run, out);
 }
 
 void Network::call(const std::vector<Source>& inputs, bool training, uint64_t seed, int64_t step,

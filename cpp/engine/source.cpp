@@ -86,7 +86,8 @@ void gather(const Source& s, const uint32_t* order, int64_t first, int64_t begin
   gather_any(s, order, first, begin, end, out);
 }
 
-int64_t find_bad_id(const Source& s, const uint32_t* order, int64_t begin, int64_t end, int64_t limit, double* bad) {
+int64_t find_bad_id(const Source& s, const uint32_t* order, int64_t begin, int64_t end,
+                    const std::vector<int64_t>& limits, double* bad, int64_t* column) {
   constexpr int64_t kChunk = 256;
   double values[kChunk];
   for (int64_t r = begin; r < end; ++r) {
@@ -98,8 +99,9 @@ int64_t find_bad_id(const Source& s, const uint32_t* order, int64_t begin, int64
       bool good = true;
       for (int64_t i = 0; i < part.cols; ++i) {
         const double v = values[i];
-        const bool fits = v >= 0 && v < static_cast<double>(limit) && v == std::floor(v);
-        if (good && !fits) *bad = v;
+        const int64_t limit = limits[static_cast<size_t>(c + i)];
+        const bool fits = limit == 0 || (v >= 0 && v < static_cast<double>(limit) && v == std::floor(v));
+        if (good && !fits) *bad = v, *column = c + i;
         good &= fits;
       }
       if (!good) return order ? static_cast<int64_t>(order[r]) : r;

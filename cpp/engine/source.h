@@ -1,6 +1,7 @@
 // Where batches come from: the user's arrays, read in place whatever their type and strides, converted row by row.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 namespace lanewise {
 
@@ -47,10 +48,11 @@ inline void gather(const Source& source, const uint32_t* order, int64_t first, i
     gather(source, order, first, begin, end, out);
 }
 
-// The first of rows [begin, end) that has something else than a whole number in [0, limit), which goes into `bad`; -1
-// where there is none. Checked as float64, so that none is cut down to one that exists.
-int64_t find_bad_id(const Source& source, const uint32_t* order, int64_t begin, int64_t end, int64_t limit,
-                    double* bad);
+// The first of rows [begin, end) that has something else than a whole number in [0, limits[c]) in a column c, which
+// goes into `bad` with its column; -1 where there is none. Columns whose limit is 0 hold what they like. Checked as
+// float64, so that none is cut down to one that exists.
+int64_t find_bad_id(const Source& source, const uint32_t* order, int64_t begin, int64_t end,
+                    const std::vector<int64_t>& limits, double* bad, int64_t* column);
 
 // Labels of the first column as they are gathered, into out; stops at the first that is no whole number in
 // [0, classes) and puts it into `bad`. Checked as float64, so that none is cut down to one that exists.

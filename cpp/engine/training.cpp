@@ -139,9 +139,12 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
   return sums;
 }
 
-std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size) {
+std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size, uint64_t seed,
+                                      int64_t step) {
   std::shared_lock<std::shared_mutex> lock(mutex_);
   Run run = base_run(kEvaluate);
+  run.seed = seed;
+  run.step = step + start / batch_size;
   std::vector<double> sums = new_sums();
   run.sums = sums.data();
   // A forward pass is too short to pay for its barriers on a busy machine unless the batch is large.

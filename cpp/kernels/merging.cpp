@@ -29,6 +29,9 @@ void maximum_forward(const float* a, const float* b, float* y, int64_t n) {
 void minimum_forward(const float* a, const float* b, float* y, int64_t n) {
   merge(a, b, y, n, [](Vec u, Vec v) { return select((u < v) | is_nan(u), u, v); });
 }
+void divide_forward(const float* a, const float* b, float* y, int64_t n) {
+  merge(a, b, y, n, [](Vec u, Vec v) { return u / v; });
+}
 // da = a > b ? dy : a < b ? +0 : dy / 2
 void maximum_backward(const float* dy, const float* a, const float* b, float* da, int64_t n) {
   for_vectors(n, [&](int64_t i, int64_t lanes) {

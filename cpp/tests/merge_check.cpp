@@ -14,6 +14,7 @@ void check_merging(const KernelTable& k, std::map<std::string, Hash>& hashes) {
       {"multiply_forward", k.multiply_forward, [](float u, float v) { return u * v; }},
       {"maximum_forward", k.maximum_forward, [](float u, float v) { return u > v || std::isnan(u) ? u : v; }},
       {"minimum_forward", k.minimum_forward, [](float u, float v) { return u < v || std::isnan(u) ? u : v; }},
+      {"divide_forward", k.divide_forward, [](float u, float v) { return u / v; }},
   };
   for (int64_t n : kSizes) {
     Floats a = random_floats(n), b = random_floats(n), y(a.size()), da(a.size());

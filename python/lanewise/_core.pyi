@@ -161,10 +161,15 @@ class Graph:
         "scale_columns"  x * variables[0] + variables[1]                       "embedding"  variables[0][x]
         "encode"  one row of `tokens` columns for each id (mode 0), or for the ids along the last axis: 1 for each
                   that is there (mode 1), or how often (mode 2)
-        "average_pool" "max_pool"  over the first axis of a sample             "repeat"  attribute times
-        "permute"  the axes in the order axis0, axis1, ..., counted from 1     "reshape"  to axis0, axis1, ...
+        "average_pool" "max_pool"  over the first axis of a sample (attribute sum: the sum)
+        "repeat"  attribute times                                              "reshape"  to axis0, axis1, ...
+        "differs"  1 for each row that has another number than the attribute other, else 0
+        "add" "subtract" "multiply" "divide" "maximum" "minimum"               of two values of one shape
+        attribute always of dropout and its kin: when predicting too
         embedding and encode read integers: an input of the graph, maybe reshaped
         """
+    def gather(self, input: int, map: Sequence[int] | NDArray[np.int64], shape: Sequence[int]) -> int:
+        """Append an operation whose element i of a sample, of this shape, is element map[i] of the input's sample."""
     def call_host(self, input: int, variables: Sequence[Variable], shape: Sequence[int], host: Host) -> int:
         """Append an operation written in Python whose output has this per-sample shape."""
     def shape(self, value: int) -> tuple[int, ...]: ...
@@ -272,9 +277,13 @@ class Network:
         start: int,
         stop: int,
         batch_size: int,
+        seed: int = 0,
+        step: int = 0,
     ) -> NDArray[np.float64]:
-        """The same sums without training, dropout off."""
-    def predict(self, x: Sequence[AnyArray], start: int, stop: int, out: Sequence[Float32]) -> None:
+        """The same sums without training, dropout off; seed, step: of what is random all the same."""
+    def predict(
+        self, x: Sequence[AnyArray], start: int, stop: int, out: Sequence[Float32], seed: int = 0, step: int = 0
+    ) -> None:
         """Rows start..stop into out[i][start:stop], for each output. Safe from many threads."""
     def call(self, x: Sequence[AnyArray], training: bool, seed: int, step: int) -> list[Float32]:
         """All rows at once as one batch; with training=True dropout is on."""

@@ -69,6 +69,8 @@ def as_array(value: ArrayLike) -> Array:
     return np.asarray(value, np.float32).view(Array)
 
 
+_NOISE = frozenset({"dropout", "alpha_dropout", "gaussian_noise", "gaussian_dropout"})
+
 _standing_for = threading.local()
 """In a layer written in Python, while its `call` runs: what each weight stands for, by id."""
 
@@ -206,19 +208,20 @@ class Builder:
     def __init__(self) -> None:
         self.graph = _core.Graph()
         self._made_by: dict[int, tuple[str, int]] = {}
-        self.predicting = False  # what is written now stays as when predicting, in training too
+        self.mode: bool | None = None  # what is written now: False as when predicting, True as in training, always
+        self.random = False  # something is random when predicting too
         self.frozen: list[_core.Variable] = []  # moving means of batch norms written so
-        self.masked: set[int] = set()  # values behind an Embedding with mask_zero
+        self.masks: dict[int, int] = {}  # (..., k) -> (..., 1), 0 for steps that do not count
         self.prepared: set[int] = set()  # inputs that a layer's `prepare` has been over
 
     @contextmanager
-    def as_predicting(self, on: bool) -> Iterator[None]:
-        """What is written meanwhile stays as when predicting, if `on`."""
-        before, self.predicting = self.predicting, self.predicting or on
+    def in_mode(self, mode: bool | None) -> Iterator[None]:
+        """What is written meanwhile is in this mode; None: as around it."""
+        before, self.mode = self.mode, self.mode if mode is None else mode
         try:
             yield
         finally:
-            self.predicting = before
+            self.mode = before
 
     def input(self, shape: Sequence[int]) -> int:
         """A float32 input of this shape per sample."""
@@ -229,19 +232,66 @@ class Builder:
     ) -> int:
         """Append an operation on one value, or on a list of values; returns the id of its output."""
         values = [value] if isinstance(value, int) else list(value)
+        if self.mode and op in _NOISE:
+            self.random, attributes["always"] = True, 1.0
         out = self.graph.add(op, values, variables, **attributes)
         # a penalty passes its input through: the loss behind it still finds the logits
         self._made_by[out] = self.made_by(values[0]) if op == "activity_penalty" else (op, values[0])
         return out
 
     def call_python(
-        self, value: int, weights: Sequence[Weight], shape: Sequence[int], function: Callable[..., None]
+        self, values: Sequence[int], weights: Sequence[Weight], shape: Sequence[int], function: Callable[..., None]
     ) -> int:
-        """Append an operation written in Python on one value (`_core.Host` says how it is called)."""
+        """Append an operation written in Python (`_core.Host` says how it is called).
+
+        Of several values it gets one array, the elements of each one after the other.
+        """
+        value = values[0]
+        if len(values) > 1:
+            value = self.add("concatenate", [self.add("reshape", v) for v in values], axis=0)
         host = _core.Host(function)
         out = self.graph.call_host(value, [weight.variable for weight in weights], shape, host)
         self._made_by[out] = ("host", value)
         return out
+
+    def moved(self, value: int, function: Callable[[AnyArray], AnyArray]) -> int:
+        """Elements of a value in other places, as a NumPy function puts those of an array of rows.
+
+        Raises:
+            ValueError: a function that does not do the same with each row.
+        """
+        sample, size = self.shape(value), int(np.prod(self.shape(value), dtype=np.int64))
+        places = np.asarray(function(np.arange(2 * size).reshape(2, *sample)))
+        first = places[:1]
+        if len(places) != 2 or (first >= size).any() or not np.array_equal(places[1:], first + size):
+            raise ValueError(
+                f"rows: expected every row to stay a row of its own; two samples of shape {sample} became an array of "
+                f"shape {places.shape}"
+            )
+        shape = places.shape[1:]
+        if np.array_equal(first.ravel(), np.arange(size)):
+            return value if shape == sample else self.reshaped(value, shape)
+        out = self.graph.gather(value, first.ravel(), shape)
+        self._made_by[out] = ("gather", value)
+        return out
+
+    def reshaped(self, value: int, shape: Sequence[int]) -> int:
+        """The same elements in another shape."""
+        if not shape:
+            raise ValueError("rows: expected samples of at least one axis")
+        return self.add("reshape", value, (), **{f"axis{i}": float(axis) for i, axis in enumerate(shape)})
+
+    def broadcast(self, value: int, shape: Sequence[int]) -> int:
+        """A value repeated along its axes of one element, and along axes put in front."""
+        if self.shape(value) == tuple(shape):
+            return value
+        own = (1,) * (len(shape) - len(self.shape(value))) + self.shape(value)
+        value = self.reshaped(value, own) if own != self.shape(value) else value
+        return self.moved(value, lambda rows: np.broadcast_to(rows, (len(rows), *shape)))
+
+    def summed(self, value: int) -> int:
+        """The sum over the first axis of each sample."""
+        return self.add("average_pool", value, sum=1.0)
 
     def shape(self, value: int) -> tuple[int, ...]:
         """Shape per sample."""
@@ -283,10 +333,6 @@ class Program:
         values = [self.builder.input(shape) for shape in self.inputs]
         self.builder.prepared = {values[i] for i in prepared}
         self.outputs = list(write(self.builder, values))
-        if self.builder.masked.intersection(self.outputs):
-            raise NotImplementedError(
-                "mask_zero: the mask of the Embedding would reach the loss, which is not supported; use mask_zero=False"
-            )
         self.output_shapes = [self.builder.shape(value) for value in self.outputs]
         plain = len(self.inputs) == len(self.outputs) == 1 and not prepared
         self.input_shape = self.inputs[0] if plain else None
@@ -308,6 +354,11 @@ class Program:
 
         Loss i is fitted to target i; `targets` come after those.
         """
+        if losses and self.builder.masks.keys() & set(self.outputs):
+            raise NotImplementedError(
+                "mask_zero: the mask would leave steps of the output out of the loss, which is not supported; use "
+                "mask_zero=False (and no Masking), or pool the steps"
+            )
         frozen = [*frozen, *self.builder.frozen]
         rules = tuple((id(v), *rule) for v, *rule in (*regularizers, *constraints))
         key = (
@@ -343,69 +394,6 @@ def make_optimizer(name: str, **hyper: float) -> Optimizer:
     return _core.Optimizer(name, **hyper)
 
 
-class SharedLock:
-    """Many readers (predict) or one writer (a slice of training); a waiting writer goes first.
-
-    Ctrl-C may come between any two calls of Python functions, so the mutex is entered as what it is, a lock written in
-    C, and not through its Condition, whose methods are Python.
-    """
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._changed = threading.Condition(self._mutex)
-        self._readers = 0
-        self._writers_waiting = 0
-        self._writing = False
-        self._writer = 0  # the thread that writes
-
-    def _check_not_within(self) -> None:
-        """A loss or metric in Python that asks its own model would wait for the step that it is part of, for ever."""
-        if self._writing and self._writer == threading.get_ident():
-            raise RuntimeError(
-                "a loss, metric or layer written in Python was called by a step of this model and cannot use the model "
-                "itself: it would wait for that step to end"
-            )
-
-    def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """function(*args), which reads weights."""
-        held = False  # so that Ctrl-C at any moment leaves the lock free
-        try:
-            with self._mutex:
-                if self._writing or self._writers_waiting:
-                    self._check_not_within()
-                    self._changed.wait_for(lambda: not self._writing and self._writers_waiting == 0)
-                held = True
-                self._readers += 1
-            return function(*args, **kwargs)
-        finally:
-            if held:
-                with self._mutex:
-                    self._readers -= 1
-                    if self._writers_waiting:
-                        self._changed.notify_all()
-
-    def write(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """function(*args), which changes weights."""
-        held = False
-        try:
-            with self._mutex:
-                if self._writing or self._readers:
-                    self._check_not_within()
-                    self._writers_waiting += 1
-                    try:
-                        self._changed.wait_for(lambda: not self._writing and self._readers == 0)
-                    finally:
-                        self._writers_waiting -= 1
-                self._writer = threading.get_ident()
-                held = self._writing = True
-            return function(*args, **kwargs)
-        finally:
-            if held:
-                with self._mutex:
-                    self._writing = False
-                    self._changed.notify_all()
-
-
 class Pace:
     """How many units (batches or rows) make a slice of SLICE_SECONDS, learnt from the slices before it."""
 
@@ -429,11 +417,6 @@ def slices(rows: int, unit: int, pace: Pace, every_unit: bool = False) -> Iterat
         if not every_unit:
             pace.record(-(-(stop - start) // unit), perf_counter() - begun)
         start = stop
-
-
-def predict_rows(network: Network, x: Sequence[AnyArray], start: int, stop: int, out: Sequence[Float32]) -> None:
-    """Rows start..stop of the predictions into out[i][start:stop]."""
-    network.predict(x, start, stop, out)
 
 
 def empty_outputs(program: Program, rows: int) -> list[Float32]:

@@ -33,7 +33,6 @@ _INSTEAD: dict[str, str] = {
     **_each("GlobalAveragePooling2D GlobalMaxPooling2D ZeroPadding2D Cropping2D", _DENSE),
     **_each("LSTM GRU SimpleRNN RNN Bidirectional TimeDistributed ConvLSTM2D LSTMCell GRUCell", _DENSE),
     **_each("Attention MultiHeadAttention Lambda", _DENSE),
-    **_each("Masking", _DENSE),
     **_each("SpatialDropout1D SpatialDropout2D TextVectorization", _DENSE),
     **_each("GradientTape gradients", _GRADIENTS),
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),

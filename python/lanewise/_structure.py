@@ -29,7 +29,7 @@ def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, list):
         return [map_leaves(function, entry) for entry in structure]
     if isinstance(structure, tuple):
-        return tuple(map_leaves(function, entry) for entry in structure)
+        return type(structure)(map_leaves(function, entry) for entry in structure)
     return function(structure)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from .. import _engine, random
 from .._engine import AnyArray, Array, Builder, Float32, Weight
+from .._structure import flatten, pack
 from .tape import Traced, gradients
 
 Write = Callable[[Builder, int], int]
@@ -35,7 +37,24 @@ class LayerHost:
         self._name = name
         self._weights = list(weights)
         self._backward = backward
+        self._samples: list[tuple[int, ...]] = []
+        self._taken: Any = None
         self._tape = threading.local()  # of this thread's last batch: the backward pass comes after it
+
+    def takes(self, samples: Sequence[tuple[int, ...]], given: Any = None) -> None:
+        """The shapes of the inputs for one sample, and the lists or dicts that several of them go to `call` in."""
+        self._samples, self._taken = list(samples), given
+
+    def _parts(self, x: AnyArray) -> list[AnyArray]:
+        """The inputs, whose elements come one after the other."""
+        if self._taken is None:
+            return [x]
+        ends = np.cumsum([math.prod(sample) for sample in self._samples])[:-1]
+        parts = np.split(x, ends, axis=1)
+        return [part.reshape(len(x), *sample) for part, sample in zip(parts, self._samples, strict=True)]
+
+    def _packed(self, parts: Sequence[Any]) -> Any:
+        return parts[0] if self._taken is None else pack(self._taken, parts)
 
     def __call__(self, stage: str, arrays: Sequence[Any], training: bool, scale: float) -> None:
         """Views of the engine's memory come in, valid during the call: nothing of them is handed on."""
@@ -56,8 +75,8 @@ class LayerHost:
         """The output into `out`; with `traced`, what `backward` needs is kept."""
         traced = traced and self._backward is None
         wrap: Callable[[AnyArray], Any] = Traced if traced else lambda array: array.view(Array)
-        given, stand_ins = wrap(x), [wrap(value) for value in values]
-        y = _engine.substituted(self._weights, stand_ins, lambda: self._call(given, training))
+        given, stand_ins = [wrap(part) for part in self._parts(x)], [wrap(value) for value in values]
+        y = _engine.substituted(self._weights, stand_ins, lambda: self._call(self._packed(given), training))
         value = np.asarray(y.value if isinstance(y, Traced) else y, np.float32)
         if value.shape != out.shape:
             raise ValueError(f"{self._name}: expected an output of shape {out.shape}, received {value.shape}")
@@ -69,21 +88,29 @@ class LayerHost:
         given, stand_ins, y = self._tape.last
         self._tape.last = None
         if self._backward is not None:
-            found = self._backward(np.asarray(given), np.asarray(y), dy)
-            return [found[0], *found[1]] if isinstance(found, tuple) else [found]
+            found = self._backward(self._packed([np.asarray(part) for part in given]), np.asarray(y), dy)
+            first, slopes = found if isinstance(found, tuple) else (found, [])
+            return [self._joined(flatten(first)), *slopes]
         if not isinstance(y, Traced):
-            return [np.zeros_like(a.value) for a in (given, *stand_ins)]
-        return gradients(y, dy.astype(y.dtype, copy=False), [given, *stand_ins])
+            return [self._joined([np.zeros_like(a.value) for a in given]), *(np.zeros_like(a.value) for a in stand_ins)]
+        slopes = gradients(y, dy.astype(y.dtype, copy=False), [*given, *stand_ins])
+        return [self._joined(slopes[: len(given)]), *slopes[len(given) :]]
 
-    def output_shape(self, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
+    def _joined(self, parts: Sequence[AnyArray]) -> AnyArray:
+        if self._taken is None:
+            return parts[0]
+        return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1)
+
+    def output_shape(self) -> tuple[int, ...]:
         """Shape of the output for one sample, found by running the layer on two rows of ones.
 
         Raises:
             ValueError: the rows are not the first axis. Whatever the layer raises.
         """
-        x = np.ones((2, *sample_shape), np.float32)
+        ones = [np.ones((2, *sample), np.float32) for sample in self._samples]
+        wrap: Callable[[AnyArray], Any] = Traced if self._backward is None else lambda array: array.view(Array)
         with np.errstate(all="ignore"):
-            y = self._call(x.view(Array) if self._backward is not None else Traced(x), False)
+            y = self._call(self._packed([wrap(x) for x in ones]), False)
         shape = np.shape(y.value if isinstance(y, Traced) else y)
         if shape[:1] != (2,):
             raise ValueError(f"{self._name}: expected an output with the rows of the input, received shape {shape}")
@@ -103,8 +130,9 @@ def write_function(function: Callable[..., Any], builder: Builder, value: int) -
     """A person's own activation, elementwise, on a value of a graph."""
     name = str(getattr(function, "__name__", type(function).__name__))
     host = LayerHost(lambda x, training: function(x), name, [])
-    shape = host.output_shape(builder.shape(value))
-    return builder.call_python(value, [], shape, host)
+    host.takes([builder.shape(value)])
+    shape = host.output_shape()
+    return builder.call_python([value], [], shape, host)
 
 
 def engine_call(write: Write, x: Any, weights: Sequence[Weight], training: bool) -> Any:
@@ -126,7 +154,7 @@ def engine_call(write: Write, x: Any, weights: Sequence[Weight], training: bool)
             arrays[0][...] = 0
 
     def whole(builder: Builder, values: Sequence[int]) -> list[int]:
-        return [write(builder, builder.call_python(values[0], [hook], array.shape[1:], hand_on))]
+        return [write(builder, builder.call_python(values, [hook], array.shape[1:], hand_on))]
 
     program = _engine.Program([array.shape[1:]], whole)
     seed = random.next_run_seed() if training else 0

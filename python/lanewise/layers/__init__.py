@@ -10,8 +10,8 @@ from .._names import deserialize as _deserialize, lookup, serialize
 from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .base import Layer
 from .categories import CategoryEncoding, Discretization
-from .core import Dense, Dropout, Input, InputLayer
-from .embedding import Embedding
+from .core import Dense, Dropout, Identity, Input, InputLayer
+from .embedding import Embedding, Masking
 from .merging import (
     Add,
     Average,
@@ -42,9 +42,9 @@ _TABLE: dict[str, type[Layer]] = {
     for cls in (
         Activation, Add, AlphaDropout, Average, BatchNormalization, CategoryEncoding, Concatenate, Dense,
         Discretization, Dot, Dropout, ELU, Embedding, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
-        GlobalMaxPooling1D, InputLayer, IntegerLookup, LayerNormalization, LeakyReLU, Maximum, Minimum, Multiply,
-        Normalization, Permute, PReLU, ReLU, RepeatVector, Rescaling, Reshape, RMSNormalization, Softmax, StringLookup,
-        Subtract, UnitNormalization,
+        GlobalMaxPooling1D, Identity, InputLayer, IntegerLookup, LayerNormalization, LeakyReLU, Masking, Maximum,
+        Minimum, Multiply, Normalization, Permute, PReLU, ReLU, RepeatVector, Rescaling, Reshape, RMSNormalization,
+        Softmax, StringLookup, Subtract, UnitNormalization,
     )
 }  # fmt: skip
 
@@ -62,8 +62,8 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
 __all__ = [
     "ELU", "Activation", "Add", "AlphaDropout", "Average", "BatchNormalization", "CategoryEncoding", "Concatenate",
     "Dense", "Discretization", "Dot", "Dropout", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise",
-    "GlobalAveragePooling1D", "GlobalMaxPooling1D", "Input", "InputLayer", "IntegerLookup", "Layer",
-    "LayerNormalization", "LeakyReLU", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute",
+    "GlobalAveragePooling1D", "GlobalMaxPooling1D", "Identity", "Input", "InputLayer", "IntegerLookup", "Layer",
+    "LayerNormalization", "LeakyReLU", "Masking", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute",
     "RMSNormalization", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Softmax", "StringLookup", "Subtract",
     "UnitNormalization", "add", "average", "concatenate", "deserialize", "dot", "get_class", "maximum", "minimum",
     "multiply", "serialize", "subtract",

@@ -109,7 +109,7 @@ class Softmax(_Elementwise):
         NotImplementedError: another axis.
     """
 
-    mask_use = "uses"
+    mask_use = "refused"
 
     def __init__(self, axis: int | list[int] | tuple[int, ...] = -1, **kwargs: Any) -> None:
         self.operation = ("softmax", {})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from functools import reduce
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,10 +15,11 @@ from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
 from .._names import automatic_name, serialize, snake_case
 from .._operators import TracedBase
+from .._structure import flatten, map_leaves, pack
 from ..constraints import Constraint
 from ..regularizers import Regularizer
-from .operation import Node, Shape, is_symbolic
-from .own import OwnCall, weight_arguments
+from .operation import KerasTensor, Node, Shape, is_symbolic
+from .own import Arguments, OwnCall, weight_arguments
 
 
 class Layer(OwnCall):
@@ -81,9 +84,9 @@ class Layer(OwnCall):
     def make_weights(self, shape: tuple[int, ...]) -> None:
         """Make the weights for samples of this shape."""
 
-    mask_use = "passes"
-    """What becomes of the mask that Embedding(mask_zero=True) makes: 'passes', 'drops', or 'uses' (its result would be
-    another one; not supported)."""
+    mask_use: ClassVar[str] = "passes"
+    """What becomes of the mask that Embedding(mask_zero=True) or Masking makes: 'passes', 'drops' (with a warning, as
+    in Keras), 'used', or 'refused' (its result would be another one; not supported)."""
 
     host = False
     """Whether `prepare` must see the data before the engine: such a layer stands before all others."""
@@ -97,24 +100,45 @@ class Layer(OwnCall):
         """Moving means that training must leave alone: of a BatchNormalization with trainable=False."""
         return []
 
-    def write(self, builder: Builder, value: int) -> int:
-        """`lower`, and the penalty on the output where there is one."""
-        masked = value in builder.masked
-        if masked and self.mask_use == "uses":
+    def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
+        masks = [builder.masks.get(value) for value in values]
+        masked = any(mask is not None for mask in masks)
+        if masked and self.mask_use == "refused":
             raise NotImplementedError(
-                f"{self.name}: a {type(self).__name__} behind an Embedding with mask_zero=True would leave out the "
-                "masked steps, which is not supported; use mask_zero=False"
+                f"{self.name}: a {type(self).__name__} behind an Embedding with mask_zero=True, or a Masking, would "
+                "leave out the masked steps, which is not supported; use mask_zero=False"
             )
-        if self.host and value not in builder.prepared:
+        if masked and self.mask_use == "drops":
+            warnings.warn(
+                f"Layer {self.name!r} (of type {type(self).__name__}) was passed an input with a mask attached to it. "
+                "However, this layer does not support masking and will therefore destroy the mask information. "
+                "Downstream layers will not see the mask.",
+                stacklevel=2,
+            )
+        if self.host and values[0] not in builder.prepared:
             raise NotImplementedError(
                 f"{self.name}: a {type(self).__name__} reads the data itself: it stands behind an input of the model, "
                 "which nothing else reads, before all other layers"
             )
-        if not (builder.predicting and self.in_training == "noise"):
-            value = (self.write_own if self.own else self.lower)(builder, value)
-        if masked and self.mask_use == "passes":
-            builder.masked.add(value)
-        return self.penalised(builder, value)
+        value = values[0]
+        if not (builder.mode is False and self.in_training == "noise"):
+            value = (self.write_own if self.own else self.merge)(builder, values)
+        mask = self.mask_of(builder, values, masks)
+        value = self.penalised(builder, value)
+        if mask is not None:
+            builder.masks[value] = mask
+        return [value]
+
+    def merge(self, builder: Builder, values: Sequence[int]) -> int:
+        """`lower`, for layers of several inputs on all of them."""
+        (value,) = values
+        return self.lower(builder, value)
+
+    def mask_of(self, builder: Builder, values: Sequence[int], masks: Sequence[int | None]) -> int | None:
+        """The mask of the output: what counts in one of the inputs counts, where all have a mask."""
+        if self.mask_use != "passes" or None in masks:
+            return None
+        return reduce(lambda a, b: builder.add("maximum", [a, b]), cast(Sequence[int], masks))
 
     def penalised(self, builder: Builder, value: int) -> int:
         """The value with the penalty on the output, where there is one."""
@@ -127,6 +151,8 @@ class Layer(OwnCall):
 
     def _argument(self, shapes: Sequence[Shape]) -> Any:
         """The shapes of the inputs as `build` and `compute_output_shape` take them: one shape, for one input."""
+        if self._taken is not None:
+            return pack(self._taken, shapes)
         if len(shapes) != 1:
             raise ValueError(
                 f"{self.name}: {type(self).__name__} takes one input, received {len(shapes)}; join them first, with "
@@ -140,10 +166,6 @@ class Layer(OwnCall):
 
     def shapes_for(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [self.compute_output_shape(self._argument(shapes))]
-
-    def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
-        (value,) = values
-        return [self.write(builder, value)]
 
     def leaves(self) -> list[Layer]:
         return [self, *self.inner_layers()]
@@ -287,22 +309,42 @@ class Layer(OwnCall):
             config["activity_regularizer"] = serialize(self.activity_regularizer)
         return config
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+    def call_on(self, inputs: Any, training: bool | None = None) -> Any:
+        if self.own and not isinstance(inputs, KerasTensor):
+            given = map_leaves(lambda _: 0, inputs)
+            if self._taken is not None and self._taken != given:
+                raise ValueError(f"{self.name}: called on inputs in other lists or dicts than before")
+            self._taken = given
+        return super().call_on(inputs, training)
+
+    def __call__(self, inputs: Any, *more: Any, training: bool | None = None) -> Any:
         """The layer alone on an array of rows, or on symbolic tensors; builds it if needed.
 
         With training=True dropout is on; on symbolic tensors training=False keeps it off in `fit` too. What `Input` and
         other layers return gives such a symbolic tensor again, for `Model(inputs, outputs)`.
         """
+        if more and not self.own:
+            if len(more) > 1 or not isinstance(more[0], bool | None):
+                raise TypeError(
+                    f"{self.name}: {type(self).__name__} takes one argument; several inputs go in as a list"
+                )
+            training = more[0]  # as Keras has it, by position
+        elif more:
+            inputs = Arguments((inputs, *more))
         if is_symbolic(inputs):
             return self.call_on(inputs, training)
-        if isinstance(inputs, TracedBase):  # inside a layer written in Python
+        if any(isinstance(entry, TracedBase) for entry in flatten(inputs)):  # inside a layer written in Python
             if not self.own:
                 return self.call(inputs, bool(training))
-            self.build_for([(None, *inputs.shape[1:])])
+            self._taken = None if isinstance(inputs, TracedBase) else map_leaves(lambda _: 0, inputs)
+            self.build_for([(None, *entry.shape[1:]) for entry in flatten(inputs)])
             return self.own_call(inputs, bool(training))
         if isinstance(inputs, Layer):
             raise TypeError(f"{self.name}: called on a layer; call it on what the layer returns: {self.name}(layer(x))")
-        given = inputs if self.several_inputs and isinstance(inputs, list | tuple) else [inputs]
+        several = self.several_inputs or (self.own and (more or _has_arrays(inputs)))
+        if several and self.own:
+            self._taken = map_leaves(lambda _: 0, inputs)
+        given = flatten(inputs) if several else [inputs]
         arrays = [match_rank(as_array("inputs", array), None) for array in given]
         shapes: list[Shape] = [(None, *array.shape[1:]) for array in arrays]
         self.build_for(shapes)
@@ -314,6 +356,10 @@ class Layer(OwnCall):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _has_arrays(inputs: Any) -> bool:
+    return isinstance(inputs, dict | list | tuple) and any(hasattr(entry, "shape") for entry in flatten(inputs))
 
 
 def match_rank(x: AnyArray, shape: tuple[int, ...] | None) -> AnyArray:

@@ -65,7 +65,7 @@ class _Categorical(Layer):
             return value
         return builder.add("encode", value, tokens=self._tokens(), mode=_MODES[self.output_mode])
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, *more: Any, training: bool | None = None) -> Any:
         """Ids (int64) or columns (float32) of an array of any shape; or, on symbolic tensors, a symbolic tensor."""
         if is_symbolic(inputs):
             return self.call_on(inputs)

@@ -199,3 +199,10 @@ class Dropout(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed, "noise_shape": None}
+
+
+class Identity(Layer):
+    """y = x."""
+
+    def lower(self, builder: Builder, value: int) -> int:
+        return value

@@ -1,12 +1,13 @@
-"""Embedding: a row of a table for each id."""
+"""Embedding: a row of a table for each id; Masking."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import constraints, initializers, regularizers
 from .._engine import Builder, Weight
-from .._names import check_default, check_integer, serialize
+from .._names import check_default, check_finite, check_integer, serialize
 from .base import Layer
 from .operation import Shape
 
@@ -24,7 +25,7 @@ class Embedding(Layer):
         embeddings_initializer: first values of the table (uniform in [-0.05, 0.05)).
         embeddings_regularizer: penalty on the table.
         embeddings_constraint: limit on the table, enforced after each step.
-        mask_zero: True is accepted where the mask has no effect, as before Flatten; elsewhere the model raises.
+        mask_zero: whether steps whose id is 0 do not count in what comes behind (GlobalAveragePooling1D).
         weights: the table's values, (input_dim, output_dim), instead of the initializer's.
         input_length: steps of a sample: input_shape=(input_length,).
         lora_rank, lora_alpha, quantization_config: not supported; None.
@@ -74,10 +75,15 @@ class Embedding(Layer):
         )  # fmt: skip
 
     def lower(self, builder: Builder, value: int) -> int:
-        out = builder.add("embedding", value, [self.embeddings.variable])
-        if self.mask_zero:
-            builder.masked.add(out)
-        return out
+        return builder.add("embedding", value, [self.embeddings.variable])
+
+    def mask_of(self, builder: Builder, values: Sequence[int], masks: Sequence[int | None]) -> int | None:
+        (ids,) = values
+        return (
+            builder.add("differs", builder.reshaped(ids, (*builder.shape(ids), 1)), other=0.0)
+            if self.mask_zero
+            else None
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -93,3 +99,25 @@ class Embedding(Layer):
             else serialize(self.embeddings_constraint),
             "mask_zero": self.mask_zero,
         }
+
+
+class Masking(Layer):
+    """Steps of (n, time, k) that are `mask_value` throughout become 0 and do not count in what comes behind.
+
+    Args:
+        mask_value: 0.
+    """
+
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
+        self.mask_value = check_finite("mask_value", mask_value)
+        super().__init__(**kwargs)
+
+    def lower(self, builder: Builder, value: int) -> int:
+        mask = builder.add("differs", value, other=self.mask_value)
+        return builder.add("multiply", [value, builder.broadcast(mask, builder.shape(value))])
+
+    def mask_of(self, builder: Builder, values: Sequence[int], masks: Sequence[int | None]) -> int | None:
+        return builder.add("differs", values[0], other=self.mask_value)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mask_value": self.mask_value}

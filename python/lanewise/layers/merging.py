@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, ClassVar
+
+import numpy as np
 
 from .._engine import Builder
 from .base import Layer
@@ -12,7 +15,10 @@ from .operation import Shape
 
 
 class Merge(Layer):
-    """Base of the layers that are called on a list of inputs, of one shape unless a subclass says otherwise."""
+    """Base of the layers that are called on a list of inputs, of one shape unless a subclass says otherwise.
+
+    Axes of one element are repeated, and (n, k) counts as (n, 1, k) beside (n, t, k), as in Keras.
+    """
 
     several_inputs = True
     operation: ClassVar[str]
@@ -26,14 +32,17 @@ class Merge(Layer):
             ValueError: not such a list, too few or too many, or shapes that do not fit each other.
         """
         shapes = self._checked(input_shape)
-        for i, shape in enumerate(shapes):
-            if shape != shapes[0]:
+        rank = max(len(shape) for shape in shapes)
+        samples = [self._filled(shape[1:], rank - 1) for shape in shapes]
+        axes = [max(axis) for axis in zip(*samples, strict=True)]
+        for i, sample in enumerate(samples):
+            if any(axis not in (1, most) for axis, most in zip(sample, axes, strict=True)):
                 raise ValueError(
-                    f"{self.name}: {type(self).__name__} takes inputs of one shape, received {_shown(shapes)}; "
-                    f"input {i} differs from input 0. Bring them to one width with a Dense layer, or join them with "
-                    "Concatenate"
+                    f"{self.name}: {type(self).__name__} takes inputs of one shape, or with axes of 1 in it, received "
+                    f"{_shown(shapes)}; input {i} differs. Bring them to one width with a Dense layer, or join them "
+                    "with Concatenate"
                 )
-        return shapes[0]
+        return (None, *axes)
 
     def _checked(self, input_shape: Any) -> list[Shape]:
         if not isinstance(input_shape, list | tuple) or not all(isinstance(s, list | tuple) for s in input_shape):
@@ -46,10 +55,10 @@ class Merge(Layer):
             raise ValueError(f"{self.name}: {type(self).__name__} takes {wanted} inputs, received {len(shapes)}")
         return shapes
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, *more: Any, training: bool | None = None) -> Any:
         if not isinstance(inputs, list | tuple):
             raise ValueError(f"{self.name}: {type(self).__name__} is called on a list of inputs, received {inputs!r}")
-        return super().__call__(inputs, training)
+        return super().__call__(inputs, *more, training=training)
 
     def build(self, input_shape: Any) -> None:
         """Check the shapes; there are no weights."""
@@ -69,12 +78,15 @@ class Merge(Layer):
     def lower(self, builder: Builder, value: int) -> int:
         return self.merge(builder, [value])
 
-    def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
-        return [self.penalised(builder, self.merge(builder, list(values)))]
+    def merge(self, builder: Builder, values: Sequence[int]) -> int:
+        shape = [int(axis or 0) for axis in self.compute_output_shape([(None, *builder.shape(v)) for v in values])[1:]]
+        same = [builder.broadcast(value, shape) for value in values]
+        return reduce(lambda a, b: builder.add(self.operation, [a, b]), same)
 
-    def merge(self, builder: Builder, values: list[int]) -> int:
-        """Write the operations on the values; returns the output's value."""
-        return reduce(lambda a, b: builder.add(self.operation, [a, b]), values)
+    @staticmethod
+    def _filled(shape: Sequence[Any], rank: int) -> list[Any]:
+        """The axes of a sample, those that it has fewer of than others as 1 in front."""
+        return [*(1,) * (rank - len(shape)), *shape]
 
 
 class Add(Merge):
@@ -101,7 +113,7 @@ class Average(Merge):
 
     operation = "add"
 
-    def merge(self, builder: Builder, values: list[int]) -> int:
+    def merge(self, builder: Builder, values: Sequence[int]) -> int:
         return builder.add("scale", super().merge(builder, values), factor=1.0 / len(values))
 
 
@@ -154,46 +166,80 @@ class Concatenate(Merge):
             total += shape[axis] or 0
         return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
 
-    def merge(self, builder: Builder, values: list[int]) -> int:
+    def merge(self, builder: Builder, values: Sequence[int]) -> int:
         return builder.add("concatenate", values, axis=self._along(len(builder.shape(values[0])) + 1) - 1)
+
+    def mask_of(self, builder: Builder, values: Sequence[int], masks: Sequence[int | None]) -> int | None:
+        if all(mask is None for mask in masks):
+            return None
+        # nothing equals NaN: ones for inputs without a mask
+        pairs = zip(values, masks, strict=True)
+        known = [builder.add("differs", v, other=math.nan) if mask is None else mask for v, mask in pairs]
+        rank = len(builder.shape(values[0]))
+        along = self._along(rank + 1) - 1
+        if along < rank - 1:
+            return builder.add("concatenate", known, axis=along)
+        return super().mask_of(builder, values, known)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
 
 
 class Dot(Merge):
-    """sum_k x1[k] * x2[k] of two inputs (n, k), as (n, 1).
+    """Sums of products along an axis of each: (n, k), (n, k) -> (n, 1); (n, t, k), (n, s, k) -> (n, t, s).
 
     Args:
-        axes: 1 or -1 (or two of these): the only axis of the samples.
-        normalize: not supported; False.
+        axes: an axis of both, or one for each, counted with the rows as axis 0; not the rows.
+        normalize: whether to divide by the norms along it: cosine similarity.
     """
 
     operation = "dot"
     least = most = 2
+    mask_use = "used"
 
     def __init__(self, axes: Any, normalize: bool = False, **kwargs: Any) -> None:
-        from .._names import check_default
-
         given = list(axes) if isinstance(axes, list | tuple) else [axes, axes]
         if len(given) != 2 or not all(isinstance(axis, int) for axis in given):
             raise TypeError(f"axes: expected an integer or two of them, received {axes!r}")
-        check_default("normalize", normalize, False, "put UnitNormalization() before it")
         super().__init__(**kwargs)
         self.axes = axes
+        self.normalize = bool(normalize)
         self._axes = given
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shapes = self._checked(input_shape)
-        if any(len(shape) != 2 for shape in shapes) or any(axis not in (1, -1) for axis in self._axes):
-            raise NotImplementedError(
-                f"{self.name}: Dot multiplies inputs of two axes (n, k) along the last one, received "
+        along = [axis % len(shape) for axis, shape in zip(self._axes, shapes, strict=True)]
+        if 0 in along or any(len(shape) not in (2, 3) for shape in shapes):
+            raise ValueError(
+                f"{self.name}: Dot multiplies inputs of two or three axes along one of a sample, received "
                 f"{_shown(shapes)} with axes={self.axes!r}"
             )
-        return (*super().compute_output_shape(shapes)[:-1], 1)
+        if shapes[0][along[0]] != shapes[1][along[1]]:
+            raise ValueError(f"{self.name}: axes={self.axes!r} of {_shown(shapes)} are of different lengths")
+        rest = [axis for shape, at in zip(shapes, along, strict=True) for axis in (*shape[1:at], *shape[at + 1 :])]
+        return (None, *(rest or [1]))
+
+    def merge(self, builder: Builder, values: Sequence[int]) -> int:
+        shapes = [builder.shape(value) for value in values]
+        last = [
+            builder.moved(value, partial(np.moveaxis, source=axis, destination=-1))
+            for value, axis in zip(values, self._axes, strict=True)
+        ]
+        if self.normalize:
+            last = [builder.add("unit_norm", value, epsilon=_LEAST_NORM) for value in last]
+        if all(len(shape) == 1 for shape in shapes):
+            return builder.add("dot", last)
+        *lead, k = builder.shape(last[0])
+        other = builder.shape(last[1])[:-1]
+        first = builder.reshaped(last[0], (*lead, *(1 for _ in other), k))
+        a, b = (builder.broadcast(value, (*lead, *other, k)) for value in (first, last[1]))
+        return builder.reshaped(builder.add("dot", [a, b]), (*lead, *other))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axes": self.axes, "normalize": False}
+        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
+
+
+_LEAST_NORM = 1e-6  # sqrt of Keras's 1e-12
 
 
 def _shown(shapes: Sequence[Shape]) -> str:

@@ -125,7 +125,7 @@ class BatchNormalization(_GammaBeta):
         **kwargs: see `Layer`.
     """
 
-    mask_use = "uses"
+    mask_use = "refused"
 
     in_training = "statistics"
 
@@ -163,7 +163,7 @@ class BatchNormalization(_GammaBeta):
 
     def lower(self, builder: Builder, value: int) -> int:
         moving = [weight.variable for weight in (self.moving_mean, self.moving_variance) if weight is not None]
-        if builder.predicting:
+        if builder.mode is False:
             builder.frozen.append(moving[0])
         return builder.add(
             "batch_norm", value, [*self._scale_and_offset(), *moving], momentum=self.momentum, epsilon=self.epsilon

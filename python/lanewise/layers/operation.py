@@ -122,7 +122,7 @@ class Node(NamedTuple):
     names: list[str]
     structure: Any
     training: bool | None = None
-    """False: as when predicting, in training too."""
+    """False: as when predicting, in training too; True: as in training, when predicting too."""
 
     @property
     def inputs(self) -> list[KerasTensor]:
@@ -178,15 +178,18 @@ class Operation(Trained, Configurable):
     # --- symbolic calls -----------------------------------------------------------------------------------------
 
     def call_on(self, inputs: Any, training: bool | None = None) -> Any:
-        """The outputs for symbolic tensors, in the structure of the outputs; training=False: always as when predicting.
+        """The outputs for symbolic tensors, in the structure of the outputs.
+
+        training=False: always as when predicting; True: dropout and noise are on when predicting too.
 
         Raises:
             TypeError: something else among them. ValueError: shapes that do not fit.
-            NotImplementedError: training=True for layers that it would change.
+            NotImplementedError: training=True for layers that take statistics of the batch.
         """
-        if training and any(leaf.in_training for leaf in self.leaves()):
+        if training and any(leaf.in_training == "statistics" for leaf in self.leaves()):
             raise NotImplementedError(
-                f"{self.name}: training=True cannot be part of a model; leave it out and call model(x, training=True)"
+                f"{self.name}: training=True would take statistics of the batch when predicting too, which is not "
+                "supported; leave it out, or call model(x, training=True)"
             )
         tensors = flatten(inputs)
         for tensor in tensors:

@@ -11,6 +11,19 @@ from .._engine import Builder, Weight
 from .operation import Operation, Shape
 
 
+class Arguments(tuple[Any, ...]):
+    """Several inputs that `call` takes as arguments of their own."""
+
+
+def flatten_shapes(structure: Any) -> list[Shape]:
+    """The shapes in lists and dicts of them."""
+    if isinstance(structure, dict):
+        return [shape for key in sorted(structure) for shape in flatten_shapes(structure[key])]
+    if structure and isinstance(structure[0], list | tuple | dict):
+        return [shape for entry in structure for shape in flatten_shapes(entry)]
+    return [tuple(structure)]
+
+
 class OwnCall(Operation):
     """What `Layer` needs for `call`s in Python; they run once a batch, at Python's speed."""
 
@@ -18,6 +31,9 @@ class OwnCall(Operation):
     built: bool
     _weights: list[Weight]
     _sample_shape: tuple[int, ...] | None
+    _samples: list[tuple[int, ...]] | None = None
+    _taken: Any = None
+    """The lists or dicts that a call takes its several inputs in; None for one input."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -42,7 +58,8 @@ class OwnCall(Operation):
         """`call`, with `training` where it takes that."""
         from ..custom.layer import takes_training
 
-        return self.call(inputs, training=training) if takes_training(self.call) else self.call(inputs)
+        given = inputs if isinstance(inputs, Arguments) else (inputs,)
+        return self.call(*given, **({"training": training} if takes_training(self.call) else {}))
 
     def inner_layers(self) -> list[Any]:
         """The layers that this one keeps as attributes, or in lists, where it is written in Python."""
@@ -52,33 +69,44 @@ class OwnCall(Operation):
             found += [leaf for item in items if isinstance(item, OwnCall) for leaf in item.leaves()]
         return found
 
-    def _host(self) -> tuple[Any, list[Weight]]:
+    def _host(self, mode: bool | None = None) -> tuple[Any, list[Weight]]:
         from ..custom.layer import LayerHost
 
         weights = [w for layer in (self, *self.inner_layers()) for w in layer._weights]
-        return LayerHost(self.own_call, self.name, weights, getattr(self, "backward", None)), weights
 
-    def write_own(self, builder: Builder, value: int) -> int:
+        def call(inputs: Any, training: bool) -> Any:
+            return self.own_call(inputs, training if mode is None else mode)
+
+        return LayerHost(call, self.name, weights, getattr(self, "backward", None)), weights
+
+    def write_own(self, builder: Builder, values: Sequence[int]) -> int:
         """The call as an operation of the graph."""
-        (shape,) = self.shapes_for([(None, *builder.shape(value))])
-        host, weights = self._host()
-        return builder.call_python(value, weights, [int(n) for n in shape[1:] if n is not None], host)
+        samples = [builder.shape(value) for value in values]
+        (shape,) = self.shapes_for([(None, *sample) for sample in samples])
+        host, weights = self._host(builder.mode)
+        host.takes(samples, self._taken)
+        return builder.call_python(values, weights, [int(n) for n in shape[1:] if n is not None], host)
 
-    def found_output_shape(self, input_shape: Shape) -> Shape:
+    def found_output_shape(self, input_shape: Any) -> Shape:
         """Shape of the output, found by a call on two rows of ones."""
-        self.build_for([input_shape])
-        return (None, *self._host()[0].output_shape(sample_shape("input_shape", input_shape[1:])))
+        shapes = [input_shape] if self._taken is None else flatten_shapes(input_shape)
+        self.build_for(shapes)
+        host = self._host()[0]
+        host.takes([sample_shape("input_shape", shape[1:]) for shape in shapes], self._taken)
+        return (None, *host.output_shape())
 
-    def build_own(self, shape: Shape) -> None:
+    def build_own(self, shape: Any) -> None:
         """`build` as a person wrote it, once."""
-        sample = sample_shape("input_shape", shape[1:])
-        if not self.built or self._sample_shape is None:
-            self.build(shape)
-            self.built, self._sample_shape = True, sample
-        elif self._sample_shape != sample:
-            raise ValueError(f"{self.name}: built for {(None, *self._sample_shape)}, received {shape}")
+        shapes = [shape] if self._taken is None else flatten_shapes(shape)
+        samples = [sample_shape("input_shape", entry[1:]) for entry in shapes]
+        if not self.built or self._samples is None:
+            self.build(*(shape if isinstance(shape, Arguments) else (shape,)))
+            self.built, self._samples, self._sample_shape = True, samples, samples[0]
+        elif self._samples != samples:
+            built = ", ".join(str((None, *sample)) for sample in self._samples)
+            raise ValueError(f"{self.name}: built for {built}, received {shape}")
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, *shapes: Any) -> None:
         """Make the weights for inputs of this shape."""
         raise NotImplementedError
 

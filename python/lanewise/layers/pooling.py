@@ -31,18 +31,30 @@ class _GlobalPooling1D(Layer):
         return (input_shape[0], *((1,) if self.keepdims else ()), input_shape[2])
 
     def lower(self, builder: Builder, value: int) -> int:
-        value = builder.add(self.operation, value)
+        value = self.pooled(builder, value)
         return builder.add("reshape", value, axis0=1, axis1=builder.shape(value)[0]) if self.keepdims else value
+
+    def pooled(self, builder: Builder, value: int) -> int:
+        """(time, k) -> (k,)."""
+        return builder.add(self.operation, value)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": "channels_last", "keepdims": self.keepdims}
 
 
 class GlobalAveragePooling1D(_GlobalPooling1D):
-    """The mean over the steps of each sample: (n, time, k) -> (n, k)."""
+    """The mean over the steps of each sample that are not masked: (n, time, k) -> (n, k); NaN where all are."""
 
     operation = "average_pool"
-    mask_use = "uses"
+    mask_use = "used"
+
+    def pooled(self, builder: Builder, value: int) -> int:
+        mask = builder.masks.get(value)
+        if mask is None:
+            return super().pooled(builder, value)
+        counted = builder.add("multiply", [value, builder.broadcast(mask, builder.shape(value))])
+        total, steps = builder.summed(counted), builder.summed(mask)
+        return builder.add("divide", [total, builder.broadcast(steps, builder.shape(total))])
 
 
 class GlobalMaxPooling1D(_GlobalPooling1D):

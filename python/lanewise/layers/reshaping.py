@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .._engine import Builder
 from .._names import check_integer
 from .base import Layer
@@ -87,7 +89,7 @@ class Permute(Layer):
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
 
     def lower(self, builder: Builder, value: int) -> int:
-        return builder.add("permute", value, (), **{f"axis{i}": float(axis) for i, axis in enumerate(self.dims)})
+        return builder.moved(value, lambda rows: np.transpose(rows, (0, *self.dims)))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dims": list(self.dims)}

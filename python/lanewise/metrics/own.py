@@ -101,10 +101,10 @@ class Fed:
         self._feed(weights, order, start, stop, batch)
         return self._network.train(x, y, weights, order, start, stop, batch, *rest)
 
-    def evaluate(self, x: Any, y: Any, weights: Any, start: int, stop: int, batch: int) -> Float64:
+    def evaluate(self, x: Any, y: Any, weights: Any, start: int, stop: int, batch: int, *words: int) -> Float64:
         """`Network.evaluate`."""
         self._feed(weights, None, start, stop, batch)
-        return self._network.evaluate(x, y, weights, start, stop, batch)
+        return self._network.evaluate(x, y, weights, start, stop, batch, *words)
 
     def _feed(self, weights: Any, order: AnyArray | None, start: int, stop: int, batch: int) -> None:
         for metric, target in self._fed:

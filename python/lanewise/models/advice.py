@@ -48,7 +48,7 @@ def warn_of_outputs(compiled: Compiled, program: Program, read: Callable[..., An
         elif from_logits is False and operation not in _PROBABILITIES:
             count = min(rows.size, _LOOKED_AT)
             given = _engine.empty_outputs(program, count)
-            read(_engine.predict_rows, program.predictor(), [array[:count] for array in rows.x], 0, count, given)
+            read(program.predictor().predict, [array[:count] for array in rows.x], 0, count, given)
             low, high = float(given[i].min()), float(given[i].max())
             if low < 0 or high > 1:
                 _warn(

@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Float32, Network, Pace, Program, SharedLock, Trained, Variable, Weight
+from .._engine import AnyArray, Float32, Network, Pace, Program, Trained, Variable, Weight
+from .._lock import SharedLock
 from .._names import keyword_checked
 from ..layers.operation import Node, Operation
 from ..metrics import Metric
@@ -35,6 +36,7 @@ class BaseModel(Operation):
         self._seed_generation = -1
         self._epochs_shuffled = 0
         self._calls = 0
+        self._program: Program | None = None
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 
@@ -199,6 +201,13 @@ class BaseModel(Operation):
 
     def _frozen(self) -> list[Variable]:
         return _frozen(self.leaves())
+
+    def _words(self) -> tuple[int, ...]:
+        """Seed and first step of what is random when predicting too, other ones each time; none where nothing is."""
+        if self._program is None or not self._program.builder.random:
+            return ()
+        self._calls += 1
+        return self._run_seed() ^ (1 << 62), self._calls << 32
 
     def _run_seed(self) -> int:
         if self._seed is None or self._seed_generation != random.generation():

@@ -56,7 +56,6 @@ class Functional(Model):
             )
         self.input_names = self._names_of(inputs, self.inputs)
         self._output_names = self._names_of(outputs, self.outputs)
-        self._program: Program | None = None
         if not trainable:
             self.trainable = False
 

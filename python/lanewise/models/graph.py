@@ -133,7 +133,7 @@ def write(
     known: dict[Key, int] = dict(zip((tensor.key for tensor in inputs), values, strict=True))
     for call in graph.calls:
         if call.node.inputs and (*call.key, 0) not in known:
-            with builder.as_predicting(call.node.training is False):
+            with builder.in_mode(call.node.training):
                 found = call.operation.write_all(builder, [known[tensor.key] for tensor in call.node.inputs])
             known.update({(*call.key, i): value for i, value in enumerate(found)})
     return [known[tensor.key] for tensor in outputs]

@@ -77,7 +77,7 @@ class Predictor(BaseModel):
         self, compiled: Compiled, batches: Source, hooks: CallbackList, progress: Any, steps: int | None
     ) -> dict[str, float]:
         hooks.on_test_begin(None)
-        sums, done = compiled.begin(), 0
+        sums, done, words = compiled.begin(), 0, self._words()
         results: dict[str, float] = {}
         batches.begin_again()
         for raw in batches.epoch(steps, 0, 0, False):
@@ -90,7 +90,7 @@ class Predictor(BaseModel):
                 if hooks.needs_test_batches:
                     hooks.on_test_batch_begin(done, None)
                 sums += self._weights_lock.read(
-                    network.evaluate, rows.x, rows.y, rows.weights, start, stop, batch_size
+                    network.evaluate, rows.x, rows.y, rows.weights, start, stop, batch_size, *words
                 )  # fmt: skip
                 done += -(-(stop - start) // batch_size)
                 results = compiled.results(sums)
@@ -110,14 +110,14 @@ class Predictor(BaseModel):
         if steps is not None:
             rows = rows.part(0, steps * batch_size)
         hooks.on_test_begin(None)
-        sums = compiled.begin()
+        sums, words = compiled.begin(), self._words()
         each = hooks.needs_test_batches
         pace = self._paces.setdefault(("evaluate", batch_size), Pace(8))
         for start, stop in _engine.slices(rows.size, batch_size, pace, each):
             if each:
                 hooks.on_test_batch_begin(start // batch_size, None)
             sums += self._weights_lock.read(
-                network.evaluate, rows.x, rows.y, rows.weights, start, stop, batch_size
+                network.evaluate, rows.x, rows.y, rows.weights, start, stop, batch_size, *words
             )  # fmt: skip
             results = compiled.results(sums)
             if each:
@@ -133,7 +133,8 @@ class Predictor(BaseModel):
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
         compiled.forget()
-        sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size)
+        sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size,
+                                       *self._words())  # fmt: skip
         return returned(compiled.results(sums), return_dict)
 
     # --- predict ------------------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ class Predictor(BaseModel):
 
         program = self._ready([array.shape[1:] for array in arrays])
         network = program.predictor()
-        rows = len(arrays[0])
+        rows, words = len(arrays[0]), self._words()
         out = _engine.empty_outputs(program, rows)
         count = -(-rows // batch_size)
         hooks = None
@@ -189,7 +190,7 @@ class Predictor(BaseModel):
             for start, stop in _engine.slices(rows, unit, pace, each):
                 if hooks is not None and each:
                     hooks.on_predict_batch_begin(start // unit, None)
-                self._weights_lock.read(_engine.predict_rows, network, arrays, start, stop, out)
+                self._weights_lock.read(network.predict, arrays, start, stop, out, *words)
                 if hooks is not None and each:
                     hooks.on_predict_batch_end(start // unit, {"outputs": self._packed([o[start:stop] for o in out])})
                 if progress is None and verbose and perf_counter() >= quiet_until:
@@ -225,7 +226,7 @@ class Predictor(BaseModel):
         ):
             return None
         out = np.empty((len(x), *program.output_shape), np.float32)
-        self._weights_lock.read(program.predictor().predict, [x], 0, len(x), [out])
+        self._weights_lock.read(program.predictor().predict, [x], 0, len(x), [out], *self._words())
         return out
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:

@@ -36,7 +36,6 @@ class Sequential(Model):
         self._input: InputLayer | None = None
         self._tensors: list[KerasTensor] = []  # where the shape is known: the input, then each layer's output
         self._sample_shape: tuple[int, ...] | None = None
-        self._program: Program | None = None
         if isinstance(layers, Operation):
             raise TypeError(f"layers: expected a list of layers, received the layer {layers!r}; write [layer]")
         for layer in layers or ():
