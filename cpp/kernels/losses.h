@@ -32,12 +32,6 @@ Vec call_sigmoid(Vec x);
 // x^g for x >= 0; x below 2^-126 counts as that, so that no 0 * infinity comes of a power of 0.
 LW_INLINE Vec power(Vec x, Vec g) { return call_exp(g * call_log(at_least(x, 0x1p-126f))); }
 
-// f(i, lanes) for vectors that cover [0, n): as for_vectors, but f stands in the code once, not once more for the tail.
-template <class F>
-LW_INLINE void each_vector(int64_t n, F f) {
-  for (int64_t i = 0; i < n; i += Vec::kLanes) f(i, smaller(n - i, Vec::kLanes));
-}
-
 // out[i] = a formula of p[i] and t[i] for i in [0, n).
 using Elements = void (*)(const float* p, const float* t, const float* param, float* out, int64_t n);
 

@@ -9,22 +9,31 @@
 
 namespace lanewise::LW_ISA {
 
-// t (R, columns; ldt) = or += sum over p < G of a[r, p] * b[p, :], element by element an ascending chain.
-template <int R, int V, int G>
-LW_INLINE void thin_pass(const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
-                         int64_t ldt, int64_t columns, bool first) {
-  constexpr int L = Vec::kLanes;
+// Rows that share what is read of B.
+constexpr int64_t kPassRows = kSmall ? 1 : kThinRows;
+
+constexpr int64_t kNext = 64;  // floats
+
+// t (R, columns; ldt) = or += sum over g < depth of a[r, g] * b[g, :], element by element an ascending chain.
+template <int R>
+void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
+               int64_t ldt, int64_t columns, bool first) {
+  constexpr int L = Vec::kLanes, V = 2 * R <= kMaxRows[0] * kVecs ? 2 : 1;
   int64_t j = 0;
   for (; j + V * L <= columns; j += V * L) {
     Vec acc[R][V];
     LW_UNROLL for (int r = 0; r < R; ++r) {
       LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = first ? Vec::zero() : Vec::load(t + r * ldt + j + v * L);
     }
-    LW_UNROLL for (int g = 0; g < G; ++g) {
+    const float *ag = a, *bg = b + j;
+    for (int64_t g = 0; g < depth; ++g, ag += a_col, bg += ldb) {
       Vec bv[V];
-      LW_UNROLL for (int v = 0; v < V; ++v) bv[v] = Vec::load(b + g * ldb + j + v * L);
+      LW_UNROLL for (int v = 0; v < V; ++v) {
+        __builtin_prefetch(bg + (V + v) * L + kNext);  // one load takes from all rows in turn: no prefetcher follows
+        bv[v] = Vec::load(bg + v * L);
+      }
       LW_UNROLL for (int r = 0; r < R; ++r) {
-        const Vec av = Vec::set1(a[r * a_row + g * a_col]);
+        const Vec av = Vec::set1(ag[r * a_row]);
         LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
       }
     }
@@ -36,21 +45,23 @@ LW_INLINE void thin_pass(const float* a, int64_t a_row, int64_t a_col, const flo
     const int64_t n = smaller(L, columns - j);
     for (int r = 0; r < R; ++r) {
       Vec acc = first ? Vec::zero() : load(t + r * ldt + j, n);
-      for (int g = 0; g < G; ++g) acc = fma(Vec::set1(a[r * a_row + g * a_col]), load(b + g * ldb + j, n), acc);
+      for (int64_t g = 0; g < depth; ++g) acc = fma(Vec::set1(a[r * a_row + g * a_col]), load(b + g * ldb + j, n), acc);
       store(acc, t + r * ldt + j, n);
     }
   }
 }
 
-// t (R, columns; ldt) = a (R, kb) · b (kb, columns).
-template <int R>
-void thin_block(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
-                int64_t ldt, int64_t columns) {
-  constexpr int kDepth = 8, V = R <= kThinRows / 2 ? 2 : 1;
-  int64_t p = 0;
-  for (; p + kDepth <= kb; p += kDepth)
-    thin_pass<R, V, kDepth>(a + p * a_col, a_row, a_col, b + p * ldb, ldb, t, ldt, columns, p == 0);
-  for (; p < kb; ++p) thin_pass<R, V, 1>(a + p * a_col, a_row, a_col, b + p * ldb, ldb, t, ldt, columns, p == 0);
+// t (rows, columns; ldt) = a (rows, kb) · b (kb, columns), kDepth rows of B at a time.
+inline void thin_block(int64_t rows, int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b,
+                       int64_t ldb, float* t, int64_t ldt, int64_t columns) {
+  constexpr int kDepth = 8;
+  for (int64_t r0 = 0; r0 < rows; r0 += kPassRows) {
+    with_constant<kPassRows>(smaller(kPassRows, rows - r0), [&](auto r) {
+      for (int64_t p = 0; p < kb; p += kDepth)
+        thin_pass<r>(smaller(kDepth, kb - p), a + r0 * a_row + p * a_col, a_row, a_col, b + p * ldb, ldb, t + r0 * ldt,
+                     ldt, columns, p == 0);
+    });
+  }
 }
 
 // One row of A against kTogether panels of B at once: a single panel gives too few chains to keep the FMA units busy.
@@ -88,10 +99,8 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
     const int64_t j0 = g0 * kPanel, columns = smaller(smaller(g0 + plan.group, p1) * kPanel, mm.n) - j0;
     for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
       float* t = k0 == 0 ? total : block;
-      with_constant<kThinRows>(rows, [&](auto r) {
-        thin_block<r>(smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col,
-                      mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns);
-      });
+      thin_block(rows, smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col,
+                 mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns);
       if (k0 == 0) continue;
       for (int64_t r = 0; r < rows; ++r)
         for_vectors(columns, [&](int64_t j, int64_t n) {
@@ -123,17 +132,15 @@ void dot_block(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const f
                Vec (&acc)[R]) {
   constexpr int L = Vec::kLanes;
   LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::zero();
-  const auto step = [&](int64_t p, int64_t n) {
+  for (int64_t p = 0; p < kb; p += L) {
+    const int64_t n = smaller(L, kb - p);
     Vec v[L];
     load_columns(b + p, b_col, columns, n, v);
     LW_UNROLL for (int e = 0; e < L; ++e) {
       if (e == n) break;
       LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r * a_row + (p + e) * a_col]), v[e], acc[r]);
     }
-  };
-  int64_t p = 0;
-  for (; p + L <= kb; p += L) step(p, L);
-  if (p < kb) step(p, kb - p);
+  }
 }
 
 // R rows of C from row i on, panels [p0, p1).
@@ -171,28 +178,23 @@ void dot_rows(const Matmul& mm, int64_t i, int64_t p0, int64_t p1, float* scratc
 }
 
 inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* scratch) {
-  with_constant<kDotRows>(i1 - i0, [&](auto rows) { dot_rows<rows>(mm, i0, p0, p1, scratch); });
+  constexpr int64_t kTogetherRows = kSmall ? 1 : kDotRows;
+  for (int64_t i = i0; i < i1; i += kTogetherRows)
+    with_constant<kTogetherRows>(smaller(kTogetherRows, i1 - i), [&](auto rows) { dot_rows<rows>(mm, i, p0, p1, scratch); });
 }
 
 // --- sums of a few terms --------------------------------------------------------------------------------------------
 
-template <int K>
-void outer_rows(const Matmul& mm, int64_t i0, int64_t i1, int64_t j0, int64_t columns) {
-  int64_t i = i0;
-  auto some = [&](auto rows) {
-    constexpr int R = decltype(rows)::value;
-    for (; i + R <= i1; i += R)
-      thin_pass<R, 2, K>(mm.a + i * mm.a_row, mm.a_row, mm.a_col, mm.b + j0, mm.b_row, mm.c + i * mm.c_row + j0,
-                         mm.c_row, columns, true);
-  };
-  some(std::integral_constant<int, 2>());
-  some(std::integral_constant<int, 1>());
-}
 // In strips of columns so narrow that those of B stay in L1.
 inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1) {
   const int64_t strip = kThinFloats / mm.k, end = smaller(p1 * kPanel, mm.n);
+  constexpr int64_t kRows = kSmall ? 1 : 4;
   for (int64_t j = p0 * kPanel; j < end; j += strip)
-    with_constant<kShortSum>(mm.k, [&](auto terms) { outer_rows<terms>(mm, i0, i1, j, smaller(strip, end - j)); });
+    for (int64_t i = i0; i < i1; i += kRows)
+      with_constant<kRows>(smaller(kRows, i1 - i), [&](auto r) {
+        thin_pass<r>(mm.k, mm.a + i * mm.a_row, mm.a_row, mm.a_col, mm.b + j, mm.b_row, mm.c + i * mm.c_row + j,
+                     mm.c_row, smaller(strip, end - j), true);
+      });
 }
 
 }  // namespace lanewise::LW_ISA

@@ -7,27 +7,27 @@
 
 namespace lanewise::LW_ISA {
 
-// Rows that fit in registers beside V vectors of B and one of A, for V = kVecs, kVecs - 1, ..., 1. kMaxRows[0] is the
-// shape for full panels: AVX-512 14x32, AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32. With fewer vectors
-// the loads of A are the limit, and more rows are code (AVX-512 28x16: 60 KB) without speed.
+// Rows of a tile of kVecs vectors, and of fewer. The first fit in registers beside the vectors of B and one of A: AVX-512
+// 14x32, AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32. With one vector the loads of A are the limit, and
+// more rows are code (AVX-512 28x16: 60 KB) without speed.
 #if defined(LW_ISA_AVX512)
 constexpr int kVecs = 2;
-constexpr int kMaxRows[kVecs] = {14, 14};
+constexpr int kMaxRows[2] = {14, 14};
 #elif defined(LW_ISA_AVX2)
 constexpr int kVecs = 2;
-constexpr int kMaxRows[kVecs] = {6, 12};
+constexpr int kMaxRows[2] = {6, 12};
 #elif defined(LW_ISA_NEON)
 constexpr int kVecs = 4;
-constexpr int kMaxRows[kVecs] = {6, 8, 8, 8};
+constexpr int kMaxRows[2] = {6, 8};
 #else
 constexpr int kVecs = 2;
-constexpr int kMaxRows[kVecs] = {4, 4};
+constexpr int kMaxRows[2] = {4, 4};
 #endif
 constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
 // Terms of a sum from which on it pays to ask for the block of C at the start: into L2, for rows of C a power of two
 // apart would drive each other out of L1. 2048^3 on one core: 227 GFLOP/s without, 237 into L1, 240 into L2.
 constexpr int64_t kFetchAhead = 256;
-constexpr int max_rows_of(int vecs) { return kMaxRows[kVecs - vecs]; }
+constexpr int max_rows_of(int vecs) { return kMaxRows[vecs < kVecs]; }
 
 // What a tile asks for while it computes: three runs of memory, one address of one of them each term, in turns. Memory
 // then works while the FMA units do; asked for all at once, the lines would fill the queue and the tile wait.
@@ -109,52 +109,29 @@ constexpr TileRow<V> tile_row(std::integer_sequence<int, R...>) {
 template <int V, bool Unit, bool Tail, bool Fetch = false>
 constexpr TileRow<V> kTileRow = tile_row<V, Unit, Tail, Fetch>(std::make_integer_sequence<int, max_rows_of(V)>());
 
-template <int V>
-LW_INLINE Tile pick_tile(int64_t rows, bool unit, bool tail, bool fetch) {
-  if (V == kVecs && unit && !tail && fetch) return kTileRow<kVecs, true, false, true>.by_rows[rows - 1];
-  // One vector is always taken as a tail, and a tail's rows are never taken as neighbours: a mask and four more
-  // pointers cost little, each variant as much code as another.
-  if (V == 1 || tail) return kTileRow<V, false, true>.by_rows[rows - 1];
-  if constexpr (V == 1)
-    return nullptr;
-  else
-    return (unit ? kTileRow<V, true, false> : kTileRow<V, false, false>).by_rows[rows - 1];
+// One vector is always taken as a tail, whose rows are never taken as neighbours, and what is no whole chunk goes vector
+// by vector: a mask, four more pointers and a second look at A cost little, each variant as much code as another.
+LW_INLINE Tile pick_tile(int64_t columns, int64_t rows, bool unit, bool fetch) {
+  if (columns <= Vec::kLanes) return kTileRow<1, false, true>.by_rows[rows - 1];
+  if constexpr (kVecs > 2)
+    if (columns < kTileColumns) return kTileRow<2, false, false>.by_rows[rows - 1];
+  if (unit && fetch) return kTileRow<kVecs, true, false, true>.by_rows[rows - 1];
+  return (unit ? kTileRow<kVecs, true, false> : kTileRow<kVecs, false, false>).by_rows[rows - 1];
 }
 
-// Rows of a tile when a panel of this width is cut into chunks of kTileColumns.
-inline int max_rows_for(int64_t width) {
-  const int64_t chunk = width < kTileColumns ? width : kTileColumns;
-  return max_rows_of(static_cast<int>((chunk + Vec::kLanes - 1) / Vec::kLanes));
-}
+// Rows of a tile when a panel of this width is cut into chunks.
+inline int max_rows_for(int64_t width) { return kMaxRows[width < kTileColumns]; }
 
 // One row of tiles across a panel: t (rows, width; ldt).
 inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a, int64_t a_row, int64_t a_col,
                          const float* b, int64_t ldb, float* t, int64_t ldt, bool add, const Ahead* ahead) {
-  for (int64_t c = 0; c < width; c += kTileColumns) {
-    const int64_t chunk = width - c < kTileColumns ? width - c : kTileColumns;
-    const int64_t vecs = (chunk + Vec::kLanes - 1) / Vec::kLanes;
-    const int64_t tail = chunk - (vecs - 1) * Vec::kLanes;
-    const bool partial = tail != Vec::kLanes, unit = a_row == 1, fetch = ahead != nullptr;
-    Tile f = nullptr;
-    switch (vecs) {
-      case 1:
-        f = pick_tile<1>(rows, unit, partial, fetch);
-        break;
-      case 2:
-        f = pick_tile<2>(rows, unit, partial, fetch);
-        break;
-#if defined(LW_ISA_NEON)
-      case 3:
-        f = pick_tile<3>(rows, unit, partial, fetch);
-        break;
-      case 4:
-        f = pick_tile<4>(rows, unit, partial, fetch);
-        break;
-#endif
-      default:
-        break;
-    }
-    f(kb, a, a_row, a_col, b + c, ldb, t + c, ldt, tail, add, ahead);
+  for (int64_t c = 0; c < width;) {
+    constexpr int64_t L = Vec::kLanes;
+    const int64_t left = width - c, some = kVecs > 2 && left >= 2 * L ? 2 * L : smaller(left, L);
+    const int64_t columns = left >= kTileColumns ? kTileColumns : some;
+    pick_tile(columns, rows, a_row == 1, ahead != nullptr)(kb, a, a_row, a_col, b + c, ldb, t + c, ldt, columns, add,
+                                                           ahead);
+    c += columns;
   }
 }
 

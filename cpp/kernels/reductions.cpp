@@ -10,15 +10,19 @@ namespace {
 // One vector of columns: 16 chains side by side, row r in chain r mod 16. first, c: where x stands in the array.
 template <class F>
 LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t first, int64_t rows, int64_t c, int64_t n, F f) {
-  Vec chain[16];
-  LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = Vec::zero();
+  Vec chain[16] = {};
   int64_t r = 0;
-  for (; r + 16 <= rows; r += 16) {
-    LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n), first + r + i, c, n);
+  if (n == Vec::kLanes && !kSmall) {
+    Vec fast[16] = {};  // in registers
+    for (; r + 16 <= rows; r += 16) {
+      const float* row = x + r * ldx;
+      LW_UNROLL for (int i = 0; i < 16; ++i, row += ldx) fast[i] =
+          fast[i] + f(Vec::load(row), first + r + i, c, Vec::kLanes);
+    }
+    if (r == rows) return fixed_tree(fast);
+    LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = fast[i];
   }
-  LW_UNROLL for (int i = 0; i < 16; ++i) {
-    if (r + i < rows) chain[i] = chain[i] + f(load(x + (r + i) * ldx, n), first + r + i, c, n);
-  }
+  for (; r < rows; ++r) chain[r % 16] = chain[r % 16] + f(load(x + r * ldx, n), first + r, c, n);
   return fixed_tree(chain);
 }
 
@@ -29,11 +33,11 @@ template <class F>
 LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t first, int64_t rows, int64_t c0, int64_t cols, float* out,
                          F f) {
   alignas(64) float chains[16 * (kStripCols + 16)];
-  const int64_t ldc = (cols + 15) / 16 * 16 + 16;  // no two chains in the same lines of L1
+  const int64_t ldc = (cols + 15) / 16 * 16 + 16;  // whole vectors; no two chains in the same lines of L1
   for (int i = 0; i < 16; ++i) {
-    for_vectors(cols, [&](int64_t c, int64_t n) {
-      store(i < rows ? Vec::zero() + f(load(x + i * ldx + c, n), first + i, c0 + c, n) : Vec::zero(),
-            chains + i * ldc + c, n);
+    each_vector(cols, [&](int64_t c, int64_t n) {
+      const Vec v = i < rows ? Vec::zero() + f(load(x + i * ldx + c, n), first + i, c0 + c, n) : Vec::zero();
+      v.store(chains + i * ldc + c);
     });
   }
   const int64_t step = 16 * ldx;
@@ -45,23 +49,23 @@ LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t first, int64_t row
       for_vectors(cols, [&](int64_t c, int64_t n) {
         const float* p = row + c;
         LW_UNROLL for (int64_t j = 0; j < 4; ++j) __builtin_prefetch(p + j * step + ahead);
-        Vec sum = load(chains + i * ldc + c, n);
+        Vec sum = Vec::load(chains + i * ldc + c);
         LW_UNROLL for (int64_t j = 0; j < 4; ++j) sum =
             sum + f(load(p + j * step, n), first + r + i + 16 * j, c0 + c, n);
-        store(sum, chains + i * ldc + c, n);
+        sum.store(chains + i * ldc + c);
       });
     }
   }
   for (; r < rows; ++r) {
     const float* row = x + r * ldx;
     float* to = chains + r % 16 * ldc;
-    for_vectors(cols, [&](int64_t c, int64_t n) {
-      store(load(to + c, n) + f(load(row + c, n), first + r, c0 + c, n), to + c, n);
+    each_vector(cols, [&](int64_t c, int64_t n) {
+      (Vec::load(to + c) + f(load(row + c, n), first + r, c0 + c, n)).store(to + c);
     });
   }
-  for_vectors(cols, [&](int64_t c, int64_t n) {
+  each_vector(cols, [&](int64_t c, int64_t n) {
     Vec v[16];
-    LW_UNROLL for (int i = 0; i < 16; ++i) v[i] = load(chains + i * ldc + c, n);
+    LW_UNROLL for (int i = 0; i < 16; ++i) v[i] = Vec::load(chains + i * ldc + c);
     const Vec sum = fixed_tree(v);
     store(first == 0 ? sum : load(out + c, n) + sum, out + c, n);
   });
@@ -78,7 +82,7 @@ LW_INLINE void sum_columns(const float* x, int64_t ldx, float* out, int64_t rows
     }
     return;
   }
-  for_vectors(cols, [&](int64_t c, int64_t n) {
+  each_vector(cols, [&](int64_t c, int64_t n) {
     Vec total = Vec::zero();
     for (int64_t r = 0; r < rows; r += kColumnChunk) {
       const Vec sum = chunk_sum(x + r * ldx + c, ldx, r, smaller(rows - r, kColumnChunk), c, n, f);
@@ -103,7 +107,7 @@ __attribute__((noinline)) void sum_deviations(const float* x, int64_t ldx, const
 
 // A chain starts at +0 and so never becomes -0: where rows run along lanes (sum16), adding +0 for the rows past the end
 // changes nothing, and both forms give the same bits.
-void column_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
+[[gnu::noinline]] void column_sum(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols) {
   if (cols == 1 && ldx == 1)
     *out = sum16<kColumnChunk>(rows, [&](int64_t r, int64_t n) { return load16(x + r, n); });
   else

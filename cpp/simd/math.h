@@ -13,7 +13,7 @@ constexpr float kLn2Upper = 0.693359375f, kLn2Lower = -2.12194440e-4f;
 struct ExpParts {
   Vec n, p;
 };
-LW_INLINE ExpParts exp_parts(Vec x) {
+LW_LONG ExpParts exp_parts(Vec x) {
   x = max(Vec::set1(-104.0f), min(Vec::set1(89.0f), x));
   const Vec n = round(x * Vec::set1(1.44269504f));
   const Vec r = fnma(n, Vec::set1(kLn2Lower), fnma(n, Vec::set1(kLn2Upper), x));
@@ -27,20 +27,20 @@ LW_INLINE ExpParts exp_parts(Vec x) {
 }
 
 // Subnormal results round once, overflow gives infinity, NaN stays NaN.
-LW_INLINE Vec exp(Vec x) {
+LW_LONG Vec exp(Vec x) {
   const ExpParts e = exp_parts(x);
   return scale(Vec::set1(1.0f) + e.p, e.n);
 }
 
 // e^x - 1 = 2^n p + (2^n - 1) for x <= 88.
-LW_INLINE Vec expm1(Vec x) {
+LW_LONG Vec expm1(Vec x) {
   const ExpParts e = exp_parts(x);
   const Vec power = scale(Vec::set1(1.0f), e.n);
   return fma(power, e.p, power - Vec::set1(1.0f));
 }
 
 // log x = e * log 2 + log(1 + r), 1 + r in [sqrt(1/2), sqrt 2). x = 0: -inf; x < 0: NaN; inf and NaN stay.
-LW_INLINE Vec log(Vec x) {
+LW_LONG Vec log(Vec x) {
   const Mask tiny = x < Vec::set1(0x1p-126f);
   const Vec scaled = select(tiny, x * Vec::set1(0x1p23f), x);
   const VecI i = bits(scaled);
@@ -68,7 +68,7 @@ LW_INLINE Vec log(Vec x) {
 }
 
 // log(1 + x) for x >= 0: the rounding error of 1 + x is put back to first order.
-LW_INLINE Vec log1p_positive(Vec x) {
+LW_LONG Vec log1p_positive(Vec x) {
   const Vec u = Vec::set1(1.0f) + x;
   return log(u) + (x - (u - Vec::set1(1.0f))) / u;
 }
@@ -79,7 +79,7 @@ LW_INLINE Vec copy_sign(Vec magnitude, Vec sign) {
 }
 
 // x + x^3 P(x^2) below 0.6, else 1 - 2 / (e^2|x| + 1) with x's sign.
-LW_INLINE Vec tanh(Vec x) {
+LW_LONG Vec tanh(Vec x) {
   const Vec a = abs(x), z = x * x;
   Vec p = Vec::set1(0x1.229280p-9f);
   p = fma(p, z, Vec::set1(-0x1.0e6e10p-7f));
@@ -94,7 +94,7 @@ LW_INLINE Vec tanh(Vec x) {
 
 // 1 / (1 + e^-x); for x < 0 as e^x / (1 + e^x), so that small results keep their digits. The quotient q is corrected
 // once by its residual, in which the rounding error of 1 + e counts too: without that the error reaches 2.3 ULP.
-LW_INLINE Vec sigmoid(Vec x) {
+LW_LONG Vec sigmoid(Vec x) {
   const Vec e = exp(-abs(x)), top = select(x < Vec::zero(), e, Vec::set1(1.0f));
   const Vec d = Vec::set1(1.0f) + e, lost = e - (d - Vec::set1(1.0f)), inverse = Vec::set1(1.0f) / d;
   const Vec q = top * inverse;
@@ -107,7 +107,7 @@ LW_INLINE Vec sigmoid(Vec x) {
 struct Normal {
   Vec bell, tail;
 };
-LW_INLINE Normal normal(Vec x) {
+LW_LONG Normal normal(Vec x) {
   const Vec one = Vec::set1(1.0f), a = min(Vec::set1(15.0f), abs(x)), half = a * Vec::set1(0.5f);
   const Vec square = a * half, excess = fnma(a, half, square);  // what rounding x^2 / 2 added
   const Vec e = exp(-square), bell = fma(e, excess, e);
@@ -130,7 +130,7 @@ LW_INLINE Vec normal_cdf(Vec x, const Normal& at_x) {
 // A standard normal number from a random word: the inverse of its distribution at the word, to within 2e-6. With u the
 // lower 31 bits as a number in (0, 1/2] and t = sqrt(-2 log u): |z| = t + P(s - 0.43), s = 1 / (1 + t / 2), P a minimax
 // fit for t <= 6.8; the upper bit gives the sign.
-LW_INLINE Vec normal_of_word(VecI word) {
+LW_LONG Vec normal_of_word(VecI word) {
   const Vec whole = to_float(word & VecI::set1(INT32_MAX));
   const Vec u = fma(whole, Vec::set1(0x1p-32f), Vec::set1(0x1p-33f));
   const Vec t = sqrt(Vec::set1(-2.0f) * log(u)), one = Vec::set1(1.0f);

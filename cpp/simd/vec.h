@@ -22,6 +22,7 @@
 //   transpose_groups(v)   group j of v[4i + e] <-> group i of v[4j + e], for Vec v[L] of L/4 groups of four lanes
 //   to_int(a)      round to nearest even, |a| < 2^31       to_float(i)
 //   bits(a) -> VecI, from_bits(i) -> Vec
+//   tree_sum(a)    of a's L lanes: those L/2 apart are added, then those L/4 apart, ..., 1 apart
 //   max(a, b) = a > b ? a : b, min(a, b) = a < b ? a : b: the second operand where either is NaN or both are zero
 //   round(a)       to the nearest whole number, ties to even, |a| < 2^22
 //   scale(a, n) = a * 2^n with one rounding, for whole n, |n| <= 252; NaN where a or n is NaN
@@ -39,6 +40,12 @@
 #else
 #define LW_UNROLL _Pragma("GCC unroll 32")
 #endif
+// What is inlined where speed counts and stands once in the code of the fallback, which is small, not fast.
+#if defined(LW_ISA_GENERIC)
+#define LW_LONG inline __attribute__((noinline))
+#else
+#define LW_LONG LW_INLINE
+#endif
 
 #if defined(LW_ISA_AVX512)
 #include "simd/vec_avx512.h"
@@ -52,9 +59,15 @@
 
 namespace lanewise::LW_ISA {
 
+#if defined(LW_ISA_GENERIC)
+constexpr bool kSmall = true;  // loops stand once in the code, tails included
+#else
+constexpr bool kSmall = false;
+#endif
+
 #if !defined(LW_ISA_AVX512)
 // In two steps, 2^(n/2) each: where the first has not rounded, the second rounds once.
-LW_INLINE Vec scale(Vec a, Vec n) {
+LW_LONG Vec scale(Vec a, Vec n) {
   const VecI whole = to_int(n), half = whole >> 1, bias = VecI::set1(127);
   return a * from_bits((half + bias) << 23) * from_bits((whole - half + bias) << 23);
 }
@@ -100,12 +113,13 @@ struct Vec16 {
     LW_UNROLL for (int i = 0; i < kParts; ++i) part[i].store(p + i * Vec::kLanes);
   }
   // The fixed tree: lanes 8 apart, then 4, 2, 1: ((l0+l8)+(l4+l12)) + ... ; the same additions on every ISA.
-  LW_INLINE float sum() const {
-    float t[16];
-    store(t);
-    for (int half = 8; half >= 1; half /= 2)
-      for (int i = 0; i < half; ++i) t[i] = t[i] + t[i + half];
-    return t[0];
+  LW_LONG float sum() const {
+    Vec v[kParts];
+    LW_UNROLL for (int i = 0; i < kParts; ++i) v[i] = part[i];
+    LW_UNROLL for (int half = kParts / 2; half >= 1; half /= 2) {
+      LW_UNROLL for (int i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
+    }
+    return tree_sum(v[0]);
   }
 };
 

@@ -78,6 +78,11 @@ LW_INLINE VecI to_int(Vec a) { return {_mm256_cvtps_epi32(a.v)}; }
 LW_INLINE Vec to_float(VecI a) { return {_mm256_cvtepi32_ps(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {_mm256_castps_si256(a.v)}; }
 LW_INLINE Vec from_bits(VecI a) { return {_mm256_castsi256_ps(a.v)}; }
+LW_INLINE float tree_sum(Vec a) {
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
 LW_INLINE void transpose_groups(Vec (&v)[8]) {
   LW_UNROLL for (int i = 0; i < 4; ++i) {
     const __m256 a = v[i].v, b = v[i + 4].v;

@@ -77,6 +77,12 @@ LW_INLINE VecI to_int(Vec a) { return {_mm512_cvt_roundps_epi32(a.v, _MM_FROUND_
 LW_INLINE Vec to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {_mm512_castps_si512(a.v)}; }
 LW_INLINE Vec from_bits(VecI a) { return {_mm512_castsi512_ps(a.v)}; }
+LW_INLINE float tree_sum(Vec a) {
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
 LW_INLINE void transpose_groups(Vec (&v)[16]) {
   LW_UNROLL for (int i = 0; i < 4; ++i) {
     const __m512 a = _mm512_shuffle_f32x4(v[i].v, v[i + 4].v, 0x88);

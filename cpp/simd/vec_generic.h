@@ -20,7 +20,7 @@ struct Vec {
     std::memcpy(&r.v, p, sizeof r.v);
     return r;
   }
-  static LW_INLINE Vec load_partial(const float* p, int64_t n) {
+  static LW_LONG Vec load_partial(const float* p, int64_t n) {
     Vec r = zero();
     for (int64_t i = 0; i < n; ++i) r.v[i] = p[i];
     return r;
@@ -28,7 +28,7 @@ struct Vec {
   static LW_INLINE Vec set1(float x) { return {Floats{x, x, x, x}}; }
   static LW_INLINE Vec zero() { return set1(0.0f); }
   LW_INLINE void store(float* p) const { std::memcpy(p, &v, sizeof v); }
-  LW_INLINE void store_partial(float* p, int64_t n) const {
+  LW_LONG void store_partial(float* p, int64_t n) const {
     for (int64_t i = 0; i < n; ++i) p[i] = v[i];
   }
 };
@@ -59,13 +59,13 @@ LW_INLINE Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }
 LW_INLINE Vec operator/(Vec a, Vec b) { return {a.v / b.v}; }
 LW_INLINE Vec operator-(Vec a) { return from_bits({bits(a).v ^ INT32_MIN}); }
 LW_INLINE Vec abs(Vec a) { return from_bits({bits(a).v & INT32_MAX}); }
-LW_INLINE Vec sqrt(Vec a) {
+LW_LONG Vec sqrt(Vec a) {
   LW_UNROLL for (int i = 0; i < 4; ++i) a.v[i] = __builtin_sqrtf(a.v[i]);
   return a;
 }
 LW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
 // One rounding after all: residuals and range reductions need it, and no hot loop is made of it.
-LW_INLINE Vec fnma(Vec a, Vec b, Vec c) {
+LW_LONG Vec fnma(Vec a, Vec b, Vec c) {
   LW_UNROLL for (int i = 0; i < 4; ++i) {
     const double product = static_cast<double>(a.v[i]) * static_cast<double>(b.v[i]);
     c.v[i] = static_cast<float>(static_cast<double>(c.v[i]) - product);
@@ -92,12 +92,12 @@ LW_INLINE VecI operator>>(VecI a, int s) { return {a.v >> s}; }
 LW_INLINE VecI shift_right_logical(VecI a, int s) { return {(Ints)((Words)a.v >> s)}; }
 LW_INLINE Mask operator==(VecI a, VecI b) { return {a.v == b.v}; }
 LW_INLINE Mask operator>(VecI a, VecI b) { return {a.v > b.v}; }
-LW_INLINE VecI multiply_high(VecI a, VecI b) {
+LW_LONG VecI multiply_high(VecI a, VecI b) {
   const Words x = (Words)a.v, y = (Words)b.v;
   LW_UNROLL for (int i = 0; i < 4; ++i) a.v[i] = static_cast<int32_t>(uint64_t{x[i]} * y[i] >> 32);
   return a;
 }
-LW_INLINE void transpose4(VecI (&v)[4]) {
+LW_LONG void transpose4(VecI (&v)[4]) {
   const Ints a = __builtin_shufflevector(v[0].v, v[1].v, 0, 4, 1, 5),
              b = __builtin_shufflevector(v[2].v, v[3].v, 0, 4, 1, 5);
   const Ints c = __builtin_shufflevector(v[0].v, v[1].v, 2, 6, 3, 7),
@@ -105,14 +105,15 @@ LW_INLINE void transpose4(VecI (&v)[4]) {
   v[0] = {__builtin_shufflevector(a, b, 0, 1, 4, 5)}, v[1] = {__builtin_shufflevector(a, b, 2, 3, 6, 7)};
   v[2] = {__builtin_shufflevector(c, d, 0, 1, 4, 5)}, v[3] = {__builtin_shufflevector(c, d, 2, 3, 6, 7)};
 }
+LW_INLINE float tree_sum(Vec a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 LW_INLINE void transpose_groups(Vec (&)[4]) {}  // one group
 
 // Round to nearest even by the 1.5 * 2^23 trick, exact for |a| < 2^22; larger values are already integers.
-LW_INLINE Vec round(Vec a) {
+LW_LONG Vec round(Vec a) {
   const Vec shift = Vec::set1(12582912.0f);
   return select(abs(a) < Vec::set1(4194304.0f), (a + shift) - shift, a);
 }
-LW_INLINE VecI to_int(Vec a) {
+LW_LONG VecI to_int(Vec a) {
   const Mask fits = abs(a) < Vec::set1(2147483648.0f);
   const Vec whole = select(fits, round(a), Vec::zero());
   return select(fits, {__builtin_convertvector(whole.v, Ints)}, VecI::set1(INT32_MIN));

@@ -83,6 +83,10 @@ LW_INLINE VecI to_int(Vec a) { return {vcvtnq_s32_f32(a.v)}; }
 LW_INLINE Vec to_float(VecI a) { return {vcvtq_f32_s32(a.v)}; }
 LW_INLINE VecI bits(Vec a) { return {vreinterpretq_s32_f32(a.v)}; }
 LW_INLINE Vec from_bits(VecI a) { return {vreinterpretq_f32_s32(a.v)}; }
+LW_INLINE float tree_sum(Vec a) {
+  const float32x2_t two = vadd_f32(vget_low_f32(a.v), vget_high_f32(a.v));
+  return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+}
 LW_INLINE void transpose_groups(Vec (&)[4]) {}  // one group
 
 }  // namespace lanewise::LW_ISA
