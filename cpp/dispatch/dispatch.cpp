@@ -1,8 +1,8 @@
 #include "dispatch/dispatch.h"
 
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <stdexcept>
 
 namespace lanewise {
@@ -101,20 +101,30 @@ void initialise_dispatch() {
 }
 
 std::vector<std::string> kernel_names() {
-  return {
+  static constexpr const char* kNames[] = {
 #define LW_KERNEL(name, params) #name,
 #include "kernels/kernels.inc"
 #undef LW_KERNEL
   };
+  return {std::begin(kNames), std::end(kNames)};
+}
+
+std::string read_file(const std::string& path) {
+  std::string text;
+  if (std::FILE* file = std::fopen(path.c_str(), "r")) {
+    char part[512];
+    while (const size_t n = std::fread(part, 1, sizeof part, file)) text.append(part, n);
+    std::fclose(file);
+  }
+  return text;
 }
 
 std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(info, line))
-    if (const size_t colon = line.find(": "); line.rfind("model name", 0) == 0 && colon != std::string::npos)
-      return line.substr(colon + 2);
-  return "unknown";
+  const std::string info = read_file("/proc/cpuinfo");
+  const size_t at = info.find("model name"), colon = info.find(": ", at);
+  return at == std::string::npos || colon == std::string::npos
+             ? "unknown"
+             : info.substr(colon + 2, info.find('\n', colon) - colon - 2);
 }
 
 }  // namespace lanewise

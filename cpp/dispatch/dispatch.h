@@ -19,5 +19,6 @@ void initialise_dispatch();
 
 std::vector<std::string> kernel_names();
 std::string cpu_name();
+std::string read_file(const std::string& path);  // "" where it cannot be read
 
 }  // namespace lanewise

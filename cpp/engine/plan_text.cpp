@@ -1,5 +1,4 @@
 // Instructions in words: what `Network.instructions` shows.
-#include <sstream>
 
 #include "engine/plan.h"
 
@@ -119,33 +118,38 @@ const char* kind_name(Kind kind) {
 }  // namespace
 
 std::string describe(const Plan& plan, const Instruction& i) {
-  std::ostringstream text;
+  std::string text;
+  const auto number = [&](const char* before, int64_t n) { text += before + std::to_string(n); };
   auto tensor = [&](int t) {
     const Tensor& s = plan.tensors[static_cast<size_t>(t)];
-    if (s.gradient_of >= 0)
-      text << " dw" << s.gradient_of;
+    if (s.gradient_of >= 0) return number(" dw", s.gradient_of);
+    number(" t", t);
+    if (s.rows == 1)
+      text += "(";
     else
-      text << " t" << t << "(" << (s.rows == 1 ? "" : std::to_string(s.rows) + "*") << "B, " << s.cols << ")";
+      number("(", s.rows), text += "*";
+    number("B, ", s.cols);
+    text += ")";
   };
-  if (i.barrier) text << "| ";
-  text << (i.kind == Kind::kMerge ? op_name(i.activation) : kind_name(i.kind));
+  if (i.barrier) text += "| ";
+  text += i.kind == Kind::kMerge ? op_name(i.activation) : kind_name(i.kind);
   if (i.in >= 0) tensor(i.in);
   if (i.in2 >= 0) tensor(i.in2);
   if (i.in3 >= 0) tensor(i.in3);
-  if (i.variable >= 0) text << " w" << i.variable;
-  if (i.bias >= 0) text << " w" << i.bias;
-  if (i.kind == Kind::kPutColumns || i.kind == Kind::kTakeColumns) text << " at " << i.first;
+  if (i.variable >= 0) number(" w", i.variable);
+  if (i.bias >= 0) number(" w", i.bias);
+  if (i.kind == Kind::kPutColumns || i.kind == Kind::kTakeColumns) number(" at ", i.first);
   const std::string name = op_name(i.activation);
   if (i.activation != Op::kLinear && i.kind != Kind::kMerge && std::string(kind_name(i.kind)).rfind(name, 0) != 0)
-    text << " " << name;
-  if (i.accumulate) text << " accumulate";
-  if (i.update) text << " + update";
+    text += " " + name;
+  if (i.accumulate) text += " accumulate";
+  if (i.update) text += " + update";
   if (i.out >= 0 && !i.update) {
-    text << " ->";
+    text += " ->";
     tensor(i.out);
     if (i.keep >= 0) tensor(i.keep);
   }
-  return text.str();
+  return text;
 }
 
 }  // namespace lanewise

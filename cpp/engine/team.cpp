@@ -3,11 +3,13 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <stdexcept>
 #include <thread>
 #include <vector>
+
+#include "dispatch/dispatch.h"
 
 #if defined(LW_OPENMP)
 #include <omp.h>
@@ -42,13 +44,12 @@ int affinity_count() {
 
 // ceil(quota / period) of this process's cgroup (v2, then v1); 0 where there is no limit.
 int cgroup_quota() {
-  std::string quota, line;
-  double period = 0;
-  std::ifstream self("/proc/self/cgroup");
+  const std::string root = "/sys/fs/cgroup", self = "\n" + read_file("/proc/self/cgroup");
   std::vector<std::string> paths = {""};
-  while (std::getline(self, line))
-    if (line.rfind("0::", 0) == 0) paths.insert(paths.begin(), line.substr(3));
+  if (const size_t own = self.find("\n0::"); own != std::string::npos)
+    paths.insert(paths.begin(), self.substr(own + 4, self.find('\n', own + 4) - own - 4));
   int limit = 0;
+  double q = 0, p = 0;
   auto note = [&](double q, double p) {
     if (q <= 0 || p <= 0) return;
     const int n = std::max(1, static_cast<int>((q + p - 1) / p));
@@ -56,16 +57,14 @@ int cgroup_quota() {
   };
   for (std::string path : paths) {
     for (;;) {  // a parent's limit holds as well
-      std::ifstream v2("/sys/fs/cgroup" + path + "/cpu.max");
-      if (v2 >> quota >> period && quota != "max") note(std::atof(quota.c_str()), period);
+      if (std::sscanf(read_file(root + path + "/cpu.max").c_str(), "%lf %lf", &q, &p) == 2) note(q, p);  // else "max"
       const size_t slash = path.rfind('/');
       if (slash == std::string::npos) break;
       path.resize(slash);
     }
   }
-  std::ifstream q1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), p1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double q = 0, p = 0;
-  if (q1 >> q && p1 >> p) note(q, p);
+  note(std::atof(read_file(root + "/cpu/cpu.cfs_quota_us").c_str()),
+       std::atof(read_file(root + "/cpu/cpu.cfs_period_us").c_str()));
   return limit;
 }
 

@@ -180,7 +180,8 @@ void dot_rows(const Matmul& mm, int64_t i, int64_t p0, int64_t p1, float* scratc
 inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* scratch) {
   constexpr int64_t kTogetherRows = kSmall ? 1 : kDotRows;
   for (int64_t i = i0; i < i1; i += kTogetherRows)
-    with_constant<kTogetherRows>(smaller(kTogetherRows, i1 - i), [&](auto rows) { dot_rows<rows>(mm, i, p0, p1, scratch); });
+    with_constant<kTogetherRows>(smaller(kTogetherRows, i1 - i),
+                                 [&](auto rows) { dot_rows<rows>(mm, i, p0, p1, scratch); });
 }
 
 // --- sums of a few terms --------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@
 
 namespace lanewise::LW_ISA {
 
-// Rows of a tile of kVecs vectors, and of fewer. The first fit in registers beside the vectors of B and one of A: AVX-512
-// 14x32, AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32. With one vector the loads of A are the limit, and
-// more rows are code (AVX-512 28x16: 60 KB) without speed.
+// Rows of a tile of kVecs vectors, and of fewer. The first fit in registers beside the vectors of B and one of A:
+// AVX-512 14x32, AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32. With one vector the loads of A are the
+// limit, and more rows are code (AVX-512 28x16: 60 KB) without speed.
 #if defined(LW_ISA_AVX512)
 constexpr int kVecs = 2;
 constexpr int kMaxRows[2] = {14, 14};
@@ -109,8 +109,9 @@ constexpr TileRow<V> tile_row(std::integer_sequence<int, R...>) {
 template <int V, bool Unit, bool Tail, bool Fetch = false>
 constexpr TileRow<V> kTileRow = tile_row<V, Unit, Tail, Fetch>(std::make_integer_sequence<int, max_rows_of(V)>());
 
-// One vector is always taken as a tail, whose rows are never taken as neighbours, and what is no whole chunk goes vector
-// by vector: a mask, four more pointers and a second look at A cost little, each variant as much code as another.
+// One vector is always taken as a tail, whose rows are never taken as neighbours, and what is no whole chunk goes
+// vector by vector: a mask, four more pointers and a second look at A cost little, each variant as much code as
+// another.
 LW_INLINE Tile pick_tile(int64_t columns, int64_t rows, bool unit, bool fetch) {
   if (columns <= Vec::kLanes) return kTileRow<1, false, true>.by_rows[rows - 1];
   if constexpr (kVecs > 2)

@@ -10,18 +10,16 @@ namespace {
 // One vector of columns: 16 chains side by side, row r in chain r mod 16. first, c: where x stands in the array.
 template <class F>
 LW_INLINE Vec chunk_sum(const float* x, int64_t ldx, int64_t first, int64_t rows, int64_t c, int64_t n, F f) {
-  Vec chain[16] = {};
+  Vec fast[16];  // in registers
+  LW_UNROLL for (int i = 0; i < 16; ++i) fast[i] = Vec::zero();
   int64_t r = 0;
-  if (n == Vec::kLanes && !kSmall) {
-    Vec fast[16] = {};  // in registers
-    for (; r + 16 <= rows; r += 16) {
-      const float* row = x + r * ldx;
-      LW_UNROLL for (int i = 0; i < 16; ++i, row += ldx) fast[i] =
-          fast[i] + f(Vec::load(row), first + r + i, c, Vec::kLanes);
-    }
-    if (r == rows) return fixed_tree(fast);
-    LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = fast[i];
+  for (; !kSmall && n == Vec::kLanes && r + 16 <= rows; r += 16) {
+    LW_UNROLL for (int i = 0; i < 16; ++i) fast[i] =
+        fast[i] + f(Vec::load(x + (r + i) * ldx), first + r + i, c, Vec::kLanes);
   }
+  if (r == rows) return fixed_tree(fast);
+  Vec chain[16];
+  LW_UNROLL for (int i = 0; i < 16; ++i) chain[i] = fast[i];
   for (; r < rows; ++r) chain[r % 16] = chain[r % 16] + f(load(x + r * ldx, n), first + r, c, n);
   return fixed_tree(chain);
 }
