@@ -213,13 +213,14 @@ def test_exit_codes(tmp_path, capsys):
     bad.write_text("import keras\nkeras.layers.LSTM(1)")
     broken.write_text("import (")
     assert _cli.main(["check", str(good)]) == 0
-    assert capsys.readouterr().out == ""
+    fine = f"{good}: nothing found that will not work\n"
+    assert capsys.readouterr().out == fine
     assert _cli.main(["check", str(good), str(bad)]) == 1
     out = capsys.readouterr().out
-    assert out.startswith(f"{bad}:2: ") and out.count("\n") == 1
+    assert out.startswith(f"{fine}{bad}:2: ") and out.count("\n") == 2
     assert _cli.main(["check", str(broken), str(bad)]) == 2
     captured = capsys.readouterr()
-    assert f"{broken}: " in captured.err and f"{bad}:2: " in captured.out
+    assert f"{broken}:1: " in captured.err and f"{bad}:2: " in captured.out
     assert _cli.main(["check", str(tmp_path / "none.py")]) == 2
     (tmp_path / "a.ipynb").write_text("[]")
     assert _cli.main(["check", str(tmp_path / "a.ipynb")]) == 2

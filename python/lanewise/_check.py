@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from ._missing import attribute_instead
 from ._names import Configurable, KeywordChecked, _constructor_keywords, check_keywords
 
 _ROOTS = {"tensorflow": "lanewise", "keras": "lanewise.keras", "tf_keras": "lanewise.keras", "lanewise": "lanewise"}
@@ -39,14 +40,21 @@ def check_file(path: str) -> list[str]:
     """The findings in a .py or .ipynb file, a text each: `script.py:3: ...`, `notebook.ipynb: cell 2 line 1: ...`.
 
     Raises:
-        OSError: the file cannot be read. SyntaxError / ValueError: it is no Python, or no notebook.
+        OSError: the file cannot be read. ValueError: it is no Python, or no notebook; the text begins with the place.
     """
     with open(path, encoding="utf-8") as file:
         source = file.read()
-    if not path.endswith(".ipynb"):
-        return [f"{path}:{line}: {text}" for line, text in check(source)]
-    places, code = _cells(source)
-    return [f"{path}: cell {places[line - 1][0]} line {places[line - 1][1]}: {text}" for line, text in check(code)]
+    places: list[tuple[int, int]] = []
+    if path.endswith(".ipynb"):
+        places, source = _cells(path, source)
+
+    def at(line: int) -> str:
+        return f"{path}: cell {places[line - 1][0]} line {places[line - 1][1]}" if places else f"{path}:{line}"
+
+    try:
+        return [f"{at(line)}: {text}" for line, text in check(source)]
+    except SyntaxError as error:
+        raise ValueError(f"{at(error.lineno or 1)}: not Python 3: {error.msg}: {(error.text or '').strip()}") from None
 
 
 def check(source: str) -> list[Finding]:
@@ -56,13 +64,13 @@ def check(source: str) -> list[Finding]:
     return sorted(set(checker.findings))
 
 
-def _cells(source: str) -> tuple[list[tuple[int, int]], str]:
+def _cells(path: str, source: str) -> tuple[list[tuple[int, int]], str]:
     """(cell and line of each line, code of all cells); lines for the shell or for IPython are left empty."""
     try:
         cells = [cell for cell in json.loads(source)["cells"] if cell["cell_type"] == "code"]
         texts = [c["source"] if isinstance(c["source"], str) else "".join(c["source"]) for c in cells]
     except (KeyError, TypeError, json.JSONDecodeError):
-        raise ValueError("expected a notebook of format 4, with a list of cells") from None
+        raise ValueError(f"{path}: expected a notebook of format 4, with a list of cells") from None
     places: list[tuple[int, int]] = []
     lines: list[str] = []
     for number, text in enumerate(texts, 1):
@@ -122,6 +130,7 @@ class _Checker(ast.NodeVisitor):
         """start.a.b.c; reports what is not there."""
         for name in names:
             if isinstance(start, Instance):
+                self._check_attribute(node, start.cls, name, False)
                 return _UNKNOWN
             try:
                 start = getattr(start, name)
@@ -132,6 +141,13 @@ class _Checker(ast.NodeVisitor):
             if not _ours(start):
                 return _UNKNOWN
         return start
+
+    def _check_attribute(self, node: ast.AST, cls: type, name: str, called: bool) -> None:
+        """Reports an attribute that objects of the class lack: a method, or something of Keras's."""
+        advice = attribute_instead(name)
+        if not hasattr(cls, name) and (advice or called):
+            kind = "attribute" if advice else "method"
+            self._report(node, f"{cls.__name__} has no {kind} {name!r}" + (f": {advice}" if advice else ""))
 
     # --- names ----------------------------------------------------------------------------------------------------
 
@@ -207,8 +223,7 @@ class _Checker(ast.NodeVisitor):
             owner = self._resolve(node.func.value)
             if isinstance(owner, Instance):
                 function = getattr(owner.cls, node.func.attr, _UNKNOWN)
-                if function is _UNKNOWN and not hasattr(owner.cls, "__getattr__"):
-                    self._report(node, f"{owner.cls.__name__} has no method {node.func.attr!r}")
+                self._check_attribute(node, owner.cls, node.func.attr, _ours(owner.cls))
             if node.func.attr == "compile":
                 self._check_compile(node)
         before = len(self.findings)
@@ -331,8 +346,12 @@ def _keywords(function: Any) -> tuple[str, ...] | None:
 
 
 def _check_text(argument: str, text: str) -> None:
-    """Look up a text that names an activation, an initializer, a regularizer or a constraint."""
+    """Look up a text that names an activation, an initializer, a regularizer or a constraint, or a picture."""
     from . import activations, constraints, initializers, regularizers
+    from .models.diagram import check_svg
+
+    if argument == "to_file":
+        check_svg(text)
 
     if argument == "activation":
         activations.get(text)

@@ -63,11 +63,13 @@ def check_files(paths: Sequence[str]) -> int:
     for path in paths:
         try:
             findings = check_file(path)
-        except (OSError, SyntaxError, ValueError) as error:
-            print(f"{path}: {error}", file=sys.stderr)
-            code = 2
-            continue
-        for finding in findings:
-            print(finding)
+        except OSError as error:
+            findings, code = [], 2
+            print(f"{path}: {error.strerror}", file=sys.stderr)
+        except ValueError as error:
+            findings, code = [], 2
+            print(error, file=sys.stderr)
+        else:
+            print(*findings or [f"{path}: nothing found that will not work"], sep="\n")
         code = max(code, 1 if findings else 0)
     return code

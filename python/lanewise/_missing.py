@@ -20,6 +20,8 @@ _LOG = "write logs from a lanewise.callbacks.LambdaCallback(on_epoch_end=...), o
 _OPTIMIZER = "see lanewise.optimizers for those that exist: Adam, AdamW, SGD and others"
 _ACTIVATION = "activations are relu, elu, gelu, silu, softmax and the others of lanewise.activations"
 _LOSS = "see lanewise.losses and lanewise.metrics for those that exist"
+_SAVE = "save with model.save(path), read with lanewise.load_model(path)"
+_OWN = "write a subclass of Layer with call(), in lanewise.keras.ops"
 _WRAPPER = "build, fit and predict with lanewise.Sequential inside a scikit-learn estimator class of your own"
 
 
@@ -28,21 +30,15 @@ def _each(names: str, text: str) -> dict[str, str]:
 
 
 _INSTEAD: dict[str, str] = {
-    **_each("Conv1D Conv2D Conv3D Conv2DTranspose Convolution2D DepthwiseConv2D SeparableConv2D", _DENSE),
-    **_each("MaxPooling1D MaxPooling2D MaxPool2D AveragePooling2D UpSampling2D", _DENSE),
-    **_each("GlobalAveragePooling2D GlobalMaxPooling2D ZeroPadding2D Cropping2D", _DENSE),
-    **_each("LSTM GRU SimpleRNN RNN Bidirectional TimeDistributed ConvLSTM2D LSTMCell GRUCell", _DENSE),
-    **_each("Attention MultiHeadAttention Lambda", _DENSE),
-    **_each("SpatialDropout1D SpatialDropout2D TextVectorization", _DENSE),
     **_each("GradientTape gradients", _GRADIENTS),
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
     **_each("Tensor Variable TensorArray string numpy_function py_function while_loop cond map_fn", _ARRAYS),
     **_each("Session compat global_variables_initializer placeholder reset_default_graph", "there are no sessions: "
             "models run at once"),
-    **_each("distribute tpu", "everything runs on this CPU's cores; see lanewise.set_num_threads"),
+    **_each("distribute distribution tpu", "everything runs on this CPU's cores; see lanewise.set_num_threads"),
     "debugging": "lanewise.build_info() says what runs; there is never a GPU",
-    **_each("train io saved_model lite", "save with model.save(path), read with lanewise.load_model(path)"),
+    **_each("train io saved_model lite", _SAVE),
     **_each("estimator feature_column", _SEQUENTIAL),
     "summary": _LOG,
     **_each("RemoteMonitor OrbaxCheckpoint", _LOG),
@@ -58,20 +54,39 @@ _INSTEAD: dict[str, str] = {
     "wrappers": _WRAPPER,
     **_each("KerasClassifier KerasRegressor", _WRAPPER),
     **_each("mixed_precision set_global_policy", "layers compute in float32"),
+    **_each("DTypePolicy FloatDTypePolicy Quantizer dtype_policies quantizers", "layers compute in float32"),
+    **_each("KerasTensor Function InputSpec Operation", "lanewise.Input and layers make what lanewise.Model takes"),
+    **_each("FeatureSpace HashedCrossing Hashing split_dataset img_to_array array_to_img load_img save_img", _PREPARE),
+    **_each("GroupNormalization SpectralNormalization", "normalisation is BatchNormalization, LayerNormalization, "
+            "RMSNormalization and UnitNormalization"),
+    **_each("EinsumDense ReversibleEmbedding", "Dense, Embedding, or a Layer of your own with keras.ops"),
+    **_each("JaxLayer FlaxLayer TorchModuleWrapper TFSMLayer MelSpectrogram STFTSpectrogram Pipeline", _OWN),
+    **_each("export KerasFileEditor", _SAVE),
     "model_to_dot": "lanewise.utils.plot_model(model, to_file='model.svg') draws the layers",
     "Progbar": "fit, evaluate and predict show their progress with verbose=1",
 }  # fmt: skip
 
 
+_FAMILIES = (
+    (r"Conv(\d|olution|LSTM)|Pool(ing)?[23]D|^(Average|Avg|Max|Adaptive\w+)Pool|LSTM|GRU|RNN|Attention|Bidirectional|"
+     r"TimeDistributed|Lambda$|UpSampling|ZeroPadding|Cropping|SpatialDropout|TextVectorization", _DENSE),
+    (r"^(Random(?!Normal|Uniform)|RandA|Aug|Auto|Mix|Cut|Center|Contrast|Equal|Solar|Resizing|MaxNumB)|"
+     r"(image|text|audio)_dataset", _PREPARE),
+)  # fmt: skip
+"""Names of many kinds: a pattern that is looked for in them, and what to use instead."""
+
+
 def instead(name: str) -> str | None:
     """What exists instead of a name of TensorFlow's or Keras's; None for a name that they do not have either."""
-    return _INSTEAD.get(name)
+    import re
+
+    return _INSTEAD.get(name) or next((text for family, text in _FAMILIES if re.search(family, name)), None)
 
 
 def instead_of_identifier(name: str) -> str | None:
     """The same for a text that stands for a class: `kl_divergence` or `kldivergence` for `KLDivergence`."""
-    if name in _INSTEAD:
-        return _INSTEAD[name]
+    if (text := instead(name)) is not None:
+        return text
     plain = name.replace("_", "").lower() if name[:1] != "_" else ""
     return next((text for key, text in _INSTEAD.items() if key.replace("_", "").lower() == plain), None)
 
@@ -87,15 +102,76 @@ def absent(module: str, name: str, known: Iterable[str], frame: FrameType) -> Ex
             ImportError; `hasattr` and `getattr` with a default need the AttributeError.
     """
     text = f"module {module!r} has no {name!r}"
-    if name in _INSTEAD:
-        text += f": {_INSTEAD[name]}."
+    if (advice := instead(name)) is not None:
+        text += f": {advice}."
     elif not name.startswith("_"):
-        from ._names import near_match
+        import numpy
 
-        text += f".{near_match(name, list(known))}"
+        if module.endswith(".ops") and hasattr(numpy, name):
+            text += f": use numpy.{name}, which takes what these functions take."
+        else:
+            text += f".{_near(name, known) or f' dir({module}) lists what there is.'}"
     if _is_from_import(frame):
         return ImportError(text, name=module)
     return AttributeError(text, name=name)
+
+
+_STEPS = "steps run in compiled code; for steps of your own " + _GRADIENTS
+_FLOAT32 = "layers compute in float32, without quantization or LoRA"
+_STATE = "use get_weights() and set_weights(...); of a model also optimizer_state() and load_optimizer_state(...)"
+_SUMS = "the engine keeps the sums of metrics, result() reads them; a subclass has those that its add_weight makes"
+
+_ATTRIBUTES: dict[str, str] = {
+    **_each("add_loss add_metric", "penalties are the kernel_regularizer and activity_regularizer of layers, anything "
+            "else a function given to compile as loss= or in metrics="),
+    **_each("train_step test_step predict_step train_function test_function predict_function make_train_function "
+            "make_test_function make_predict_function compute_loss compute_loss_and_updates compute_metrics "
+            "stateless_compute_loss minimize apply apply_gradients update_step stateless_apply add_optimizer_variables "
+            "add_variable_from_reference", _STEPS),
+    **_each("stateless_call symbolic_call quantized_call rematerialized_call compute_output_spec "
+            "call_signature_parameters", "call it on arrays, or on what Input gives; see also compute_output_shape"),
+    **_each("compute_mask", "masks are not supported"),
+    **_each("quantize quantization_mode quantization_config quantized_build get_quantization_layer_structure "
+            "enable_lora lora_enabled lora_rank lora_alpha autocast dtype_policy scale_loss", _FLOAT32),
+    **_each("save_own_variables load_own_variables get_state_tree set_state_tree variable_serialization_spec", _STATE),
+    **_each("get_build_config build_from_config", "use input_shape and build(input_shape)"),
+    **_each("stateless_update_state stateless_result stateless_reset_state", "use update_state, result, reset_state"),
+    **_each("total count true_positives true_negatives false_positives false_negatives", _SUMS),
+    **_each("fn call", "call the object itself; made with reduction=None a loss gives the values of the rows"),
+    **_each("monitor_op", "improves(value, reference) says whether one is better"),
+    **_each("predict_classes", "use np.argmax(model.predict(x), axis=1), or model.predict(x) > 0.5 for one column"),
+    **_each("predict_proba", "use model.predict(x)"),
+    **_each("fit_generator evaluate_generator predict_generator", "fit, evaluate and predict take generators"),
+    **_each("metrics metrics_variables", "the model has model.metrics"),
+    **_each("jax_state_sync supports_jit", "everything is compiled already"),
+    "export": _SAVE,
+    "set_weights": _STATE,
+}  # fmt: skip
+
+
+def attribute_instead(name: str) -> str | None:
+    """What to use instead of an attribute that a layer, model, loss, ... of Keras's has."""
+    return _ATTRIBUTES.get(name)
+
+
+def absent_attribute(obj: Any, name: str) -> AttributeError:
+    """The exception for an attribute that `obj` does not have; Python itself adds near matches."""
+    advice = _ATTRIBUTES.get(name)
+    text = f"{type(obj).__name__!r} object has no attribute {name!r}" + (f": {advice}" if advice else "")
+    return AttributeError(text, name=name, obj=obj)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """' Did you mean ...?' for a slip of the hand or a name cut short; another name is no hint."""
+    from ._names import near_match
+
+    short = [k for k in known if len(name) > 3 and k.lower().startswith(name.lower())]
+    near = [
+        k
+        for k in known
+        if abs(len(k) - len(name)) < 2 and [c for c in k if c.isdigit()] == [c for c in name if c.isdigit()]
+    ]
+    return f" Did you mean {short[0]!r}?" if len(short) == 1 else near_match(name, near, 0.75)
 
 
 def _is_from_import(frame: FrameType) -> bool:

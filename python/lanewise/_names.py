@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from types import CodeType
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from . import _registry
 
@@ -68,6 +68,16 @@ class KeywordChecked:
             if known is not None:
                 check_keywords(cls.__name__, kwargs, known)
         return super().__new__(cls)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Says what to use instead of what a Keras object would have."""
+            if getattr(type(self), name, None) is not None:
+                return object.__getattribute__(self, name)  # a property whose own error would be lost
+            from ._missing import absent_attribute
+
+            raise absent_attribute(self, name)
 
 
 def keyword_checked(method: Callable[P, T]) -> Callable[P, T]:
@@ -130,12 +140,12 @@ def table_of(*classes: type[C], **aliases: type[C]) -> dict[str, type[C]]:
     return table
 
 
-def near_match(name: str, known: list[str]) -> str:
-    """' Did you mean ...?' or an empty text."""
+def near_match(name: str, known: list[str], alike: float = 0.6) -> str:
+    """' Did you mean ...?' or an empty text; alike: how much, up to 1."""
     import difflib
 
     lower = {k.lower(): k for k in known}
-    found = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=alike)
     return f" Did you mean {lower[found[0]]!r}?" if found else ""
 
 

@@ -70,7 +70,7 @@ class ModelCheckpoint(MonitorCallback):
         except KeyError as error:
             raise KeyError(f"filepath: {self.filepath!r} asks for {error}, the logs have {', '.join(logs)}") from None
         if self.save_best_only:
-            current = self.value(logs)
+            current = self.get_monitor_value(logs)
             if current is not None and not self.improves(current, self.best):
                 self._say(epoch, f"{self.monitor} did not improve from {self.best}")
                 return

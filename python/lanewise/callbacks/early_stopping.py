@@ -58,7 +58,7 @@ class EarlyStopping(MonitorCallback):
         self._forget()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        current = self.value(logs)
+        current = self.get_monitor_value(logs)
         if current is None or epoch < self.start_from_epoch:
             return
         improved = self.improves(current, self.best)

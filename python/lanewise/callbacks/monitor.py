@@ -39,7 +39,7 @@ class MonitorCallback(Callback):
         self._larger_is_better = None
         self._seen = False
 
-    def value(self, logs: Logs) -> float | None:
+    def get_monitor_value(self, logs: Logs) -> float | None:
         """logs[monitor]; None with a warning where it is not there (a validation that is left out is no surprise)."""
         logs = logs or {}
         if self.monitor in logs:

@@ -69,7 +69,7 @@ class ReduceLROnPlateau(MonitorCallback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = {} if logs is None else logs
         rate = logs["learning_rate"] = rounded_rate(self.model)
-        current = self.value(logs)
+        current = self.get_monitor_value(logs)
         if current is None:
             return
         if self.in_cooldown():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Initializer(Configurable):
     Everything is computed in float64 from +, -, *, / and square roots in a fixed order, then rounded once to
     float32, so that a seed gives the same bits on every machine.
     """
+
+    def clone(self) -> Self:
+        """Another with the same arguments."""
+        return self.from_config(self.get_config())
 
     def values(self, shape: tuple[int, ...]) -> Any:
         """float64 values of this shape."""

@@ -48,6 +48,8 @@ _TABLE: dict[str, type[Layer]] = {
     )
 }  # fmt: skip
 
+GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
+
 
 def get_class(name: str) -> type[Layer]:
     """The class of this name, from a closed table."""
@@ -62,11 +64,11 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
 __all__ = [
     "ELU", "Activation", "Add", "AlphaDropout", "Average", "BatchNormalization", "CategoryEncoding", "Concatenate",
     "Dense", "Discretization", "Dot", "Dropout", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise",
-    "GlobalAveragePooling1D", "GlobalMaxPooling1D", "Identity", "Input", "InputLayer", "IntegerLookup", "Layer",
-    "LayerNormalization", "LeakyReLU", "Masking", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute",
-    "RMSNormalization", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Softmax", "StringLookup", "Subtract",
-    "UnitNormalization", "add", "average", "concatenate", "deserialize", "dot", "get_class", "maximum", "minimum",
-    "multiply", "serialize", "subtract",
+    "GlobalAveragePooling1D", "GlobalAvgPool1D", "GlobalMaxPool1D", "GlobalMaxPooling1D", "Identity", "Input",
+    "InputLayer", "IntegerLookup", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "Maximum", "Minimum",
+    "Multiply", "Normalization", "PReLU", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Rescaling",
+    "Reshape", "Softmax", "StringLookup", "Subtract", "UnitNormalization", "add", "average", "concatenate",
+    "deserialize", "dot", "get_class", "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

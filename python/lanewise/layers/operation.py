@@ -143,6 +143,20 @@ class Operation(Trained, Configurable):
     built: Any
     given_input_shape: Any
 
+    dtype = compute_dtype = variable_dtype = input_dtype = "float32"
+    supports_masking = False
+    input_spec = None
+
+    @property
+    def path(self) -> str:
+        """The name, as Keras's path of a layer that stands in no other."""
+        return self.name
+
+    @property
+    def losses(self) -> list[Any]:
+        """The penalties of the weights in training; those on outputs come with the data."""
+        return [rule(weight.numpy()) for leaf in self.leaves() for weight, rule in leaf.penalties]
+
     # --- what a subclass defines --------------------------------------------------------------------------------
 
     def build_for(self, shapes: Sequence[Shape]) -> None:

@@ -208,6 +208,8 @@ class StringLookup(_IndexLookup):
         encoding: of tokens given as bytes.
     """
 
+    input_dtype = "string"
+
     def __init__(
         self, max_tokens: int | None = None, num_oov_indices: int = 1, mask_token: str | None = None,
         oov_token: str = "[UNK]", vocabulary: Any = None, idf_weights: Any = None, invert: bool = False,
@@ -246,6 +248,8 @@ class IntegerLookup(_IndexLookup):
     __doc__ = f"""Ids of arbitrary integers; a NumPy step before the engine. {_IndexLookup.__doc__}
         vocabulary_dtype: 'int64'.
     """
+
+    input_dtype = "int64"
 
     def __init__(
         self, max_tokens: int | None = None, num_oov_indices: int = 1, mask_token: int | None = None,

@@ -41,6 +41,7 @@ class RowFunction(Configurable):
     outputs: ClassVar[int] = 1
     own: ClassVar[bool] = False
     default_name: ClassVar[str] = ""
+    dtype = "float32"
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         if dtype not in (None, "float32", np.float32):

@@ -146,8 +146,6 @@ class Metric(RowFunction):
         """What `add_weight` made, in metrics kept as attributes too."""
         return [*vars(self).get("_state", ()), *(state for metric in self._inner() for state in metric.variables)]
 
-    dtype = "float32"
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
 

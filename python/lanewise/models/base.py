@@ -41,6 +41,7 @@ class BaseModel(Operation):
     # --- what a subclass defines --------------------------------------------------------------------------------
 
     _outputs_by_key = False
+    run_eagerly, jit_compile, steps_per_execution = False, True, 1  # what Keras's say
 
     @property
     def output_names(self) -> list[str]:
@@ -116,8 +117,8 @@ class BaseModel(Operation):
 
     @property
     def loss(self) -> Any:
-        """The loss, with several outputs a dict by output; None before `compile`."""
-        return None if self._compiled is None else self._compiled.loss
+        """The loss as `compile` was given it; None before that."""
+        return None if self._compiled is None else self._compiled.given_loss
 
     @property
     def metrics_names(self) -> list[str]:

@@ -63,6 +63,7 @@ class Compiled:
     ) -> None:  # fmt: skip
         self.optimizer = optimizers.get(optimizer)
         self.output_names = list(output_names)
+        self.given_loss = loss
         each_loss = _per_output("loss", loss, self.output_names)
         fitted = [None if entry is None else losses.get(entry) for entry in each_loss]
         for used in fitted:
@@ -118,13 +119,6 @@ class Compiled:
         for name in self.names:
             if self.names.count(name) > 1:
                 raise ValueError(f"metrics: two values would be called {name!r}; give one of them another name=")
-
-    @property
-    def loss(self) -> Any:
-        """The loss; with several outputs a dict by output."""
-        if not self.several:
-            return self.outputs[0].loss
-        return {output.name: output.loss for output in self.outputs if output.loss is not None}
 
     # --- targets ------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ def plot_model(
         model: a Sequential or functional model.
         to_file: name of the file, *.svg; None writes none.
         show_shapes: shapes of inputs and outputs in each box.
-        show_dtype: 'float32' in each box.
+        show_dtype: the type of what goes in, in each box.
         show_layer_names: names beside classes.
         rankdir: 'TB' from top to bottom, 'LR' from left to right.
         expand_nested: list the layers of a model in its box.
@@ -65,9 +65,7 @@ def plot_model(
         raise ValueError(f"rankdir: expected 'TB' or 'LR', received {rankdir!r}")
     if not getattr(model, "built", False):
         raise ValueError("model: it is not built; give the first layer input_shape=, or show it data first")
-    path = None if to_file is None else os.fspath(to_file)
-    if path is not None and not str(path).lower().endswith(".svg"):
-        raise ValueError(f"to_file: diagrams are SVG, which every browser shows: expected *.svg, received {path!r}")
+    path = None if to_file is None else check_svg(os.fspath(to_file))
     layers, depths, edges = _graph(model)
 
     def box(layer: Any) -> _Box:
@@ -79,7 +77,7 @@ def plot_model(
         if show_shapes:
             lines += [f"in {_shown(layer.input_shape)}", f"out {_shape(layer)}"]
         if show_dtype:
-            lines.append("float32")
+            lines.append(layer.input_dtype)
         if show_trainable and layer.weights:
             lines.append("trainable" if layer.trainable else "not trainable")
         if expand_nested:
@@ -91,6 +89,13 @@ def plot_model(
         with open(path, "w", encoding="utf-8") as file:
             file.write(svg)
     return Diagram(svg)
+
+
+def check_svg(path: str) -> str:
+    """The path of a picture. Raises ValueError for another suffix than '.svg'."""
+    if not str(path).lower().endswith(".svg"):
+        raise ValueError(f"to_file: diagrams are SVG, which every browser shows: expected *.svg, received {path!r}")
+    return path
 
 
 def _shown(shape: Any) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from .. import _engine
-from .._engine import Float32, Weight
+from .._engine import Array, Float32, Weight
 from .._names import (
     Configurable,
     check_default,
@@ -28,6 +30,14 @@ class LearningRate(Rate):
     def assign(self, value: Any) -> None:
         """Set the optimizer's learning rate."""
         self._owner.learning_rate = value
+
+
+class Count(int):
+    """A number of steps that also answers `.numpy()`."""
+
+    def numpy(self) -> np.int64:
+        """As a NumPy scalar."""
+        return np.int64(self)
 
 
 class Optimizer(Configurable):
@@ -98,9 +108,9 @@ class Optimizer(Configurable):
         )
         self._shared = shared
         self._hyper = hyper
-        self.use_ema = shared["use_ema"]
         self.name = type(self).__name__.lower() if name is None else name
         self._excluded: tuple[frozenset[int], re.Pattern[str] | None] | None = None
+        self._weights: Sequence[Weight] = ()
         self._schedule: Any = None
         self._learning_rate = 0.0
         given = {key: float(value) for key, value in shared.items() if value}
@@ -161,9 +171,41 @@ class Optimizer(Configurable):
             self.native.set_rates(first, self._rates(first, count))
 
     @property
-    def iterations(self) -> int:
+    def iterations(self) -> Count:
         """Number of steps made: of batches, where gradients are not accumulated."""
-        return self.native.iterations // (self._shared["gradient_accumulation_steps"] or 1)
+        return Count(self.native.iterations // (self._shared["gradient_accumulation_steps"] or 1))
+
+    # --- what scripts read --------------------------------------------------------------------------------------
+
+    use_ema: bool
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Hyper-parameters by name: `beta_1`, `clipnorm`, `use_ema`."""
+            fixed = self.__dict__.get("_shared", {})
+            if "_hyper" in self.__dict__ and name[:1] != "_":
+                fixed = {**fixed, **self._own_config()}
+            return fixed[name] if name in fixed else super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("_shared", ()) or name in self.__dict__.get("_hyper", ()):
+            raise AttributeError(
+                f"{name}: fixed when the optimizer is made, {type(self).__name__}({name}={value!r}, ...); only "
+                "learning_rate can be set later"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def built(self) -> bool:
+        """Whether it has been given weights."""
+        return bool(self._weights)
+
+    @property
+    def variables(self) -> list[Array]:
+        """Copies, to be read: iterations, learning_rate, then what is kept for each weight in training."""
+        slots: list[Any] = [slot for weight in self._weights for slot in weight.slots(self.native)]
+        return [_engine.as_array(value) for value in [self.iterations, self.learning_rate, *slots]]
 
     # --- weights ------------------------------------------------------------------------------------------------
 
@@ -181,6 +223,7 @@ class Optimizer(Configurable):
 
     def build(self, weights: Sequence[Weight]) -> None:
         """Called before training with the weights that will be trained."""
+        self._weights = weights
         if self._excluded is None:
             return
         ids, pattern = self._excluded
