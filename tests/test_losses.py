@@ -314,12 +314,3 @@ def test_every_loss_trains_under_its_name() -> None:
         history = model.fit(x, y, epochs=5, verbose=0).history["loss"]
         assert history[-1] < history[0], name
         assert model.evaluate(x, y, verbose=0) == pytest.approx(float(loss(y, model.predict(x, verbose=0))), rel=1e-4)
-
-
-def test_training_takes_the_mean() -> None:
-    model = lw.Sequential([lw.layers.Dense(3, input_shape=(3,))])
-    model.compile("sgd", losses.MeanSquaredError(reduction="mean"))
-    for reduction in ("sum", "mean_with_sample_weight", "none", None):
-        with pytest.raises(NotImplementedError, match="mean_squared_error has reduction="):
-            model.compile("sgd", losses.MeanSquaredError(reduction=reduction))
-    assert model.loss.reduction == "mean"

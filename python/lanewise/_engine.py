@@ -129,11 +129,6 @@ class Weight(Trained, Operators):
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
 
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
     def numpy(self) -> Float32:
         """A copy of the values."""
         return self.variable.get().reshape(self.shape)

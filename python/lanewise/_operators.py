@@ -80,6 +80,11 @@ class Operators:
         """The plain array."""
         raise NotImplementedError
 
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return int(self.value.ndim)
+
     def __float__(self) -> float:
         return float(self.value)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _engine
-from .._engine import AnyArray, Array, Float64, Network
+from .._engine import Array, Float64
 from ..losses.own import OwnRows, function_name
 from .base import Metric
 
@@ -77,41 +77,3 @@ def own_state(metric: Metric) -> Metric:
     if not hasattr(metric, "kernel") and Metric in where[:2]:
         raise NotImplementedError(f"{type(metric).__name__}: a metric needs update_state(...) and result()")
     return metric if all(cls.__module__.startswith("lanewise.") for cls in where) else OwnState(metric)
-
-
-class Fed:
-    """A network that tells some metrics the sample weights of each batch, which the engine keeps to itself.
-
-    Args:
-        network: the network.
-        fed: each of these metrics, with the index of its target.
-    """
-
-    def __init__(self, network: Network, fed: Sequence[tuple[OwnState, int]]) -> None:
-        self._network = network
-        self._fed = fed
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._network, name)
-
-    def train(
-        self, x: Any, y: Any, weights: Any, order: AnyArray | None, start: int, stop: int, batch: int, *rest: Any
-    ) -> Float64:
-        """`Network.train`."""
-        self._feed(weights, order, start, stop, batch)
-        return self._network.train(x, y, weights, order, start, stop, batch, *rest)
-
-    def evaluate(self, x: Any, y: Any, weights: Any, start: int, stop: int, batch: int, *words: int) -> Float64:
-        """`Network.evaluate`."""
-        self._feed(weights, None, start, stop, batch)
-        return self._network.evaluate(x, y, weights, start, stop, batch, *words)
-
-    def _feed(self, weights: Any, order: AnyArray | None, start: int, stop: int, batch: int) -> None:
-        for metric, target in self._fed:
-            metric.weights = _batches(None if weights is None else weights[target], order, start, stop, batch)
-
-
-def _batches(weights: Any, order: AnyArray | None, start: int, stop: int, batch: int) -> Iterator[Any]:
-    for at in range(start, stop, batch):
-        rows: Any = slice(at, min(at + batch, stop))
-        yield None if weights is None else weights[rows if order is None else order[rows]]

@@ -15,7 +15,6 @@ from .._lock import SharedLock
 from .._names import keyword_checked
 from ..layers.operation import Node, Operation
 from ..metrics import Metric
-from ..metrics.own import Fed
 from ..optimizers import Optimizer
 from .compiled import Compiled
 from .data import Rows, check_rows, class_weights, row_weights
@@ -198,7 +197,7 @@ class BaseModel(Operation):
         limits = [(w.variable, *c.limits()) for layer in leaves for w, c in layer.limits]
         trainable, frozen = [w.variable for w in weights], _frozen(leaves)
         network = program.network(terms.losses, terms.metrics, trainable, penalties, limits, terms.targets, frozen)
-        return Fed(network, terms.fed) if terms.fed else network  # type: ignore[return-value]
+        return terms.weighed(network)
 
     def _frozen(self) -> list[Variable]:
         return _frozen(self.leaves())

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import losses, metrics as metric_classes, optimizers
-from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Program, TargetTerm
-from .._names import check_finite, serialize
+from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Network, Program, TargetTerm
+from .._names import serialize
 from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
 from ..losses.own import OwnRows
-from ..metrics.own import OwnState, own_state
+from ..metrics.own import OwnState
+from .arguments import is_config, loss_weights_of, metric_lists, per_output
+from .weighing import WeighedNetwork, Weighing
 
 
 class OutputTerms(NamedTuple):
@@ -36,12 +38,17 @@ class OutputTerms(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Losses, metrics and further targets, as `Program.network` takes them; fed: as `Fed` does."""
+    """Losses, metrics and further targets, as `Program.network` takes them."""
 
     losses: list[LossTerm]
     metrics: list[MetricTerm]
     targets: list[TargetTerm]
-    fed: list[tuple[OwnState, int]]
+    weighing: Weighing
+
+    def weighed(self, network: Network) -> Network:
+        """The network, or what stands before it where weights are not those of the rows."""
+        plain = not self.weighing.told and not self.weighing.reductions
+        return network if plain else WeighedNetwork(network, self.weighing)  # type: ignore[return-value]
 
 
 class Compiled:
@@ -64,17 +71,11 @@ class Compiled:
         self.optimizer = optimizers.get(optimizer)
         self.output_names = list(output_names)
         self.given_loss = loss
-        each_loss = _per_output("loss", loss, self.output_names)
+        each_loss = per_output("loss", loss, self.output_names)
         fitted = [None if entry is None else losses.get(entry) for entry in each_loss]
-        for used in fitted:
-            if used is not None and used.reduction not in ("sum_over_batch_size", "mean"):
-                raise NotImplementedError(
-                    f"loss: training takes the mean over the batch, reduction='sum_over_batch_size'; {used.name} has "
-                    f"reduction={used.reduction!r}, which serves on arrays only"
-                )
-        weights = _weights(loss_weights, self.output_names, given_metrics)
-        plain = _metric_lists("metrics", given_metrics, self.output_names)
-        weighted = _metric_lists("weighted_metrics", weighted_metrics, self.output_names)
+        weights = loss_weights_of(loss_weights, self.output_names, given_metrics)
+        plain = metric_lists("metrics", given_metrics, self.output_names)
+        weighted = metric_lists("weighted_metrics", weighted_metrics, self.output_names)
         self.outputs = [
             OutputTerms(*terms) for terms in zip(self.output_names, fitted, weights, plain, weighted, strict=True)
         ]
@@ -86,7 +87,7 @@ class Compiled:
         self.targets = self.fitted + [
             i for i, output in enumerate(self.outputs) if output.judged and output.loss is None
         ]
-        given = list(loss) if by_key and isinstance(loss, dict) and not _is_config(loss) else self.output_names
+        given = list(loss) if by_key and isinstance(loss, dict) and not is_config(loss) else self.output_names
         self._label([name for name in given if self.outputs[self.output_names.index(name)].loss is not None])
 
     def _label(self, fitted_names: Sequence[str]) -> None:
@@ -157,27 +158,51 @@ class Compiled:
 
     def terms(self, program: Program, targets: Sequence[AnyArray]) -> Terms:
         """What to compile for the engine, for aligned targets."""
-        found: list[tuple[MetricTerm, int]] = []  # with the number of its sums
-        fed: list[tuple[OwnState, int]] = []
+        found: list[tuple[Any, MetricTerm, int]] = []  # (place, term, number of its sums)
+        told: list[tuple[OwnState, int]] = []
+        reductions: dict[int, str] = {}
+        for at, i in enumerate(self.fitted):
+            reduction = getattr(self.outputs[i].loss, "reduction", None)
+            if reduction in ("sum", "mean_with_sample_weight"):
+                reductions[at] = reduction
+            if reduction == "sum" and len(program.output_shapes[i]) > 1:
+                raise NotImplementedError(
+                    "loss: reduction='sum' takes an output of one row a sample, received "
+                    f"{(None, *program.output_shapes[i])}"
+                )
+        copies: list[int] = []
+        further: list[TargetTerm] = []
         for at, i in enumerate(self.targets):
-            output = self.outputs[i]
-            resolved = output.all_metrics(targets[at].shape[1:], program.output_shapes[i])
+            output, shape = self.outputs[i], program.output_shapes[i]
+            resolved = output.all_metrics(targets[at].shape[1:], shape)
+            labels = any(metric.sparse for metric in resolved)
+            if at in reductions and output.weighted:
+                copies.append(at)
+            if at >= len(self.fitted):
+                further.append((program.outputs[i], labels))
             for m, metric in enumerate(resolved):
                 weighted = m >= len(output.metrics)
                 if weighted and isinstance(metric, OwnState):
-                    fed.append((metric, at))
-                term = (*_term(metric, program, i, targets[at]), at, weighted)
-                found.append((term, metric.size(program.output_shapes[i][-1])))
-        found.sort(key=lambda entry: (entry[0][4], self.targets[entry[0][3]]))
-        self._sizes = [size for _, size in found]
-        further = [
-            (
-                program.outputs[i],
-                any(m.sparse for m in self.outputs[i].all_metrics(t.shape[1:], program.output_shapes[i])),
-            )
-            for i, t in zip(self.targets[len(self.fitted) :], targets[len(self.fitted) :], strict=True)
-        ]
-        return Terms(self.loss_terms(program, targets), [term for term, _ in found], further, fed)
+                    told.append((metric, at))
+                target = len(self.targets) + copies.index(at) if weighted and at in reductions else at
+                term = (*_term(metric, program, i, targets[at]), target, weighted)
+                found.append(((weighted, i), term, metric.size(shape[-1])))
+        for at in copies:
+            sparse = targets[at].dtype.kind == "i" and targets[at].shape[1:] == ()
+            further.append((program.outputs[self.targets[at]], sparse))
+        found.sort(key=lambda entry: entry[0])
+        self._sizes = [size for *_, size in found]
+        terms = [term for _, term, _ in found]
+        return Terms(self.loss_terms(program, targets), terms, further, Weighing(told, reductions, copies))
+
+    def check_reductions(self) -> None:
+        """Raises ValueError where the loss is not one number, which training could make small."""
+        for output in self.outputs:
+            if output.loss is not None and output.loss.reduction in ("none", None):
+                raise ValueError(
+                    f"loss: {output.loss.name} has reduction={output.loss.reduction!r}, which gives a value for each "
+                    "row; training needs one number: reduction='sum_over_batch_size' or 'sum'"
+                )
 
     def loss_terms(self, program: Program, targets: Sequence[AnyArray] = ()) -> list[LossTerm]:
         """The losses for the engine, for aligned targets (none: like the outputs).
@@ -323,67 +348,3 @@ def _term(
     operation, source = program.builder.made_by(value)
     kernel, before = function.kernel_after(operation)
     return kernel, source if before else value, function.param_for(program.output_shapes[output][-1])
-
-
-# --- arguments of compile ---------------------------------------------------------------------------------------
-
-
-def _is_config(given: Any) -> bool:
-    return isinstance(given, Mapping) and "class_name" in given
-
-
-def _per_output(argument: str, given: Any, names: Sequence[str]) -> list[Any]:
-    """One entry for each output: one thing for all, a list, or a dict by name."""
-    if isinstance(given, dict) and not _is_config(given):
-        return by_name(argument, given, names)
-    if isinstance(given, list | tuple):
-        return by_name(argument, given, names)
-    return [given] * len(names)
-
-
-def _weights(given: Any, names: Sequence[str], given_metrics: Any) -> list[float]:
-    if given is None:
-        return [1.0] * len(names)
-    if any(isinstance(w, str) for w in (given if isinstance(given, list | tuple) else [given])):
-        raise ValueError(f"loss_weights: expected numbers, received {given!r}; metrics come as metrics=[...]")
-    if len(names) > 1 and not isinstance(given, dict | list | tuple):
-        raise ValueError(
-            f"loss_weights: the model has {len(names)} outputs ({', '.join(map(repr, names))}), give a list or a dict; "
-            f"received {given!r}"
-        )
-    each = (
-        by_name("loss_weights", given, names, missing=1.0)
-        if isinstance(given, dict)
-        else _per_output("loss_weights", given, names)
-    )
-    return [check_finite("loss_weights", weight) for weight in each]
-
-
-def _metric_lists(argument: str, given: Any, names: Sequence[str]) -> list[list[metric_classes.Metric]]:
-    """The metrics of each output.
-
-    Raises:
-        ValueError: several outputs and a list that is not one entry for each.
-    """
-    if given is None or (isinstance(given, list | tuple | dict) and not given):
-        return [[] for _ in names]
-    if len(names) == 1:
-        if isinstance(given, dict) and not _is_config(given):
-            given = by_name(argument, given, names)
-        return [_metrics(given)]
-    if not isinstance(given, list | tuple | dict) or _is_config(given):
-        given = [given]
-    if not isinstance(given, dict) and len(given) != len(names):
-        raise ValueError(
-            f"{argument}: the model has {len(names)} outputs ({', '.join(map(repr, names))}), give a dict by output or "
-            f"a list with the metrics of each, such as {[['mae'], *([[]] * (len(names) - 1))]}; received {given!r}"
-        )
-    return [_metrics(entry) for entry in by_name(argument, given, names)]
-
-
-def _metrics(given: Any) -> list[metric_classes.Metric]:
-    if given is None:
-        return []
-    if isinstance(given, list | tuple):
-        return [metric for entry in given for metric in _metrics(entry)]
-    return [own_state(metric_classes.get(given))]

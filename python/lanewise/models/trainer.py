@@ -70,6 +70,7 @@ class Trainer(Predictor):
             RuntimeError: the model is being trained already.
         """
         compiled = self._get_compiled("fit")
+        compiled.check_reductions()
         batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
         epochs = check_integer("epochs", epochs, 1)
         initial_epoch = check_integer("initial_epoch", initial_epoch, 0)
@@ -252,6 +253,7 @@ class Trainer(Predictor):
             The loss, or [loss, metrics...], or a dict: of this batch alone, as in Keras 3.15.
         """
         compiled = self._get_compiled("train_on_batch")
+        compiled.check_reductions()
         rows = self._rows(compiled, x, y, sample_weight, class_weight)
         with self._training():
             network = self._network(compiled, rows)
@@ -273,6 +275,7 @@ class Trainer(Predictor):
         With training=True dropout is as in the next training step.
         """
         compiled = self._get_compiled("value_and_grad")
+        compiled.check_reductions()
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
         step = compiled.optimizer.native.iterations

@@ -1,0 +1,88 @@
+"""Weights other than those of the rows: for losses that are no mean; and metrics that are told the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._engine import AnyArray, Float32, Float64, Network
+from ..metrics.own import OwnState
+
+
+class Weighing(NamedTuple):
+    """What differs, by the index of a target.
+
+    Attributes:
+        told: metrics of a person's own in `weighted_metrics`.
+        reductions: of each loss that is no mean.
+        copies: the targets of such losses that weighted metrics look at, with the weights as given: they come last.
+    """
+
+    told: Sequence[tuple[OwnState, int]]
+    reductions: Mapping[int, str]
+    copies: Sequence[int]
+
+
+class WeighedNetwork:
+    """A network that gets other weights than it is called with.
+
+    The loss of a batch is sum(w * l) / rows in the engine; with the weights w * rows it is the sum, with
+    w * rows / sum(w) the weighted mean.
+    """
+
+    def __init__(self, network: Network, weighing: Weighing) -> None:
+        self._network = network
+        self._weighing = weighing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def train(
+        self, x: Any, y: Any, weights: Any, order: AnyArray | None, start: int, stop: int, batch: int, *rest: Any
+    ) -> Float64:
+        """`Network.train`."""
+        y, weights = self._weigh(y, weights, order, start, stop, batch)
+        return self._network.train(x, y, weights, order, start, stop, batch, *rest)
+
+    def evaluate(self, x: Any, y: Any, weights: Any, start: int, stop: int, batch: int, *words: int) -> Float64:
+        """`Network.evaluate`."""
+        y, weights = self._weigh(y, weights, None, start, stop, batch)
+        return self._network.evaluate(x, y, weights, start, stop, batch, *words)
+
+    def value_and_grad(self, x: Any, y: Any, weights: Any, *rest: Any) -> tuple[Float64, list[Float32]]:
+        """`Network.value_and_grad`."""
+        y, weights = self._weigh(y, weights, None, 0, len(y[0]), len(y[0]))
+        return self._network.value_and_grad(x, y, weights, *rest)
+
+    def _weigh(
+        self, y: Any, weights: Any, order: AnyArray | None, start: int, stop: int, batch: int
+    ) -> tuple[list[AnyArray], Any]:
+        given = weights or [None] * len(y)
+        for metric, target in self._weighing.told:
+            metric.weights = _batches(given[target], order, start, stop, batch)
+        if not self._weighing.reductions:
+            return y, weights
+        changed = list(given)
+        rows = np.arange(start, stop) if order is None else order[start:stop]
+        starts = np.arange(0, stop - start, batch)
+        sizes = np.diff(starts, append=stop - start)
+        for target, reduction in self._weighing.reductions.items():
+            weight, factor = given[target], sizes.astype(np.float64)
+            if reduction != "sum" and weight is None:
+                continue
+            weight = np.ones(len(y[target]), np.float32) if weight is None else weight
+            if reduction != "sum":
+                total = np.add.reduceat(weight[rows].astype(np.float64), starts)
+                factor = np.divide(factor, total, out=np.zeros(len(sizes)), where=total != 0)
+            changed[target] = np.ones(len(weight), np.float32)
+            changed[target][rows] = weight[rows] * np.repeat(factor, sizes)
+        copies = self._weighing.copies
+        return [*y, *(y[target] for target in copies)], [*changed, *(given[target] for target in copies)]
+
+
+def _batches(weights: Any, order: AnyArray | None, start: int, stop: int, batch: int) -> Iterator[Any]:
+    for at in range(start, stop, batch):
+        rows: Any = slice(at, min(at + batch, stop))
+        yield None if weights is None else weights[rows if order is None else order[rows]]
