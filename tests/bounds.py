@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lanewise import ops
+from lanewise import _core, ops
 
 U = 2.0**-24
 ISAS = ops.available_isas()
@@ -16,15 +16,20 @@ SIZES = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97]
 
 @contextmanager
 def running(isa: str | None = None, threads: int | None = None) -> Iterator[None]:
-    """The ISA and the number of threads for a block; what was set before comes back."""
+    """The ISA and the number of threads for a block; what was set before comes back.
+
+    Threads that are asked for are used, for the smallest network too.
+    """
     before = ops.active_isa(), ops.get_num_threads()
     try:
         if isa is not None:
             ops.use_isa(isa)
         if threads is not None:
             ops.set_num_threads(threads)
+            _core.set_always_team(True)
         yield
     finally:
+        _core.set_always_team(False)
         ops.use_isa(before[0])
         ops.set_num_threads(before[1])
 

@@ -125,7 +125,7 @@ double Network::estimated_seconds(Which which, int64_t batch) const {
 // One thread is the default for small work: more must save at least a tenth of the time after paying for its barriers.
 int Network::threads_for(Which which, int64_t batch) {
   const int most = get_num_threads();
-  if (most == 1) return 1;
+  if (most == 1 || always_team()) return most;
   const double alone = estimated_seconds(which, batch), kBarrier = 1.0e-6;  // with the wait for the slower thread
   int best = 1;
   double best_time = alone;

@@ -149,7 +149,8 @@ std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t s
   run.sums = sums.data();
   // A forward pass is too short to pay for its barriers on a busy machine unless the batch is large.
   constexpr double kWorthATeam = 200e-6;
-  const int threads = estimated_seconds(kEvaluate, batch_size) < kWorthATeam ? 1 : threads_for(kEvaluate, batch_size);
+  const bool alone = estimated_seconds(kEvaluate, batch_size) < kWorthATeam && !always_team();
+  const int threads = alone ? 1 : threads_for(kEvaluate, batch_size);
   return_workspace(run_batches(kEvaluate, run, data, start, stop, batch_size, threads, nullptr));
   return sums;
 }
