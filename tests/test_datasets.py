@@ -188,6 +188,7 @@ def test_archives_are_unpacked_where_keras_unpacks_them(server, tmp_path, make):
 @pytest.mark.parametrize(
     "data",
     [tar({"../out.txt": b"x"}), tar({"link": "../../out"}), packed({"../out.txt": b"x"}), tar({"/out.txt/..": "/etc"})],
+    ids=["tar", "link", "zip", "absolute"],
 )
 def test_archives_that_lead_out_of_their_folder_are_refused(server, tmp_path, data):
     server.files["bad"] = data

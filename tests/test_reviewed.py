@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lanewise as lw
+from bounds import running
 from lanewise import keras
 
 layers = keras.layers
@@ -113,3 +115,102 @@ def test_a_file_with_a_loss_of_the_user_says_what_is_missing(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="custom_objects"):
         keras.models.load_model(path)
     assert keras.models.load_model(path, custom_objects={"Own": Own}).compiled
+
+
+# --- what random scripts beside Keras found (tests/parity/test_random_models.py) -------------------------------------
+
+
+class Steps(lw.callbacks.Callback):
+    """Counts the batches and keeps the last logs."""
+
+    def __init__(self):
+        super().__init__()
+        self.trained = self.tested = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.trained += 1
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.tested += 1
+
+    def on_train_end(self, logs=None):
+        self.last = list(logs)
+
+
+def test_steps_without_a_batch_size_share_all_rows():
+    """Keras: a batch is ceil(rows / steps) then, not 32."""
+    x = np.arange(42, dtype=np.float32).reshape(21, 2) / 42
+    model = lw.Sequential([lw.Input((2,)), lw.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    steps = Steps()
+    data = {"validation_data": (x, x[:, 0]), "validation_steps": 2, "callbacks": [steps]}
+    model.fit(x, x[:, 0], steps_per_epoch=3, shuffle=False, verbose=0, **data)
+    assert (steps.trained, steps.tested) == (3, 2)
+    whole = model.evaluate(x, x[:, 0], verbose=0)
+    assert model.evaluate(x, x[:, 0], steps=2, verbose=0) == pytest.approx(whole)
+    assert model.predict(x, steps=4, verbose=0).shape == (21, 1)
+    assert model.evaluate(x, x[:, 0], batch_size=5, steps=2, verbose=0) == pytest.approx(
+        model.evaluate(x[:10], x[:10, 0], verbose=0)
+    )
+
+
+def test_the_order_of_what_is_returned():
+    """Keras: logs sorted, val_ among them; a list has a name that two metrics share twice, then the others."""
+    x = np.linspace(-1, 1, 20, dtype=np.float32).reshape(10, 2)
+    model = lw.Sequential([lw.Input((2,)), lw.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mse", "mae"], weighted_metrics=["mae"])
+    weights = np.arange(10, dtype=np.float32)
+    found = model.evaluate(x, x[:, 0], sample_weight=weights, verbose=0, return_dict=True)
+    assert list(found) == ["loss", "mae", "mse", "weighted_mae"]
+    names = ["loss", "mse", "mae", "mae", "weighted_mae"]
+    assert model.metrics_names == names
+    assert model.evaluate(x, x[:, 0], sample_weight=weights, verbose=0) == [found[name] for name in names]
+    halve, steps = lw.callbacks.LearningRateScheduler(lambda epoch, lr: lr / 2), Steps()
+    history = model.fit(x, x[:, 0], sample_weight=weights, validation_split=0.3, callbacks=[halve, steps], verbose=0)
+    logs = ["loss", "mae", "mse", "val_loss", "val_mae", "val_mse", "val_weighted_mae", "weighted_mae"]
+    assert list(history.history) == [*logs, "learning_rate"]
+    assert steps.last == logs
+
+
+def test_batches_of_several_inputs_of_other_shapes():
+    """Three inputs in a list are no list of numbers."""
+    a, b = lw.Input((2,)), lw.Input((3, 2))
+    model = lw.Model([a, b], lw.layers.Dense(1)(lw.layers.Concatenate()([a, lw.layers.Flatten()(b)])))
+    model.compile("sgd", "mse")
+    one, two, y = np.ones((4, 2), np.float32), np.ones((4, 3, 2), np.float32), np.ones(4, np.float32)
+    history = model.fit(iter([([one, two], y)] * 3), verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+
+
+def test_a_regularizer_acts_where_no_loss_does():
+    """The second output has no loss: its kernel is trained by its penalty alone, its bias stays."""
+    x = lw.Input((2,))
+    second = lw.layers.Dense(1, kernel_regularizer=lw.regularizers.L2(0.25), name="second")
+    model = lw.Model(x, [lw.layers.Dense(1, name="first")(x), second(x)])
+    for clipped in ({}, {"global_clipnorm": 100.0}):
+        model.compile(lw.optimizers.SGD(0.5, **clipped), {"first": "mse", "second": None})
+        kernel, bias = second.get_weights()
+        rows = np.ones((4, 2), np.float32)
+        _, gradients = model.value_and_grad(rows, {"first": rows[:, :1], "second": rows[:, :1]})
+        np.testing.assert_allclose(gradients[2], 0.5 * kernel, rtol=1e-6)
+        model.fit(rows, {"first": rows[:, :1], "second": rows[:, :1]}, verbose=0)
+        np.testing.assert_allclose(second.get_weights()[0], 0.75 * kernel, rtol=1e-6)
+        assert second.get_weights()[1] == bias
+
+
+@pytest.mark.parametrize("rows", [1, 9, 33, 70])
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_small_tables_of_words_on_many_threads(rows, threads):
+    """Threads share the rows of a narrow table in groups of 32: the last of them may have none."""
+    words = np.arange(12, dtype=np.int32).reshape(4, 3) % rows
+    trained = []
+    for count in (1, threads):
+        lw.utils.set_random_seed(1)
+        with running(threads=count):
+            model = lw.Sequential(
+                [lw.Input((3,)), lw.layers.Embedding(rows, 2), lw.layers.Flatten(), lw.layers.Dense(1)]
+            )
+            model.compile("sgd", "mse")
+            model.fit(words, np.ones(4, np.float32), epochs=2, verbose=0)
+        trained.append(b"".join(weights.tobytes() for weights in model.get_weights()))
+    assert trained[0] == trained[1]

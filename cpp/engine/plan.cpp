@@ -31,8 +31,14 @@ Plan Planner::build() {
     if (gradient_of(node->output) >= 0) backward(*node);
   for (size_t i = 0; i < in_.regularizers.size(); ++i) {
     const int v = in_.regularizers[i].variable;
-    if (v < in_.trainable && written_[static_cast<size_t>(v)])
-      emit({.kind = Kind::kRegularize, .out = grad_of_variable(v), .variable = v, .index = static_cast<int>(i)});
+    if (v >= in_.trainable) continue;
+    const bool loss_has_one = written_[static_cast<size_t>(v)];  // a gradient
+    emit({.kind = Kind::kRegularize,
+          .out = grad_of_variable(v),
+          .variable = v,
+          .index = static_cast<int>(i),
+          .accumulate = loss_has_one});
+    written_[static_cast<size_t>(v)] = true;
   }
   emit({.kind = Kind::kReport});
   plan_.gradient = list_;

@@ -90,7 +90,7 @@ struct Instruction {
   int64_t first = 0, blocks = 1;  // kPutColumns, kTakeColumns: where in each of the stretches of a sample
   float rate = 0;
   bool always = false;      // kDropout: when predicting too
-  bool accumulate = false;  // kMatmulDw, kColumnSum: add to what is there
+  bool accumulate = false;  // kMatmulDw, kColumnSum, kRegularize: add to what is there
   bool update = false;      // kMatmulDw, kColumnSum: hand the gradient to the optimizer, block by block
   bool barrier = false;     // wait for the team first (set for a given number of threads)
 };

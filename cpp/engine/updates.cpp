@@ -147,8 +147,9 @@ void execute_update(const Run& run, const Instruction& i, int thread) {
     case Kind::kRegularize: {
       const Regularizer& reg = run.input->regularizers[static_cast<size_t>(i.index)];
       const Range r = share(run.variable(i.variable).size(), thread, run.threads);
-      return run.table->l1l2_backward(run.variable(i.variable).data() + r.begin, reg.l1, reg.l2,
-                                      run.data(i.out) + r.begin, r.end - r.begin);
+      float* g = run.data(i.out) + r.begin;
+      if (!i.accumulate) std::fill_n(g, r.end - r.begin, 0.0f);
+      return run.table->l1l2_backward(run.variable(i.variable).data() + r.begin, reg.l1, reg.l2, g, r.end - r.begin);
     }
     case Kind::kSquareSums: {
       const int64_t size = run.variable(i.variable).size(), first = first_norm_chunk(run, i.variable);

@@ -239,10 +239,3 @@ def callback_list(callbacks: Any) -> list[Any]:
 
 def sorted_logs(logs: dict[str, float]) -> dict[str, float]:
     return dict(sorted(logs.items()))
-
-
-def returned(results: dict[str, float], return_dict: bool) -> Any:
-    if return_dict:
-        return sorted_logs(results)
-    values = list(results.values())
-    return values[0] if len(values) == 1 else values

@@ -126,10 +126,13 @@ class Batches:
 class SparseBatches:
     """Rows of a SciPy sparse matrix, some batches at a time made dense, never the whole."""
 
-    def __init__(self, argument: str, x: Any, y: Any, weights: Any, batch_size: int) -> None:
+    def __init__(
+        self, argument: str, x: Any, y: Any, weights: Any, batch_size: int | None, steps: int | None = None
+    ) -> None:
         self.argument = argument
         self._x = x.tocsr()
         self.rows = int(self._x.shape[0])
+        batch_size = batch_rows(batch_size, self.rows, steps)
         self._y = None if y is None else as_array("y", y)
         self._weights = None if weights is None else as_array("sample_weight", weights)
         self._batch_size = batch_size
@@ -142,11 +145,11 @@ class SparseBatches:
         if self.rows == 0:
             raise ValueError(f"{argument}: expected at least one row, received an empty matrix")
 
-    def part(self, start: int, stop: int) -> SparseBatches:
-        """Rows start..stop."""
+    def part(self, start: int, stop: int, batch_size: int | None, steps: int | None) -> SparseBatches:
+        """Rows start..stop, in batches of their own."""
         y = None if self._y is None else self._y[start:stop]
         weights = None if self._weights is None else self._weights[start:stop]
-        return SparseBatches(self.argument, self._x[start:stop], y, weights, self._batch_size)
+        return SparseBatches(self.argument, self._x[start:stop], y, weights, batch_size, steps)
 
     def first(self) -> Raw:
         """The first batch."""
@@ -172,14 +175,21 @@ class SparseBatches:
         return Raw(x, y, None if self._weights is None else self._weights[rows], self._batch_size)
 
 
-def batches_of(argument: str, x: Any, y: Any, sample_weight: Any, batch_size: int) -> Batches | SparseBatches | None:
+def batch_rows(given: int | None, rows: int, steps: int | None) -> int:
+    """Rows of a batch. Without a `batch_size` 32, or as many as make `steps` batches of all rows, as in Keras."""
+    return given or (max(1, -(-rows // steps)) if steps else 32)
+
+
+def batches_of(
+    argument: str, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None = None
+) -> Batches | SparseBatches | None:
     """x as a source of batches; None where it is arrays.
 
     Raises:
         ValueError: y or sample_weight beside a source that has its own.
     """
     if hasattr(x, "tocsr"):
-        return SparseBatches(argument, x, y, sample_weight, batch_size)
+        return SparseBatches(argument, x, y, sample_weight, batch_size, steps)
     arrays = (np.ndarray, list, tuple, dict, str, bytes)
     if not isinstance(x, PyDataset):
         if x is None or isinstance(x, arrays) or hasattr(x, "to_numpy") or hasattr(x, "__array__"):
@@ -201,7 +211,7 @@ def _length(source: Any) -> int | None:
 
 def _is_row_list(batch: Any) -> bool:
     """A list of numbers is one array, not (x, y)."""
-    return all(np.ndim(item) == 0 and not isinstance(item, dict) for item in batch)
+    return not any(isinstance(item, list | tuple | dict) or np.ndim(item) for item in batch)
 
 
 class Cursor:

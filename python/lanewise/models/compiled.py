@@ -114,12 +114,13 @@ class Compiled:
                     self._metrics.append((unique(name), metric))
         self._states = [metric for _, metric in self._metrics if isinstance(metric, OwnState)]
         self.latest: Float64 | None = None  # sums that results were last made of
-        names = [name for name, _ in self._metrics]
-        shown = sorted(names) if self.several else names
-        self.names = ["loss", *(f"{name}_loss" for name in fitted_names if several_losses), *shown]
-        for name in self.names:
-            if self.names.count(name) > 1:
+        losses_shown = [f"{name}_loss" for name in fitted_names if several_losses]
+        names = ["loss", *losses_shown, *(name for name, _ in self._metrics)]
+        for name in names:
+            if names.count(name) > 1:
                 raise ValueError(f"metrics: two values would be called {name!r}; give one of them another name=")
+        self._own_names = own = ["loss", *(metric.name for _, metric in self._metrics), *losses_shown]
+        self.names = [name for name in own if name in names] + sorted(set(names) - set(own))
 
     # --- targets ------------------------------------------------------------------------------------------------
 
@@ -222,7 +223,7 @@ class Compiled:
         return terms
 
     def results(self, sums: Float64) -> dict[str, Any]:
-        """Loss and metrics by name, in the order that `evaluate` returns, from the engine's sums.
+        """Loss and metrics by name, from the engine's sums.
 
         Rounded to float32, as the losses of the batches are: how an epoch was cut into slices leaves no trace.
         """
@@ -235,7 +236,18 @@ class Compiled:
             found[name] = metric.finished(sums[start : start + size])
             start += size
         self.latest = sums
-        return _flat({name: found[name] for name in self.names})
+        return _flat(found)
+
+    def returned(self, found: dict[str, Any], return_dict: bool) -> Any:
+        """What `evaluate` and steps on one batch return, of these results: as a list in Keras's order.
+
+        First by the metrics' own names, so twice where two have one, then what these do not name.
+        """
+        if return_dict:
+            return dict(sorted(found.items()))
+        values = [found[name] for name in self._own_names if name in found]
+        values += [found[name] for name in sorted(found.keys() - set(self._own_names))]
+        return values[0] if len(values) == 1 else values
 
     def begin(self) -> Float64:
         """Zero sums to add to, all rows forgotten."""

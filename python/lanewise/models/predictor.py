@@ -12,8 +12,8 @@ from .._engine import Array, Float32, Network, Pace
 from .._names import check_integer, keyword_checked
 from .._structure import flatten, map_leaves, pack
 from ..layers.operation import Operation, is_symbolic
-from .base import BaseModel, callback_list, check_verbose, returned, sorted_logs
-from .batches import Batches, Raw, SparseBatches, batches_of
+from .base import BaseModel, callback_list, check_verbose, sorted_logs
+from .batches import Batches, Raw, SparseBatches, batch_rows, batches_of
 from .compiled import Compiled
 from .data import Rows
 
@@ -40,14 +40,15 @@ class Predictor(BaseModel):
         """Loss and metrics over all rows, dropout off; arguments as `fit`, steps: the first batches only.
 
         Returns:
-            The loss, or [loss, metrics in compile order], or with return_dict=True a dict by name.
+            The loss, or [loss, metrics in compile order], or with return_dict=True a dict, sorted by name.
         """
         compiled = self._get_compiled("evaluate")
-        batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
+        if batch_size is not None:
+            batch_size = check_integer("batch_size", batch_size, 1)
         verbose = check_verbose(verbose)
         if steps is not None:
             steps = check_integer("steps", steps, 1)
-        batches = batches_of("x", x, y, sample_weight, batch_size)
+        batches = batches_of("x", x, y, sample_weight, batch_size, steps)
         if batches is None:
             data: Rows | Source = self._rows(compiled, x, y, sample_weight, None)
         else:
@@ -57,7 +58,7 @@ class Predictor(BaseModel):
         from ..callbacks import CallbackList
         from ..progress import make_progress
 
-        count = steps or (-(-rows.size // batch_size) if batches is None else batches.count)
+        count = steps or (-(-rows.size // (batch_size or 32)) if batches is None else batches.count)
         hooks = CallbackList(callback_list(callbacks), self, {"verbose": verbose, "epochs": 1, "steps": count})
         network = self._network(compiled, rows)
         progress = make_progress(verbose, 1, count or 1, "step")
@@ -67,7 +68,7 @@ class Predictor(BaseModel):
             progress.on_epoch_end(sorted_logs(results))
         finally:
             progress.close()
-        return returned(results, return_dict)
+        return compiled.returned(results, return_dict)
 
     def _batch_rows(self, compiled: Compiled, raw: Raw, class_weight: Any) -> Rows:
         """A batch as rows; class weights do not count beside weights that came with it."""
@@ -102,11 +103,12 @@ class Predictor(BaseModel):
         return results
 
     def _evaluate(
-        self, compiled: Compiled, network: Network, rows: Rows | Source, batch_size: int, hooks: CallbackList,
+        self, compiled: Compiled, network: Network, rows: Rows | Source, batch_size: int | None, hooks: CallbackList,
         progress: Any, steps: int | None = None,
     ) -> dict[str, float]:  # fmt: skip
         if not isinstance(rows, Rows):
             return self._evaluate_batches(compiled, rows, hooks, progress, steps)
+        batch_size = batch_rows(batch_size, rows.size, steps)
         if steps is not None:
             rows = rows.part(0, steps * batch_size)
         hooks.on_test_begin(None)
@@ -135,7 +137,7 @@ class Predictor(BaseModel):
         compiled.forget()
         sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size,
                                        *self._words())  # fmt: skip
-        return returned(compiled.results(sums), return_dict)
+        return compiled.returned(compiled.results(sums), return_dict)
 
     # --- predict ------------------------------------------------------------------------------------------------
 
@@ -155,18 +157,20 @@ class Predictor(BaseModel):
             steps: the first batches only.
             callbacks: their on_predict_... hooks are called; those for batches cost a run batch by batch.
         """
-        batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
+        if batch_size is not None:
+            batch_size = check_integer("batch_size", batch_size, 1)
         check_verbose(verbose)
         if steps is not None:
             steps = check_integer("steps", steps, 1)
         if steps is None and callbacks is None and verbose in (0, "auto") and (few := self._predict_few(x)) is not None:
             return few
-        batches = batches_of("x", x, None, None, batch_size)
+        batches = batches_of("x", x, None, None, batch_size, steps)
         if batches is not None:
             parts = [self.predict(raw.x, batch_size, 0) for raw in batches.epoch(steps, 0, 0, False)]
             each_output = zip(*map(flatten, parts), strict=True)
             return pack(parts[0], [np.concatenate(outputs) for outputs in each_output])
         arrays, _ = self._fit_inputs("x", x)
+        batch_size = batch_rows(batch_size, len(arrays[0]), steps)
         if steps is not None:
             arrays = [array[: steps * batch_size] for array in arrays]
 

@@ -13,8 +13,8 @@ from .. import _engine
 from .._engine import Float32, Network, Pace
 from .._names import check_integer, keyword_checked
 from .advice import loss_slip, warn_of_outputs
-from .base import callback_list, check_verbose, returned, sorted_logs
-from .batches import Cursor, SparseBatches, batches_of
+from .base import callback_list, check_verbose, sorted_logs
+from .batches import Cursor, SparseBatches, batch_rows, batches_of
 from .compiled import Compiled
 from .data import Rows, split_point, unpack_validation
 from .predictor import Predictor, Source
@@ -47,7 +47,8 @@ class Trainer(Predictor):
                 sparse matrix: some batches at a time are made dense. A generator, a `PyDataset` or any iterable of
                 (x, y) or (x, y, sample_weight): each is one step.
             y: targets, (n,) and (n, 1) alike.
-            batch_size: rows a step, 32; the last, partial batch is kept.
+            batch_size: rows a step; the last, partial batch is kept. None: 32, or as many as make `steps_per_epoch`
+                batches of all rows.
             epochs: index of the last epoch.
             verbose: 0, 1, 2 or 'auto' (1).
             callbacks: instances of `lanewise.callbacks.Callback`.
@@ -59,7 +60,7 @@ class Trainer(Predictor):
             initial_epoch: where to begin counting.
             steps_per_epoch: batches of an epoch; the next one goes on where it ended. None: all.
             validation_steps: batches to validate on, the first ones. None: all.
-            validation_batch_size: batch_size.
+            validation_batch_size: batch_size; where both are None as there, of `validation_steps`.
             validation_freq: validate every so many epochs, or after those in a list, the first being 1.
 
         Returns:
@@ -71,7 +72,7 @@ class Trainer(Predictor):
         """
         compiled = self._get_compiled("fit")
         compiled.check_reductions()
-        batch_size = 32 if batch_size is None else check_integer("batch_size", batch_size, 1)
+        given = None if batch_size is None else check_integer("batch_size", batch_size, 1)
         epochs = check_integer("epochs", epochs, 1)
         initial_epoch = check_integer("initial_epoch", initial_epoch, 0)
         if isinstance(validation_freq, list | tuple | set | range):
@@ -80,8 +81,9 @@ class Trainer(Predictor):
             every = check_integer("validation_freq", validation_freq, 1)
             validated = set(range(every, epochs + 1, every))
         if validation_batch_size is None:
-            validation_batch_size = batch_size
-        validation_batch_size = check_integer("validation_batch_size", validation_batch_size, 1)
+            validation_batch_size = given
+        else:
+            validation_batch_size = check_integer("validation_batch_size", validation_batch_size, 1)
         verbose = check_verbose(verbose)
         if steps_per_epoch is not None:
             steps_per_epoch = check_integer("steps_per_epoch", steps_per_epoch, 1)
@@ -89,17 +91,20 @@ class Trainer(Predictor):
             validation_steps = check_integer("validation_steps", validation_steps, 1)
         if not isinstance(shuffle, bool | np.bool_):
             raise TypeError(f"shuffle: expected True or False, received {shuffle!r}")
-        batches = batches_of("x", x, y, sample_weight, batch_size)
+        batches = batches_of("x", x, y, sample_weight, given, steps_per_epoch)
         if batches is None:
             rows = self._rows(compiled, x, y, sample_weight, class_weight)
         else:
             rows = self._batch_rows(compiled, batches.first(), class_weight)
         validation: Rows | Source | None = None
         if validation_data is not None:
-            validation = self._validation(compiled, validation_data, validation_batch_size, rows)
+            validation = self._validation(compiled, validation_data, validation_batch_size, validation_steps, rows)
         elif validation_split and isinstance(batches, SparseBatches):
             at = split_point(validation_split, batches.rows)
-            batches, validation = batches.part(0, at), batches.part(at, batches.rows)
+            batches, validation = (
+                batches.part(0, at, given, steps_per_epoch),
+                batches.part(at, batches.rows, validation_batch_size, validation_steps),
+            )
         elif validation_split and batches is not None:
             raise ValueError("validation_split: batches cannot be split; give validation_data=")
         elif validation_split:
@@ -107,6 +112,8 @@ class Trainer(Predictor):
             rows, validation = rows.part(0, at), rows.part(at, rows.size)
             if class_weight is not None:
                 validation = validation._replace(weights=None)
+
+        batch_size = batch_rows(given, rows.size, steps_per_epoch)
 
         from ..callbacks import CallbackList, History
         from ..progress import make_progress
@@ -149,14 +156,14 @@ class Trainer(Predictor):
                         results = self._evaluate(
                             compiled, network, validation, validation_batch_size, hooks, None, validation_steps
                         )
-                        logs.update({f"val_{key}": value for key, value in sorted_logs(results).items()})
+                        logs = sorted_logs(logs | {f"val_{key}": value for key, value in results.items()})
                     if first is None:
                         first = logs["loss"]
                     if not warned and (slip := loss_slip(logs["loss"], first, epoch, rows)):
                         warned = True
                         warnings.warn(slip, RuntimeWarning, stacklevel=3)
-                    hooks.on_epoch_end(epoch, logs)
-                    progress.on_epoch_end(logs)
+                    hooks.on_epoch_end(epoch, seen := dict(logs))  # the callbacks' own: some add the learning rate
+                    progress.on_epoch_end(seen)
                     if self.stop_training:
                         break
                 if compiled.optimizer.use_ema:
@@ -166,14 +173,16 @@ class Trainer(Predictor):
                 progress.close()
         return history
 
-    def _validation(self, compiled: Compiled, data: Any, batch_size: int, rows: Rows) -> Rows | Source:
+    def _validation(
+        self, compiled: Compiled, data: Any, batch_size: int | None, steps: int | None, rows: Rows
+    ) -> Rows | Source:
         """validation_data, checked against the rows that train."""
         if not isinstance(data, tuple | list):
-            batches = batches_of("validation_data", data, None, None, batch_size)
+            batches = batches_of("validation_data", data, None, None, batch_size, steps)
             if batches is not None:
                 return batches
         x, y, weights = unpack_validation(data)
-        sparse = batches_of("validation x", x, y, weights, batch_size) if hasattr(x, "tocsr") else None
+        sparse = batches_of("validation x", x, y, weights, batch_size, steps) if hasattr(x, "tocsr") else None
         if sparse is not None:
             return sparse
         validation = self._rows(compiled, x, y, weights, None, "validation ")
@@ -263,7 +272,7 @@ class Trainer(Predictor):
                 network.train, rows.x, rows.y, rows.weights, None, 0, rows.size, rows.size,
                 compiled.optimizer.native, self._run_seed(),
             )  # fmt: skip
-        return returned(compiled.results(sums), return_dict)
+        return compiled.returned(compiled.results(sums), return_dict)
 
     # --- gradients ----------------------------------------------------------------------------------------------
 
