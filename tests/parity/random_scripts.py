@@ -42,7 +42,7 @@ REAL_METRICS = [
     "k.metrics.MeanAbsoluteError(name='far')",
 ]  # fmt: skip
 BIT_METRICS = [
-    "'accuracy'", "'acc'", "'binary_accuracy'", "k.metrics.AUC()", "k.metrics.Precision()", "'AUC'", "'mse'",
+    "'accuracy'", "'acc'", "'binary_accuracy'", "k.metrics.AUC()", "k.metrics.Precision()", "'mse'",
     "k.metrics.Recall(thresholds=0.4)", "k.metrics.BinaryAccuracy(threshold=0.6)", "k.metrics.TruePositives()",
     "k.metrics.F1Score(threshold=0.5)", "'bce'", "k.metrics.BinaryCrossentropy(label_smoothing=0.1)",
 ]  # fmt: skip
