@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bounds import U
 from equations import sigmoid
-from reference import Float32, Float64, Rounded
+from reference import TINY, Float32, Float64, Rounded
 
 C = math.sqrt(2 / math.pi)
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
@@ -70,33 +71,44 @@ def elu(x: Float32, alpha: float = 1.0, rate: float = 1.0, scale: float = 1.0) -
     return pick(x > 0, number(x, scale) * x, number(x, alpha) * part)
 
 
-def gelu(x: Float32) -> Rounded:
-    return Rounded(x) * Rounded(x).function(normal_cdf, ulps=4)
-
-
-def tanh_argument(x: Float32) -> Rounded:
+def tanh_argument(x: Float64) -> Float64:
     """2 sqrt(2/pi) (x + 0.044715 x**3)."""
-    return Rounded(x) * ((Rounded(x) * x) * Rounded.constant(2 * C * 0.044715) + Rounded.constant(2 * C))
+    return 2 * C * (x + 0.044715 * x**3)
 
 
-def gelu_tanh(x: Float32) -> Rounded:
-    return Rounded(x) * tanh_argument(x).function(sigmoid)
+def mish_factor(x: Float64) -> Float64:
+    """tanh(log(1 + e**x)) = (e**2x + 2 e**x) / (e**2x + 2 e**x + 2)."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e * (e + 2) / (e * (e + 2) + 2), (1 + 2 * e) / (1 + 2 * e + 2 * e * e))
 
 
-def silu(x: Float32) -> Rounded:
-    return Rounded(x) * Rounded(x).function(sigmoid)
+# x times a factor between 0 and 1, and that factor's derivative
+FACTORS: dict[str, tuple[Callable[[Float64], Float64], Callable[[Float64], Float64]]] = {
+    "gelu": (normal_cdf, lambda x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi)),
+    "gelu_tanh": (
+        lambda x: sigmoid(tanh_argument(x)),
+        lambda x: sigmoid(tanh_argument(x)) * sigmoid(-tanh_argument(x)) * 2 * C * (1 + 3 * 0.044715 * x * x),
+    ),
+    "silu": (sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
+    "mish": (mish_factor, lambda x: (1 - mish_factor(x)) * (1 + mish_factor(x)) * sigmoid(x)),
+}
 
 
-def mish_parts(x: Float32) -> tuple[Rounded, Rounded, Rounded]:
-    """e**-|x|, and top and bottom of tanh(log(1 + e**x))."""
-    e = exp_of(Rounded(-np.abs(x)))
-    top = pick(x < 0, e * (e + 2.0), e * 2.0 + 1.0)
-    return e, top, top + pick(x < 0, number(x, 2.0), e * 2.0 * e)
+def factored(name: str, slope_ulps: float) -> Case:
+    """Such a function: its value within 2 ULP (without fused multiply-add 2.5), its slope, a sum of two terms, within
+    so many ULP of the larger one."""
+    factor, rise = FACTORS[name]
 
+    def forward(x: Float32) -> Rounded:
+        return Rounded(x).function(lambda z: z * factor(z), ulps=2.5)
 
-def mish(x: Float32) -> Rounded:
-    _, top, bottom = mish_parts(x)
-    return Rounded(x) * (top / bottom)
+    def backward(dy: Float32, x: Float32) -> Rounded:
+        z = x.astype(np.float64)
+        terms = factor(z), z * rise(z)
+        size = np.maximum(np.maximum(np.abs(terms[0]), np.abs(terms[1])), np.abs(sum(terms)))
+        return Rounded(dy) * Rounded(terms[0] + terms[1], slope_ulps * (2 * U * size + TINY))
+
+    return Case(name, forward, backward)
 
 
 def hard_silu(x: Float32) -> Rounded:
@@ -129,31 +141,6 @@ def leaky_relu_backward(
 def elu_backward(dy: Float32, x: Float32, alpha: float = 1.0, rate: float = 1.0, scale: float = 1.0) -> Rounded:
     grown = number(x, alpha) * number(x, rate) * exp_of(number(x, rate) * np.minimum(x, 0))
     return Rounded(dy) * pick(x > 0, number(x, scale), grown)
-
-
-def gelu_backward(dy: Float32, x: Float32) -> Rounded:
-    bell = Rounded(np.abs(x)).function(lambda z: np.exp(-z * z / 2))
-    cdf = Rounded(x).function(normal_cdf, ulps=4)
-    return Rounded(dy) * (Rounded(x) * (bell * Rounded.constant(1 / math.sqrt(2 * math.pi))) + cdf)
-
-
-def gelu_tanh_backward(dy: Float32, x: Float32) -> Rounded:
-    s = tanh_argument(x).function(sigmoid)
-    rise = (Rounded(x) * x) * Rounded.constant(6 * C * 0.044715) + Rounded.constant(2 * C)
-    return Rounded(dy) * (Rounded(x) * s * (1.0 - s) * rise + s)
-
-
-def silu_backward(dy: Float32, x: Float32) -> Rounded:
-    s = Rounded(x).function(sigmoid)
-    return Rounded(dy) * (Rounded(x) * s * (1.0 - s) + s)
-
-
-def mish_backward(dy: Float32, x: Float32) -> Rounded:
-    e, top, bottom = mish_parts(x)
-    rise = 4.0 * e * (1.0 + e)
-    inverse = number(x, 1.0) / bottom
-    slope = pick(x < 0, rise, rise * e) * inverse * inverse
-    return Rounded(dy) * (Rounded(x) * slope + top * inverse)
 
 
 def hard_silu_backward(dy: Float32, x: Float32) -> Rounded:
@@ -223,9 +210,9 @@ CASES = {
     "elu": grown(1.0, 1.0, 1.0),
     "celu": grown(0.5, 2.0, 1.0),
     "selu": grown(ALPHA * SCALE, 1.0, SCALE),
-    "gelu": Case("gelu", gelu, gelu_backward),
-    "gelu_tanh": Case("gelu_tanh", gelu_tanh, gelu_tanh_backward),
-    "silu": Case("silu", silu, silu_backward),
-    "mish": Case("mish", mish, mish_backward),
+    "gelu": factored("gelu", 3.5),
+    "gelu_tanh": factored("gelu_tanh", 5.0),
+    "silu": factored("silu", 3.5),
+    "mish": factored("mish", 6.0),
     "hard_silu": Case("hard_silu", hard_silu, hard_silu_backward),
 }

@@ -105,54 +105,90 @@ struct Elu {
     return dy * select(x > Vec::zero(), v.c, v.a * v.b * exp(v.b * x));
   }
 };
-// x * F(x), F the standard normal distribution; dx = dy * (F(x) + x * F'(x))
+// Those that are x where x > 0, less S(|x|), S(a) -> 0 for large a; their slope 1 where x > 0, else 0, on the other
+// side of S'. S is rounded once, so that a result far below 0 keeps its digits.
+LW_INLINE Vec tail_argument(Vec x, float most) { return min(Vec::set1(most), abs(x)); }
+LW_INLINE Vec from_tail(Vec x, Vec s) { return select(x < Vec::zero(), Vec::set1(-0.0f), x) - s; }
+LW_INLINE Vec slope_from_tail(Vec x, Vec s) { return select(x < Vec::zero(), s, one() - s); }
+LW_INLINE Vec times(const LongExp& e, Vec s) { return scale(fma(s, e.head, s * e.tail), e.n); }
+
+// x * F(x), F the standard normal distribution: S(a) = a F(-a), S'(a) = F(-a) - a F'(a)
 struct Gelu {
-  static LW_INLINE Vec forward(Vec x, const Args&) { return x * normal_cdf(x, normal(x)); }
-  static LW_INLINE Vec backward(Vec dy, Vec x, const Args&) {
-    const Normal at = normal(x);
-    return dy * fma(x, at.bell * Vec::set1(0.398942280f), normal_cdf(x, at));  // F'(0) = 1 / sqrt(2 pi)
-  }
-};
-// x * s, s = sigmoid(2 u(x)) = (1 + tanh u) / 2, u = sqrt(2 / pi) * (x + 0.044715 x^3); dx = dy * (s + x s (1 - s) 2
-// u'). Beyond |x| = 20 s is 0 or 1.
-struct GeluTanh {
-  static LW_INLINE Vec twice_u(Vec x, float cubic) { return fma(x * x, Vec::set1(cubic), Vec::set1(1.595769122f)); }
   static LW_INLINE Vec forward(Vec x, const Args&) {
-    const Vec near = clip(x, Vec::set1(-20.0f), Vec::set1(20.0f));
-    return x * sigmoid(near * twice_u(near, 0.0713548163f));
+    const Vec a = tail_argument(x, 15.0f);
+    const Normal at = normal(a);
+    const Vec p = at.bell.head * at.head;
+    const Vec rest = fma(at.bell.head, at.tail, fma(at.bell.tail, at.head, -fnma(at.bell.head, at.head, p)));
+    return from_tail(x, scale(fma(a, p, a * rest), at.bell.n));
   }
   static LW_INLINE Vec backward(Vec dy, Vec x, const Args&) {
-    const Vec near = clip(x, Vec::set1(-20.0f), Vec::set1(20.0f)), s = sigmoid(near * twice_u(near, 0.0713548163f));
-    return dy * fma(near * s * (one() - s), twice_u(near, 0.214064449f), s);
+    const Vec a = tail_argument(x, 15.0f);
+    const Normal at = normal(a);
+    const Vec s = fnma(Vec::set1(0.398942280f), a, at.head) + at.tail;  // F'(0) = 1 / sqrt(2 pi)
+    return dy * slope_from_tail(x, times(at.bell, s));
   }
 };
-// x * s, s = sigmoid(x); dx = dy * (s + x s (1 - s))
+// x * sigmoid(x): S(a) = a e / (1 + e), e = e^-a; S'(a) = (1 - a / (1 + e)) e / (1 + e)
 struct Silu {
-  static LW_INLINE Vec forward(Vec x, const Args&) { return x * sigmoid(x); }
+  static LW_INLINE Vec slope(Vec x, const LongExp& e, Vec rise) {
+    const Vec tail = scale(e.head, e.n), d = one() + tail, first = one() / d;
+    const Vec inverse = fma(first, fnma(first, tail - (d - one()), fnma(first, d, one())), first);
+    return slope_from_tail(x, times(e, inverse * fnma(rise, inverse, one())));
+  }
+  static LW_INLINE Vec forward(Vec x, const Args&) {
+    const Vec a = tail_argument(x, kTail);
+    return from_tail(x, times_share(a, long_exp(a, Vec::zero()), one()));
+  }
   static LW_INLINE Vec backward(Vec dy, Vec x, const Args&) {
-    const Vec s = sigmoid(x);
-    return dy * fma(x * s, one() - s, s);
+    const Vec a = tail_argument(x, kTail);
+    return dy * slope(x, long_exp(a, Vec::zero()), a);
   }
 };
-// x * w, w = tanh(log(1 + e^x)) = top / bottom: with e = e^-|x|, top = e (e + 2), bottom = top + 2 for x < 0, else
-// top = 1 + 2e, bottom = top + 2e^2. dx = dy * (w + x w'), w' = 4e (1 + e) / bottom^2, times e for x >= 0.
+// The same with e = e^-z, z = 2u, u = sqrt(2 / pi) * (a + 0.044715 a^3): x * (1 + tanh u) / 2; S'(a) has a z'(a) for a.
+// z's rounding is put back: it would count as often as z is large. z(11.4) = 124.
+struct GeluTanh {
+  static LW_INLINE LongExp argument(Vec a) {
+    const Vec first = Vec::set1(0x1.988454p+0f), cubic = Vec::set1(0x1.2444f2p-4f);
+    const Vec square = a * a, times = cubic * square, sum = first + times, part = sum - first;
+    Vec rest = (first - (sum - part)) + (times - part) - fnma(cubic, square, times);
+    rest = rest + Vec::set1(-0x1.857936p-25f) + fma(Vec::set1(0x1.49b16ap-29f), square, -(cubic * fnma(a, a, square)));
+    const Vec z = sum * a;
+    return long_exp(z, fnma(a, rest, fnma(sum, a, z)));
+  }
+  static LW_INLINE Vec forward(Vec x, const Args&) {
+    const Vec a = tail_argument(x, 11.4f);
+    return from_tail(x, times_share(a, argument(a), one()));
+  }
+  static LW_INLINE Vec backward(Vec dy, Vec x, const Args&) {
+    const Vec a = tail_argument(x, 11.4f);
+    return dy * Silu::slope(x, argument(a), a * fma(a * a, Vec::set1(0.214064449f), Vec::set1(1.595769122f)));
+  }
+};
+// x * tanh(log(1 + e^x)): with e = e^-a, S(a) = a z / (m + z), z = e (e + 2), m = 2 for x < 0, else z = e * 2e,
+// m = 1 + 2e. dx = dy * (w + x w'), w = (m' + x 4 (1 + e) e''/ b) / b
 struct Mish {
-  Vec e, top, bottom;
+  Vec a, e;
   Mask negative;
-  explicit LW_INLINE Mish(Vec x) : e(exp(-abs(x))), negative(x < Vec::zero()) {
-    const Vec two = Vec::set1(2.0f), twice = e + e;
-    top = select(negative, e * (e + two), twice + one());
-    bottom = top + select(negative, two, twice * e);
+  LongExp of;
+  explicit LW_INLINE Mish(Vec x) : a(tail_argument(x, kTail)), negative(x < Vec::zero()), of(long_exp(a, Vec::zero())) {
+    e = scale(of.head, of.n);
   }
   static LW_INLINE Vec forward(Vec x, const Args&) {
     const Mish m(x);
-    return x * (m.top / m.bottom);
+    const Vec two = Vec::set1(2.0f), twice = m.e + m.e, more = m.e + two;
+    const Vec k = select(m.negative, more, twice), lost = select(m.negative, m.e - (more - two), Vec::zero());
+    const Vec z = m.of.head * k;
+    const LongExp of{m.of.n, z, fma(m.of.tail, k, fma(m.of.head, lost, -fnma(m.of.head, k, z)))};
+    return from_tail(x, times_share(m.a, of, select(m.negative, two, twice + one())));
   }
   static LW_INLINE Vec backward(Vec dy, Vec x, const Args&) {
     const Mish m(x);
-    const Vec inverse = one() / m.bottom, rise = Vec::set1(4.0f) * m.e * (one() + m.e);
-    const Vec slope = select(m.negative, rise, rise * m.e) * inverse * inverse;
-    return dy * fma(x, slope, m.top * inverse);
+    const Vec two = Vec::set1(2.0f), twice = m.e + m.e, more = m.e + two;
+    const Vec bottom = select(m.negative, fma(m.e, more, two), fma(twice, m.e, twice + one()));
+    const Vec inverse = one() / bottom, rise = Vec::set1(4.0f) * (one() + m.e) * inverse;
+    // x < 0: e times (e + 2 - a rise) / bottom; else (1 + 2e + a rise e^2) / bottom
+    const Vec below = times(m.of, fnma(m.a, rise, more)), above = fma(m.a * rise, m.e * m.e, twice + one());
+    return dy * (select(m.negative, below, above) * inverse);
   }
 };
 // x * h, h = (x + 3) / 6 cut to [0, 1]; dx = 0, dy * (x / 3 + 1/2), dy

@@ -14,7 +14,6 @@ struct ExpParts {
   Vec n, p;
 };
 LW_LONG ExpParts exp_parts(Vec x) {
-  x = max(Vec::set1(-104.0f), min(Vec::set1(89.0f), x));
   const Vec n = round(x * Vec::set1(1.44269504f));
   const Vec r = fnma(n, Vec::set1(kLn2Lower), fnma(n, Vec::set1(kLn2Upper), x));
   Vec q = Vec::set1(0x1.9f0816p-13f);
@@ -26,15 +25,18 @@ LW_LONG ExpParts exp_parts(Vec x) {
   return {n, fma(r * r, q, r)};
 }
 
+// Where 2^n is 0 or infinite: what lies beyond gives the same.
+LW_INLINE Vec exp_range(Vec x) { return max(Vec::set1(-104.0f), min(Vec::set1(89.0f), x)); }
+
 // Subnormal results round once, overflow gives infinity, NaN stays NaN.
 LW_LONG Vec exp(Vec x) {
-  const ExpParts e = exp_parts(x);
+  const ExpParts e = exp_parts(exp_range(x));
   return scale(Vec::set1(1.0f) + e.p, e.n);
 }
 
 // e^x - 1 = 2^n p + (2^n - 1) for x <= 88.
 LW_LONG Vec expm1(Vec x) {
-  const ExpParts e = exp_parts(x);
+  const ExpParts e = exp_parts(exp_range(x));
   const Vec power = scale(Vec::set1(1.0f), e.n);
   return fma(power, e.p, power - Vec::set1(1.0f));
 }
@@ -101,30 +103,52 @@ LW_LONG Vec sigmoid(Vec x) {
   return fma(fnma(q, lost, fnma(q, d, top)), inverse, q);
 }
 
-// The standard normal distribution at x: its density times sqrt(2 pi), bell = e^(-x^2 / 2), and the probability of what
-// lies beyond |x|, tail = bell * Q(|x|). Q, half the scaled complementary error function of |x| / sqrt 2, is t P(t),
-// t = 1 / (1 + 0.35 |x|), P a minimax fit for |x| <= 15 (relative error 2^-25); beyond, bell is 0.
-struct Normal {
-  Vec bell, tail;
+// e^(excess - x) = 2^n (head + tail) for 0 <= x <= kTail and a small excess: for results that round once, where e^-x
+// alone may be subnormal. Beyond kTail, e^-x times any of its factors here is 0.
+constexpr float kTail = 130.0f;
+struct LongExp {
+  Vec n, head, tail;
 };
-LW_LONG Normal normal(Vec x) {
-  const Vec one = Vec::set1(1.0f), a = min(Vec::set1(15.0f), abs(x)), half = a * Vec::set1(0.5f);
-  const Vec square = a * half, excess = fnma(a, half, square);  // what rounding x^2 / 2 added
-  const Vec e = exp(-square), bell = fma(e, excess, e);
-  const Vec t = one / fma(Vec::set1(0.35f), a, one);
-  Vec p = Vec::set1(-0x1.ddd266p-6f);
-  p = fma(p, t, Vec::set1(0x1.27095ep-3f));
-  p = fma(p, t, Vec::set1(-0x1.060b28p-2f));
-  p = fma(p, t, Vec::set1(0x1.466fd4p-3f));
-  p = fma(p, t, Vec::set1(-0x1.7d27cap-6f));
-  p = fma(p, t, Vec::set1(0x1.b06f38p-4f));
-  p = fma(p, t, Vec::set1(0x1.eac3a6p-4f));
-  p = fma(p, t, Vec::set1(0x1.1e7132p-3f));
-  p = fma(p, t, Vec::set1(0x1.1df1c0p-3f));
-  return {bell, bell * (p * t)};
+LW_LONG LongExp long_exp(Vec x, Vec excess) {
+  const ExpParts e = exp_parts(-x);
+  const Vec one = Vec::set1(1.0f), head = one + e.p;
+  return {e.n, head, fma(head, excess, e.p - (head - one))};
 }
-LW_INLINE Vec normal_cdf(Vec x, const Normal& at_x) {
-  return select(x < Vec::zero(), at_x.tail, Vec::set1(1.0f) - at_x.tail);
+
+// a * z / (m + z), z = 2^n (head + tail), m >= z / 2; the quotient with its residual, one rounding at the end.
+LW_LONG Vec times_share(Vec a, const LongExp& z, Vec m) {
+  const Vec rounded = scale(z.head, z.n), d = m + rounded, lost = rounded - (d - m);
+  const Vec inverse = Vec::set1(1.0f) / d, q = z.head * inverse;
+  const Vec rest = fnma(q, d, z.head) + fnma(q, lost, z.tail);
+  return scale(fma(a, q, a * inverse * rest), z.n);
+}
+
+// The standard normal distribution at -a: bell = e^(-a^2 / 2), its density times sqrt(2 pi), and what of the
+// probability lies beyond, bell * (head + tail). That factor, half the scaled complementary error function of a / sqrt
+// 2, is t P(t), t = 1 / (1 + 0.3 a), P a minimax fit for a <= 15 (relative error 2^-28); t's rounding counts 0.89
+// + 1.77 t times.
+struct Normal {
+  LongExp bell;
+  Vec head, tail;
+};
+LW_LONG Normal normal(Vec a) {
+  const Vec one = Vec::set1(1.0f), half = a * Vec::set1(0.5f);
+  const Vec square = a * half, c = Vec::set1(0.3f), d = fma(c, a, one), t = one / d;
+  const Vec lost = fma(t, fnma(c, a, d - one), fnma(t, d, one));  // t's relative error
+  Vec p = Vec::set1(-0x1.51fc52p-6f);
+  p = fma(p, t, Vec::set1(0x1.cca9cp-4f));
+  p = fma(p, t, Vec::set1(-0x1.d38912p-3f));
+  p = fma(p, t, Vec::set1(0x1.88fccep-3f));
+  p = fma(p, t, Vec::set1(-0x1.45afd6p-4f));
+  p = fma(p, t, Vec::set1(0x1.8a1092p-4f));
+  p = fma(p, t, Vec::set1(0x1.41026p-4f));
+  p = fma(p, t, Vec::set1(0x1.c38a88p-4f));
+  const Vec second = Vec::set1(0x1.e9c398p-4f), part = fma(p, t, second);  // the last two roundings are put back
+  const Vec first = Vec::set1(0x1.ea3cap-4f), sum = fma(part, t, first), head = sum * t;
+  const Vec short_of = fma(t, fnma(p, t, part - second), fnma(part, t, sum - first));
+  const Vec counts = fma(Vec::set1(1.77f), t, Vec::set1(0.89f)) * lost;
+  const Vec tail = fma(head, counts, -fnma(sum, t, head) - t * short_of);
+  return {long_exp(square, fnma(a, half, square)), head, tail};
 }
 
 // A standard normal number from a random word: the inverse of its distribution at the word, to within 2e-6. With u the

@@ -44,13 +44,14 @@ double unit(double exact) {
   return size < 0x1p-126 ? 0x1p-149 : std::ldexp(1.0, std::ilogb(size) - 23);
 }
 
-// |got - exact| in units in the last place of the larger of |exact| and |term|.
+// |got - exact| in units in the last place of exact, or of the larger term where it is the sum of `term` and another.
 double ulps(float got, double exact, double term) {
   const auto rounded = static_cast<float>(exact);
   if (std::isnan(exact)) return std::isnan(got) ? 0 : INFINITY;
   if (std::isinf(rounded) || std::isinf(got))
     return rounded == got ? 0 : std::fabs(exact) > 0x1.fffffep127 ? 1 : INFINITY;
-  return std::fabs(static_cast<double>(got) - exact) / unit(std::fmax(std::fabs(exact), std::fabs(term)));
+  return std::fabs(static_cast<double>(got) - exact) /
+         unit(std::fmax(std::fabs(exact), term == 0 ? 0 : std::fmax(std::fabs(term), std::fabs(exact - term))));
 }
 
 uint64_t stride = 1;
