@@ -108,7 +108,7 @@ struct Elu {
 // Those that are x where x > 0, less S(|x|), S(a) -> 0 for large a; their slope 1 where x > 0, else 0, on the other
 // side of S'. S is rounded once, so that a result far below 0 keeps its digits.
 LW_INLINE Vec tail_argument(Vec x, float most) { return min(Vec::set1(most), abs(x)); }
-LW_INLINE Vec from_tail(Vec x, Vec s) { return select(x < Vec::zero(), Vec::set1(-0.0f), x) - s; }
+LW_INLINE Vec from_tail(Vec x, Vec s) { return max(Vec::set1(-0.0f), x) - s; }
 LW_INLINE Vec slope_from_tail(Vec x, Vec s) { return select(x < Vec::zero(), s, one() - s); }
 LW_INLINE Vec times(const LongExp& e, Vec s) { return scale(fma(s, e.head, s * e.tail), e.n); }
 
