@@ -204,7 +204,9 @@ void Barrier::wait(int threads) {
   const uint32_t phase = phase_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads) {
     arrived_.store(0, std::memory_order_relaxed);
-    phase_.store(phase + 1, std::memory_order_release);
+    // Sequentially consistent: the library looks whether anyone waits before it wakes them, and that look must not come
+    // before the new phase is seen, or the one who is just going to sleep is never woken.
+    phase_.store(phase + 1, std::memory_order_seq_cst);
     phase_.notify_all();
     return;
   }
