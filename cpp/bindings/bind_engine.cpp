@@ -323,6 +323,7 @@ void register_engine(py::module_& m) {
           py::arg("value"))
       .def("gather", &Graph::gather, py::arg("input"), py::arg("map"), py::arg("shape"))
       .def("call_host", &Graph::call_host, py::arg("input"), py::arg("variables"), py::arg("shape"), py::arg("host"))
+      .def("integer_input", &Graph::integer_input, py::arg("value"))
       .def("operations", &Graph::operations);
 
   py::class_<Optimizer>(m, "Optimizer")

@@ -173,6 +173,8 @@ class Graph:
     def call_host(self, input: int, variables: Sequence[Variable], shape: Sequence[int], host: Host) -> int:
         """Append an operation written in Python whose output has this per-sample shape."""
     def shape(self, value: int) -> tuple[int, ...]: ...
+    def integer_input(self, value: int) -> int:
+        """The input that these integers come from, moved at most; -1 where they do not."""
     def operations(self) -> list[str]:
         """One line an operation, for people."""
 

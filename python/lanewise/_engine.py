@@ -269,7 +269,7 @@ class Builder:
                 f"shape {places.shape}"
             )
         shape = places.shape[1:]
-        if np.array_equal(first.ravel(), np.arange(size)):
+        if shape and np.array_equal(first.ravel(), np.arange(size)):
             return value if shape == sample else self.reshaped(value, shape)
         out = self.graph.gather(value, first.ravel(), shape)
         self._made_by[out] = ("gather", value)

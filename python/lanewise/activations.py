@@ -71,6 +71,11 @@ _OPERATIONS: dict[str, Operation] = {
 """What each function is with its default arguments; linear is none."""
 
 
+def operation_of(name: str) -> Operation:
+    """The operation of the activation of this name, with its default arguments."""
+    return _OPERATIONS[name]
+
+
 def _is_symbolic(x: Any) -> bool:
     return hasattr(x, "_keras_history")
 

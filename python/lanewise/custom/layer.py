@@ -66,7 +66,7 @@ class LayerHost:
             dy, dx = arrays
             found = self.backward(dy.copy())
             if dx is not None:
-                dx[...] = found[0]
+                dx[...] = found[0].reshape(dx.shape)
             self._tape.slopes = found[1:]
         else:
             arrays[0][...] = np.reshape(self._tape.slopes[int(scale)], arrays[0].shape)

@@ -35,16 +35,17 @@ from .normalization import BatchNormalization, LayerNormalization, RMSNormalizat
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .preprocessing import Normalization, Rescaling
 from .reshaping import Flatten, Permute, RepeatVector, Reshape
+from .symbolic import Function
 from .vocabulary import IntegerLookup, StringLookup
 
 _TABLE: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
         Activation, Add, AlphaDropout, Average, BatchNormalization, CategoryEncoding, Concatenate, Dense,
-        Discretization, Dot, Dropout, ELU, Embedding, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
-        GlobalMaxPooling1D, Identity, InputLayer, IntegerLookup, LayerNormalization, LeakyReLU, Masking, Maximum,
-        Minimum, Multiply, Normalization, Permute, PReLU, ReLU, RepeatVector, Rescaling, Reshape, RMSNormalization,
-        Softmax, StringLookup, Subtract, UnitNormalization,
+        Discretization, Dot, Dropout, ELU, Embedding, Flatten, Function, GaussianDropout, GaussianNoise,
+        GlobalAveragePooling1D, GlobalMaxPooling1D, Identity, InputLayer, IntegerLookup, LayerNormalization, LeakyReLU,
+        Masking, Maximum, Minimum, Multiply, Normalization, Permute, PReLU, ReLU, RepeatVector, Rescaling, Reshape,
+        RMSNormalization, Softmax, StringLookup, Subtract, UnitNormalization,
     )
 }  # fmt: skip
 

@@ -181,7 +181,7 @@ class Layer(OwnCall):
         shape: Shape = tuple(input_shape)
         if not self.own:
             self.compute_output_shape(shape)
-        sample = sample_shape("input_shape", shape[1:])
+        sample = sample_shape("input_shape", shape[1:]) if len(shape) > 1 else ()
         if not self.built:
             self.make_weights(sample)
             self.built = True

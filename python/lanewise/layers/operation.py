@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
 
 from .._engine import Builder, Trained, Weight
 from .._names import Configurable, automatic_name
@@ -24,7 +26,7 @@ class KerasHistory(NamedTuple):
 class KerasTensor:
     """Shape and type of what a layer will give, without values: what `Input` and layers called on it return.
 
-    `+`, `-`, `*`, `/` and unary minus make layers, with another symbolic tensor of the same shape or with a number.
+    Operators, comparisons, slices and functions of `keras.ops` make layers of it.
 
     Attributes:
         shape: (None, ...), rows first.
@@ -53,29 +55,33 @@ class KerasTensor:
         operation, node_index, tensor_index = self._keras_history
         return id(operation), node_index, tensor_index
 
-    def __add__(self, other: Any) -> KerasTensor:
-        return self._merged("Add", other) if isinstance(other, KerasTensor) else self._scaled(1.0, other)
+    def __add__(self, other: Any) -> Any:
+        return self._paired("add", "Add", other, 1.0, other)
 
     __radd__ = __add__
 
-    def __sub__(self, other: Any) -> KerasTensor:
-        return self._merged("Subtract", other) if isinstance(other, KerasTensor) else self._scaled(1.0, -other)
+    def __sub__(self, other: Any) -> Any:
+        return self._paired("subtract", "Subtract", other, 1.0, -other if _is_number(other) else 0)
 
-    def __rsub__(self, other: Any) -> KerasTensor:
-        return self._scaled(-1.0, other)
+    def __rsub__(self, other: Any) -> Any:
+        return self._scaled(-1.0, other) if _is_number(other) else _applied("subtract", other, self)
 
-    def __mul__(self, other: Any) -> KerasTensor:
-        return self._merged("Multiply", other) if isinstance(other, KerasTensor) else self._scaled(other, 0.0)
+    def __mul__(self, other: Any) -> Any:
+        return self._paired("multiply", "Multiply", other, other, 0.0)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> KerasTensor:
-        if isinstance(other, KerasTensor):
-            raise NotImplementedError("a symbolic tensor divided by another: not an operation of the engine")
-        return self._scaled(1.0 / other, 0.0)
+    def __truediv__(self, other: Any) -> Any:
+        return self._scaled(1.0 / other, 0.0) if _is_number(other) else _applied("true_divide", self, other)
 
     def __neg__(self) -> KerasTensor:
         return self._scaled(-1.0, 0.0)
+
+    def _paired(self, name: str, kind: str, other: Any, scale: Any, offset: Any) -> Any:
+        """A layer where Keras has one for it and the shapes are the same, or a number scales; else the function."""
+        if isinstance(other, KerasTensor) and other.shape == self.shape:
+            return self._merged(kind, other)
+        return self._scaled(scale, offset) if _is_number(other) else _applied(name, self, other)
 
     def _merged(self, kind: str, other: KerasTensor) -> KerasTensor:
         from . import get_class
@@ -96,10 +102,38 @@ class KerasTensor:
             "predict, and write functions of tensors as layers (lanewise.layers)"
         )
 
-    __array__ = __bool__ = __float__ = __int__ = __len__ = __iter__ = __getitem__ = numpy = _no_values
+    __array__ = __bool__ = __float__ = __int__ = __len__ = __iter__ = numpy = _no_values
+
+    __array_ufunc__ = None  # NumPy's arrays and numbers on the left give way
 
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number)
+
+
+def _applied(name: str, *args: Any) -> Any:
+    from .symbolic import apply
+
+    return apply(name, *args)
+
+
+def _operator(name: str, swapped: bool = False) -> Callable[..., Any]:
+    def operator(self: Any, *other: Any) -> Any:
+        return _applied(name, *(reversed((self, *other)) if swapped else (self, *other)))
+
+    return operator
+
+
+for _method, _name in {
+    "getitem": "get_item", "pow": "power", "abs": "absolute", "mod": "mod", "floordiv": "floor_divide",
+    "matmul": "matmul", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+}.items():  # fmt: skip
+    setattr(KerasTensor, f"__{_method}__", _operator(_name))
+for _method, _name in {"truediv": "true_divide", "pow": "power", "mod": "mod", "matmul": "matmul"}.items():
+    setattr(KerasTensor, f"__r{_method}__", _operator(_name, swapped=True))
 
 
 def is_symbolic(inputs: Any) -> bool:
@@ -200,6 +234,8 @@ class Operation(Trained, Configurable):
             TypeError: something else among them. ValueError: shapes that do not fit.
             NotImplementedError: training=True for layers that take statistics of the batch.
         """
+        if training is not None and not isinstance(training, bool | int):
+            training = None  # a model's own, while its call is traced
         if training and any(leaf.in_training == "statistics" for leaf in self.leaves()):
             raise NotImplementedError(
                 f"{self.name}: training=True would take statistics of the batch when predicting too, which is not "

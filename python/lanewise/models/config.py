@@ -151,16 +151,31 @@ def _operation(entry: Mapping[str, Any]) -> tuple[Operation, list[Any]]:
     kind, name = entry.get("class_name"), entry.get("config", {}).get("name")
     arguments = nodes[0]["args"] if nodes and isinstance(nodes[0], Mapping) else []
     numbers = [argument for argument in arguments if isinstance(argument, int | float)]
-    if kind in _MERGES and len(arguments) == 2 and not numbers:
+    tensors = [a for a in arguments if isinstance(a, Mapping) and a.get("class_name") == "__keras_tensor__"]
+    if kind in _MERGES and len(tensors) == 2 and tensors[0]["config"].get("shape") == tensors[1]["config"].get("shape"):
         layer = layer_classes.get_class(_MERGES[kind])(name=name)
         return layer, [{**node, "args": [list(node["args"])]} for node in nodes]
-    if kind in ("Negative",) or (kind in _AFFINE and len(arguments) == 2 and len(numbers) == 1):
+    if kind == "Negative" or (kind in _AFFINE and len(arguments) == 2 and len(numbers) == len(tensors) == 1):
         first = bool(arguments) and isinstance(arguments[0], int | float)
+        if first and str(kind).endswith("Divide"):
+            return _function(entry, arguments)
         scale, offset = (-1.0, 0.0) if kind == "Negative" else _AFFINE[str(kind)](float(numbers[0]), first)
         rescaling: Any = layer_classes.get_class("Rescaling")
         layer = rescaling(scale, offset, name=name)
         return layer, [{**node, "args": [a for a in node["args"] if isinstance(a, Mapping)]} for node in nodes]
-    raise ValueError(f"layers: the operation {kind!r} of Keras ({name}) is not an operation of the engine")
+    return _function(entry, arguments)
+
+
+def _function(entry: Mapping[str, Any], arguments: list[Any]) -> tuple[Operation, list[Any]]:
+    """An operation of Keras's as the function of `keras.ops` that it is."""
+    from ..layers.symbolic import from_keras
+
+    kind, name = entry.get("class_name"), entry.get("config", {}).get("name")
+    try:
+        function, tensors = from_keras(str(kind), entry["config"], arguments)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"layers: the operation {kind!r} of Keras ({name}) is not known here: {error}") from error
+    return function, [{"args": [tensors], "kwargs": {}}]
 
 
 def _replay(made: Mapping[str, Operation], waiting: list[tuple[Operation, list[Any]]]) -> None:

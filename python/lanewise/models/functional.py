@@ -39,6 +39,12 @@ class Functional(Model):
         _check_tensors("inputs", inputs)
         _check_tensors("outputs", outputs)
         super().__init__(name)
+        self._connect(inputs, outputs)
+        if not trainable:
+            self.trainable = False
+
+    def _connect(self, inputs: Any, outputs: Any) -> None:
+        """Take what lies between these tensors as the model."""
         if not all(isinstance(tensor._keras_history.operation, InputLayer) for tensor in flatten(inputs)):
             inputs, outputs = _with_inputs(inputs, outputs)
         self._inputs_structure, self._outputs_structure = inputs, outputs
@@ -56,8 +62,6 @@ class Functional(Model):
             )
         self.input_names = self._names_of(inputs, self.inputs)
         self._output_names = self._names_of(outputs, self.outputs)
-        if not trainable:
-            self.trainable = False
 
     @staticmethod
     def _names_of(structure: Any, tensors: Sequence[KerasTensor]) -> list[str]:

@@ -42,13 +42,19 @@ class Model(Trainer):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in ("call", "train_step", "test_step"):
-            if name in cls.__dict__ and not cls.__module__.startswith("lanewise."):
+        if cls.__module__.startswith("lanewise."):
+            return
+        for name in ("train_step", "test_step", "predict_step", "compute_loss"):
+            if name in cls.__dict__:
                 raise NotImplementedError(
-                    f"{cls.__name__}: a model with a {name}() of its own cannot run inside the engine; build the same "
-                    "layers as Model(inputs, outputs), and for training loops of your own use model.value_and_grad and "
-                    "model.apply_gradients"
+                    f"{cls.__name__}: a model with a {name}() of its own cannot run inside the engine. Losses, metrics "
+                    "and layers of your own go to compile() and call(); for training loops of your own there are "
+                    "model.value_and_grad(x, y) and model.apply_gradients(gradients)"
                 )
+        if Model in cls.__bases__:  # what `call` does becomes a graph
+            from .subclassed import Subclassed
+
+            cls.__bases__ = tuple(Subclassed if base is Model else base for base in cls.__bases__)
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__()

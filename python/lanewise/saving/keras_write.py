@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import _registry, constraints, initializers, layers, regularizers
 from .._names import serialize
+from ..layers.symbolic import Function, keras_entry
 
 Config = dict[str, Any]
 
@@ -101,6 +102,9 @@ def model_form(model: Any) -> Config:
 def _graph_form(model: Any, own: Config) -> Config:
     entries = []
     for layer, entry in zip(model.operations, own["layers"], strict=True):
+        if isinstance(layer, Function):
+            entries.append(keras_entry(layer, entry["inbound_nodes"][0]["args"][0]))
+            continue
         entries.append({**layer_form(layer), "name": entry["name"], "inbound_nodes": entry["inbound_nodes"]})
     config = {**own, "layers": entries}
     return {

@@ -1,0 +1,373 @@
+"""Functions of `keras.ops`, operators and slices on symbolic tensors, as layers.
+
+What the engine has (elementwise arithmetic, activations, sums, whatever moves elements) runs in it; the rest is called
+once a batch in Python, differentiated by the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+
+from .. import activations
+from .._engine import Builder, Weight
+from .._names import automatic_name
+from .base import Layer
+from .operation import KerasTensor, Shape
+
+_KERAS = {"abs": "absolute", "swish": "silu", "amax": "max", "amin": "min", "divide": "true_divide"}
+"""Keras's classes are called after these names."""
+
+
+class Slot:
+    """The place of input number `index` among the arguments of a function."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+# --- what the engine makes of them ------------------------------------------------------------------------------
+
+_MOVES = frozenset({
+    "get_item", "transpose", "flip", "take", "tile", "repeat", "swapaxes", "moveaxis", "expand_dims", "squeeze",
+    "reshape", "ravel", "broadcast_to",
+})  # fmt: skip
+_PAIRS = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "true_divide": "divide",
+          "maximum": "maximum", "minimum": "minimum"}  # fmt: skip
+_ACTIVATIONS: dict[str, Callable[..., activations.Operation]] = {
+    "relu": activations.relu_operation,
+    "leaky_relu": lambda negative_slope=0.2: activations.relu_operation(negative_slope),
+    "elu": activations.elu_operation,
+    "gelu": lambda approximate=True: ("gelu_tanh" if approximate else "gelu", {}),
+    "exp": lambda: ("exponential", {}),
+    **{
+        name: partial(activations.operation_of, name)
+        for name in ("sigmoid", "tanh", "softplus", "log_sigmoid", "softsign", "silu", "swish", "selu")
+    },
+}
+
+
+def _variable(array: Any) -> Any:
+    return Weight("constant", "constant", np.ascontiguousarray(array, np.float32)).variable
+
+
+def _constant(builder: Builder, like: int, array: Any) -> int:
+    """A value that is this array in each sample: ones (no number equals NaN), times its elements."""
+    first = builder.moved(like, lambda rows: rows.reshape(len(rows), -1)[:, :1])
+    flat = np.asarray(array, np.float32).ravel()
+    ones = builder.broadcast(builder.add("differs", first, other=np.nan), flat.shape)
+    value = builder.add("scale_columns", ones, [_variable(flat), _variable(np.zeros_like(flat))])
+    return builder.reshaped(value, np.shape(array) or (1,))
+
+
+def _pair(builder: Builder, name: str, a: Any, b: Any) -> int:
+    """Elementwise, of two values or of one and numbers (which are no integers: ids of values are `_Value`)."""
+    values = [x.id for x in (a, b) if isinstance(x, _Value)]
+    numbers = [np.asarray(x, np.float32) for x in (a, b) if not isinstance(x, _Value)]
+    if numbers:
+        (value,), (array,) = values, numbers
+        shape = builder.shape(value)
+        if array.ndim == len(shape) + 1 and array.shape[0] == 1:
+            array = array[0]
+        columns = array.size == 1 or (array.size == array.shape[-1] == (shape or (1,))[-1])
+        if columns and (name in ("add", "subtract", "multiply") or (name == "divide" and isinstance(a, _Value))):
+            c = np.broadcast_to(array.reshape(-1), (shape or (1,))[-1:])
+            scale = c if name == "multiply" else 1 / c if name == "divide" else np.ones_like(c)
+            offset = c if name in ("add", "subtract") else np.zeros_like(c)
+            if name == "subtract":
+                scale, offset = (scale, -offset) if isinstance(a, _Value) else (-scale, offset)
+            return builder.add("scale_columns", value, [_variable(scale), _variable(offset)])
+        made = _Value(_constant(builder, value, array))
+        a, b = (x if isinstance(x, _Value) else made for x in (a, b))
+    shape = np.broadcast_shapes(builder.shape(a.id), builder.shape(b.id))
+    return builder.add(name, [builder.broadcast(a.id, shape), builder.broadcast(b.id, shape)])
+
+
+class _Value:
+    def __init__(self, value: int) -> None:
+        self.id = value
+
+
+def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims: bool = False) -> int:
+    """sum, mean, max or min over axes of the samples, which become the first one."""
+    shape = builder.shape(value)
+    axes = [a % (len(shape) + 1) for a in (axis if isinstance(axis, list | tuple) else [axis])]
+    order = [*axes, *(a for a in range(1, len(shape) + 1) if a not in axes)]
+    kept = [shape[a - 1] for a in order[len(axes) :]]
+    value = builder.moved(value, lambda rows: np.transpose(rows, (0, *order)).reshape(len(rows), -1, *(kept or [1])))
+    flat = builder.reshaped(value, (builder.shape(value)[0], int(np.prod(kept, dtype=np.int64))))
+    if name == "min":
+        flat = builder.add("scale", flat, factor=-1.0)
+    flat = builder.add("max_pool" if name in ("max", "min") else "average_pool", flat, (), **_SUMS.get(name, {}))
+    if name == "min":
+        flat = builder.add("scale", flat, factor=-1.0)
+    whole = [1 if a + 1 in axes else n for a, n in enumerate(shape)]
+    return builder.moved(flat, lambda rows: rows.reshape(len(rows), *(whole if keepdims else kept)))
+
+
+_SUMS = {"sum": {"sum": 1.0}}
+
+
+class Function(Layer):
+    """A function of `keras.ops`, or an operator, called on symbolic tensors.
+
+    Args:
+        function: its name, from a closed table.
+        args, kwargs: its arguments, slots in the places of the tensors.
+    """
+
+    several_inputs = True
+    mask_use = "used"
+
+    def __init__(self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], name: str | None = None) -> None:
+        self.function = function
+        self._function = function_called(function)
+        self._args, self._kwargs = _decoded(list(args)), _decoded(dict(kwargs))
+        super().__init__(name=automatic_name(_KERAS.get(function, function)) if name is None else name)
+
+    def _call(self, inputs: Sequence[Any]) -> Any:
+        return self._function(*_filled(self._args, inputs), **_filled(self._kwargs, inputs))
+
+    def _argument(self, shapes: Sequence[Shape]) -> Any:
+        return list(shapes)
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing is made; the shapes are tried."""
+        self._input_shapes = [tuple(shape) for shape in input_shape]
+        self.compute_output_shape(self._input_shapes)
+        self.built = True
+
+    @property
+    def input_shape(self) -> Any:
+        """What the function was called on."""
+        return self._input_shapes[0] if len(self._input_shapes) == 1 else list(self._input_shapes)
+
+    @property
+    def output_shape(self) -> Shape:
+        """(None, ...): what comes out."""
+        return self.compute_output_shape(self._input_shapes)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Shape of the result, found by a call on two rows of ones. Raises ValueError where rows do not stay rows."""
+        ones = [np.ones((2, *(axis or 1 for axis in shape[1:])), np.float32) for shape in input_shape]
+        with np.errstate(all="ignore"):
+            shape = np.shape(self._call(ones))
+        if shape[:1] != (2,):
+            raise ValueError(
+                f"{self.function}: expected a result with the rows of {', '.join(map(str, input_shape))} as its first "
+                f"axis, received shape {shape} for two rows"
+            )
+        return (None, *shape[1:])
+
+    def merge(self, builder: Builder, values: Sequence[int]) -> int:
+        found = self._native(builder, values)
+        return self._in_python(builder, values) if found is None else found
+
+    def _native(self, builder: Builder, values: Sequence[int]) -> int | None:
+        """The operations of the engine; None where there are none for this function with these arguments."""
+        name, wrapped = self.function, [_Value(value) for value in values]
+        args, kwargs = _filled(self._args, wrapped), _filled(self._kwargs, wrapped)
+        first = args[0] if args else None
+        alone = len(values) == 1 and isinstance(first, _Value)
+        if name in ("concatenate", "stack") and isinstance(first, list | tuple) and len(first) == len(values):
+            rank = len(builder.shape(values[0])) + 1
+            axis = (args[1:] or [kwargs.get("axis", 0)])[0] % (rank + (name == "stack"))
+            if name == "stack":
+                values = [builder.moved(value, lambda rows: np.expand_dims(rows, axis)) for value in values]
+            return builder.add("concatenate", values, axis=axis - 1) if axis > 0 else None
+        if name in _PAIRS and not kwargs and len(args) == 2:
+            return _pair(builder, _PAIRS[name], *args)
+        if not alone:
+            return None
+        value, shape = values[0], builder.shape(values[0])
+        if name in _MOVES:
+            return builder.moved(value, lambda rows: self._call([rows]))
+        if name in _ACTIVATIONS and len(args) == 1:
+            operation, numbers = _ACTIVATIONS[name](**kwargs)
+            return builder.add(operation, value, (), **numbers)
+        if name in ("softmax", "log_softmax") and (args[1:] or [kwargs.get("axis", -1)])[0] in (-1, len(shape)):
+            return builder.add(name, value)
+        if name in ("sum", "mean", "max", "min", "amax", "amin"):
+            options = dict(zip(("axis", "keepdims"), args[1:], strict=False)) | kwargs
+            return _reduced(builder, name.removeprefix("a"), value, **options)
+        if name == "negative":
+            return builder.add("scale", value, factor=-1.0)
+        if name in ("abs", "absolute"):
+            return builder.add("maximum", [value, builder.add("scale", value, factor=-1.0)])
+        power = 2 if name == "square" else args[1] if name == "power" and len(args) == 2 else None
+        if isinstance(power, int | float) and power in (1, 2, 3, 4):
+            return reduce(lambda a, b: builder.add("multiply", [a, b]), [value] * int(power))
+        if name in ("matmul", "dot") and len(args) == 2 and np.ndim(args[1]) == 2 and shape:
+            return builder.add("matmul", value, [_variable(args[1])])
+        if name == "cast" and builder.graph.integer_input(value) >= 0:  # ids, checked to be whole numbers
+            return value
+        return None
+
+    def _in_python(self, builder: Builder, values: Sequence[int]) -> int:
+        from ..custom.layer import LayerHost
+
+        samples = [builder.shape(value) for value in values]
+        shape = self.compute_output_shape([(None, *sample) for sample in samples])
+        host = LayerHost(lambda inputs, training: self._call(inputs), self.name, [])
+        host.takes(samples, [0] * len(samples))
+        return builder.call_python(values, [], [axis or 1 for axis in shape[1:]], host)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"function": self.function, "args": _encoded(self._args), "kwargs": _encoded(self._kwargs),
+                "name": self.name}  # fmt: skip
+
+
+def get_item(x: Any, key: Any) -> Any:
+    """x[key]."""
+    return x[tuple(key) if isinstance(key, list) else key]
+
+
+def function_called(name: str) -> Callable[..., Any]:
+    """The function of this name. Raises ValueError for one that is not in `keras.ops`."""
+    from ..custom import neural, operations
+
+    for module in (operations, neural):
+        if name in module.__all__:
+            found: Callable[..., Any] = getattr(module, name)
+            return found
+    if name == "get_item":
+        return get_item
+    raise ValueError(f"function: {name!r} is no function of lanewise.keras.ops")
+
+
+def apply(name: str, *args: Any, **kwargs: Any) -> Any:
+    """The result of a function of `keras.ops` on symbolic tensors: another one.
+
+    Raises:
+        ValueError: rows that do not stay rows of their own, or shapes that do not fit.
+    """
+    tensors: list[KerasTensor] = []
+
+    def slots(value: Any) -> Any:
+        if isinstance(value, KerasTensor):
+            tensors.append(value)
+            return Slot(len(tensors) - 1)
+        if isinstance(value, list | tuple):
+            return [slots(entry) for entry in value]
+        return value
+
+    if name in ("shape", "ndim", "size") and isinstance(args[0], KerasTensor):
+        return args[0].shape if name == "shape" else args[0].ndim
+    if name == "split":
+        x, sections, axis = (*args, *kwargs.values(), 0)[:3]
+        places = np.split(np.arange(x.shape[axis]), sections)
+        lead = (slice(None),) * (axis % x.ndim)
+        return [x[(*lead, slice(int(part[0]), int(part[-1]) + 1))] for part in places]
+    layer = Function(name, [slots(value) for value in args], {key: slots(value) for key, value in kwargs.items()})
+    return layer.call_on(tensors)
+
+
+# --- arguments in configs, as Keras writes them -----------------------------------------------------------------
+
+
+def _filled(value: Any, inputs: Sequence[Any]) -> Any:
+    if isinstance(value, Slot):
+        return inputs[value.index]
+    if isinstance(value, list):
+        return [_filled(entry, inputs) for entry in value]
+    return {key: _filled(entry, inputs) for key, entry in value.items()} if isinstance(value, dict) else value
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_encoded(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _encoded(entry) for key, entry in value.items()}
+    if isinstance(value, Slot):
+        return {"class_name": "__slot__", "config": value.index}
+    if isinstance(value, slice):
+        return {"class_name": "__slice__", "config": {"start": value.start, "stop": value.stop, "step": value.step}}
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(value, np.ndarray):
+        config = {"value": value.tolist(), "dtype": str(value.dtype)}
+        return {"class_name": "__numpy__", "config": config}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_decoded(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    config = value.get("config")
+    match value.get("class_name"):
+        case "__slot__":
+            return Slot(int(config))  # type: ignore[arg-type]
+        case "__slice__" if isinstance(config, dict):
+            return slice(config.get("start"), config.get("stop"), config.get("step"))
+        case "__ellipsis__":
+            return Ellipsis
+        case "__numpy__" if isinstance(config, dict):
+            return np.asarray(config["value"], config.get("dtype", "float32"))
+    return {key: _decoded(entry) for key, entry in value.items()}
+
+
+_CALLED = frozenset({"x", "x1", "x2", "xs", "condition", "key", "indices", "operands", "target", "output"})
+_MODULES = {"nn": "sigmoid softplus log_sigmoid softsign silu relu leaky_relu elu selu gelu softmax log_softmax "
+            "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy one_hot normalize",
+            "math": "logsumexp rsqrt", "linalg": "norm", "core": "cast stop_gradient"}  # fmt: skip
+
+
+def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
+    """A function as Keras 3 describes its operation; `tensors`: descriptions of what it is called on."""
+    import inspect
+
+    name = _KERAS.get(layer.function, layer.function)
+    config: dict[str, Any] = {"name": layer.name}
+    if name == "einsum":
+        config["subscripts"], called = layer._args[0], layer._args[1:]
+    else:
+        bound = inspect.signature(layer._function).bind(*layer._args, **layer._kwargs)
+        bound.apply_defaults()
+        config |= {key: _encoded(value) for key, value in bound.arguments.items() if key not in _CALLED}
+        called = [value for key, value in bound.arguments.items() if key in _CALLED]
+    args = [_filled(_encoded_slots(value), tensors) for value in called]
+    home = next((module for module, names in _MODULES.items() if name in names.split()), "numpy")
+    class_name = "".join(part.capitalize() for part in name.split("_"))
+    return {
+        "module": f"keras.src.ops.{home}", "class_name": class_name, "config": config, "registered_name": class_name,
+        "name": layer.name, "inbound_nodes": [{"args": args, "kwargs": {}}],
+    }  # fmt: skip
+
+
+def _encoded_slots(value: Any) -> Any:
+    if isinstance(value, Slot):
+        return value
+    return [_encoded_slots(entry) for entry in value] if isinstance(value, list) else _encoded(value)
+
+
+def from_keras(kind: str, config: Mapping[str, Any], args: Sequence[Any]) -> tuple[Function, list[Any]]:
+    """(the function that an operation of Keras's is, the descriptions of the tensors it is called on).
+
+    Raises:
+        ValueError: an operation that is not in `keras.ops` here.
+    """
+    import inspect
+
+    from .._names import snake_case
+
+    name = snake_case(kind)
+    tensors: list[Any] = []
+
+    def slots(value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
+            tensors.append(value)
+            return Slot(len(tensors) - 1)
+        return [slots(entry) for entry in value] if isinstance(value, list) else value
+
+    function = function_called(name)
+    known = inspect.signature(function).parameters
+    options = {key: value for key, value in config.items() if key in known and key != "name"}
+    called = [slots(value) for value in args]
+    if name == "einsum":
+        called, options = [options.pop("subscripts"), *called], options
+    return Function(name, called, options, config.get("name")), tensors

@@ -1,0 +1,215 @@
+"""Models that a person wrote as a class: layers made in `__init__`, put together in `call`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from .._arrays import as_array, sample_shape
+from .._engine import AnyArray, Program
+from .._structure import flatten, map_leaves
+from ..layers.base import match_rank
+from ..layers.core import Input
+from ..layers.operation import KerasTensor, Operation, Shape
+from .functional import Functional
+from .model import Model
+
+
+class _Training:
+    """What `training` is while `call` is traced: as the model is run, later. Asked for its truth it is `answer`."""
+
+    def __init__(self, answer: bool) -> None:
+        self.answer, self.asked = answer, False
+
+    def __bool__(self) -> bool:
+        self.asked = True
+        return self.answer
+
+
+class Subclassed(Functional):
+    """Base of a person's own subclasses of `Model`.
+
+    `call` runs once, on symbolic tensors, when the shapes of the inputs are known: what it does becomes a graph, which
+    then runs like that of any `Model(inputs, outputs)`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "inputs" in kwargs or "outputs" in kwargs or len(args) > 1:
+            super().__init__(*args, **kwargs)
+            self._traced = True
+            return
+        Model.__init__(self, kwargs.pop("name", None))
+        self._trainable = bool(kwargs.pop("trainable", True))
+        self._traced = False
+        kwargs.pop("dtype", None)
+        if args or kwargs:
+            raise TypeError(f"{type(self).__name__}: super().__init__() takes name= and trainable=, received {kwargs}")
+
+    # --- layers ---------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers that the model keeps as attributes, or in lists and dicts, in the order in which it got them."""
+        found: dict[int, Operation] = {}
+        for key, value in vars(self).items():
+            if key not in _OWN and not key.startswith("_"):
+                found.update((id(leaf), leaf) for leaf in flatten_any(value) if isinstance(leaf, Operation))
+        return list(found.values())
+
+    @property
+    def operations(self) -> list[Any]:
+        if not self.__dict__.get("_traced"):
+            return self.layers
+        known = {id(operation): operation for operation in (*self.layers, *self.graph.operations)}
+        return list(known.values())
+
+    @property
+    def built(self) -> bool:
+        """Whether the shapes of the inputs are known."""
+        return self._traced
+
+    # --- tracing --------------------------------------------------------------------------------------------------
+
+    def _trace(self, inputs: Any) -> None:
+        """Make the graph of what `call` does with inputs in these lists and dicts.
+
+        Raises:
+            TypeError: a `call` that asks for values. ValueError: one that does different things when training.
+        """
+        if type(self).call in (Model.call, Functional.call):
+            raise NotImplementedError(f"{type(self).__name__}: expected a method call(self, inputs)")
+        training = _Training(True)
+        outputs = self._called(inputs, training)
+        if training.asked:
+            other = self._called(inputs, _Training(False))
+            if _form(outputs) != _form(other):
+                raise NotImplementedError(
+                    f"{self.name}: call() does something else when training than when predicting, beyond dropout and "
+                    "noise; give training= to the layers instead of asking for it"
+                )
+        self._connect(inputs, outputs)
+        self._traced = True
+        if self._compiled is not None and (len(self.outputs) > 1 or self._outputs_by_key):
+            raise ValueError(
+                f"{self.name}: the model has {len(self.outputs)} outputs, which was not known when it was compiled; "
+                "call build(), or call it on data, before compile()"
+            )
+
+    def _called(self, inputs: Any, training: _Training) -> Any:
+        from ..custom.layer import takes_training
+
+        call: Callable[..., Any] = self.call
+        try:
+            outputs = call(inputs, training=training) if takes_training(call) else call(inputs)
+        except TypeError as error:
+            if "is symbolic" not in str(error):
+                raise
+            raise TypeError(
+                f"{self.name}: call() runs once on tensors without values, to make the model of it; it cannot ask for "
+                f"values (in an if, a loop, NumPy): use lanewise.keras.ops, or a layer of your own. {error}"
+            ) from error
+        outputs = list(outputs) if isinstance(outputs, tuple) else outputs
+        if not all(isinstance(leaf, KerasTensor) for leaf in flatten(outputs)):
+            raise TypeError(
+                f"{self.name}: expected call() to return what layers made of its inputs, received {outputs!r}"
+            )
+        return outputs
+
+    def _trace_data(self, argument: str, x: Any) -> None:
+        def stand_in(value: Any) -> KerasTensor:
+            array = match_rank(as_array(argument, value), None)
+            dtype = array.dtype.name if array.dtype.kind in "iu" else None
+            return Input(sample_shape(f"{argument}.shape[1:]", array.shape[1:]), dtype=dtype)
+
+        several = isinstance(x, dict) or (isinstance(x, list | tuple) and any(hasattr(e, "shape") for e in x))
+        self._trace(map_leaves(stand_in, x) if several else stand_in(x))
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the model for inputs of this shape, rows first: (None, 4); or a list or dict of shapes."""
+        if self._traced or input_shape is None:
+            return
+        if isinstance(input_shape, dict):
+            self._trace({key: Input(tuple(shape)[1:]) for key, shape in input_shape.items()})
+        elif isinstance(input_shape[0], list | tuple):
+            self._trace([Input(tuple(shape)[1:]) for shape in input_shape])
+        else:
+            self._trace(Input(tuple(input_shape)[1:]))
+
+    def call_on(self, inputs: Any, training: bool | None = None) -> Any:
+        if not self._traced:
+            self._trace(map_leaves(lambda tensor: Input(tensor.shape[1:], dtype=tensor.dtype), inputs))
+        return super().call_on(inputs, training)
+
+    def build_for(self, shapes: Sequence[Shape]) -> None:
+        if not self._traced:
+            self.build(shapes[0] if len(shapes) == 1 else list(shapes))
+        super().build_for(shapes)
+
+    def _fit_inputs(self, argument: str, x: Any) -> tuple[list[AnyArray], list[tuple[int, ...]]]:
+        if not self._traced:
+            self._trace_data(argument, x)
+        return super()._fit_inputs(argument, x)
+
+    # --- what is known only then ----------------------------------------------------------------------------------
+
+    def _made_program(self) -> Program | None:
+        return super()._made_program() if self._traced else None
+
+    def _built_program(self, method: str) -> Program:
+        if not self._traced:
+            raise ValueError(f"{method}: the model is not built; call build((None, ...)) or show it data first")
+        return super()._built_program(method)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs; one, `output_1`, before the model is built."""
+        return super().output_names if self._traced else ["output_1"]
+
+    def get_config(self) -> dict[str, Any]:
+        """Name and whether it trains; a class that takes arguments adds them, as in Keras."""
+        return {"name": self.name, "trainable": self._trainable}
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> NoReturn:
+        """Not for a class of your own: raises NotImplementedError."""
+        raise NotImplementedError(
+            f"{self.name}: files hold no code, and a model with a call() of its own is code. save_weights and "
+            "load_weights keep its weights; lanewise.Model(model.inputs, model.outputs).save(path) keeps its layers"
+        )
+
+    def to_json(self, **kwargs: Any) -> NoReturn:
+        """Not for a class of your own: raises NotImplementedError."""
+        self.save("")
+
+    def __reduce__(self) -> NoReturn:
+        self.save("")
+
+
+_OWN = frozenset({"nodes", "inputs", "outputs", "graph"})
+
+
+def flatten_any(value: Any) -> list[Any]:
+    """The leaves of lists and dicts with keys of any kind."""
+    if isinstance(value, dict):
+        return [leaf for entry in value.values() for leaf in flatten_any(entry)]
+    if isinstance(value, list | tuple):
+        return [leaf for entry in value for leaf in flatten_any(entry)]
+    return [value]
+
+
+def _form(outputs: Any) -> Any:
+    """What was computed, dropout and noise left out: equal for equal graphs."""
+    known: dict[Any, Any] = {}
+
+    def of(tensor: KerasTensor) -> Any:
+        if tensor.key not in known:
+            operation, number, index = tensor._keras_history
+            node = operation.nodes[number]
+            if getattr(operation, "in_training", None) == "noise" and node.training is not True:
+                known[tensor.key] = of(node.inputs[0])
+            else:
+                config = repr(operation.get_config() | {"name": ""}) if not operation.weights else id(operation)
+                own = id(operation) if not node.inputs else config
+                known[tensor.key] = (type(operation), own, node.training, tuple(map(of, node.inputs)), index)
+        return known[tensor.key]
+
+    return map_leaves(of, outputs)

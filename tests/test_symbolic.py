@@ -1,0 +1,237 @@
+"""Functions, operators and slices of symbolic tensors, and models written as classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bounds import FMA_ISAS, running
+from lanewise import keras
+from same_bits import grid
+
+L, ops = keras.layers, keras.ops
+X, Z = grid(6, 4, 5, salt=1), grid(6, 3, salt=2)
+C = grid(3, 2, salt=3)
+
+# name: (function of symbolic tensors, the same of arrays in NumPy, whether the engine has it)
+FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], bool]] = {
+    "slice": (lambda x, z: x[:, :3], lambda x, z: x[:, :3], True),
+    "step": (lambda x, z: x[:, 0], lambda x, z: x[:, 0], True),
+    "strides": (lambda x, z: x[:, ::2, 1:], lambda x, z: x[:, ::2, 1:], True),
+    "new axis": (lambda x, z: x[..., None], lambda x, z: x[..., None], True),
+    "square": (lambda x, z: x**2, lambda x, z: x**2, True),
+    "composed": (
+        lambda x, z: ops.relu(z) * 2.0 + z[:, :1] ** 2,
+        lambda x, z: np.maximum(z, 0) * 2 + z[:, :1] ** 2,
+        True,
+    ),
+    "minus": (lambda x, z: 1.0 - (-x), lambda x, z: 1 + x, True),
+    "quotient": (lambda x, z: 2.0 / (z * z + 1.0), lambda x, z: 2 / (z * z + 1), True),
+    "broadcast": (lambda x, z: x / (x[:, :1] ** 2 + 1.0), lambda x, z: x / (x[:, :1] ** 2 + 1), True),
+    "abs": (lambda x, z: abs(x), lambda x, z: np.abs(x), True),
+    "array": (lambda x, z: z + np.arange(3.0), lambda x, z: z + np.arange(3), True),
+    "maximum": (lambda x, z: ops.maximum(z, 0.5), lambda x, z: np.maximum(z, 0.5), True),
+    "mean": (lambda x, z: ops.mean(x, axis=1), lambda x, z: x.mean(1), True),
+    "sum": (lambda x, z: ops.sum(x, axis=-1, keepdims=True), lambda x, z: x.sum(-1, keepdims=True), True),
+    "max": (lambda x, z: ops.max(x, axis=(1, 2)), lambda x, z: x.max((1, 2)), True),
+    "min": (lambda x, z: ops.min(x, axis=2), lambda x, z: x.min(2), True),
+    "concatenate": (lambda x, z: ops.concatenate([x, x * 2], axis=1), lambda x, z: np.concatenate([x, x * 2], 1), True),
+    "stack": (lambda x, z: ops.stack([z, -z], 1), lambda x, z: np.stack([z, -z], 1), True),
+    "transpose": (lambda x, z: ops.transpose(x, (0, 2, 1)), lambda x, z: x.transpose(0, 2, 1), True),
+    "reshape": (lambda x, z: ops.reshape(x, (-1, 20)), lambda x, z: x.reshape(-1, 20), True),
+    "take": (lambda x, z: ops.take(x, [0, 2], axis=1), lambda x, z: x[:, [0, 2]], True),
+    "repeat": (lambda x, z: ops.repeat(z, 2, axis=1), lambda x, z: z.repeat(2, 1), True),
+    "split": (lambda x, z: ops.split(z, 3, axis=1)[1], lambda x, z: z[:, 1:2], True),
+    "matmul": (lambda x, z: z @ C, lambda x, z: z @ C, True),
+    "sigmoid": (lambda x, z: ops.sigmoid(z), lambda x, z: 1 / (1 + np.exp(-z)), True),
+    "where": (lambda x, z: ops.where(z > 0, z, 0.5), lambda x, z: np.where(z > 0, z, 0.5), False),
+    "log": (lambda x, z: ops.log(ops.abs(z) + 1.0), lambda x, z: np.log(np.abs(z) + 1), False),
+    "std": (lambda x, z: ops.std(x, axis=1), lambda x, z: x.std(1), False),
+    "einsum": (lambda x, z: ops.einsum("bij,bkj->bik", x, x), lambda x, z: x @ x.transpose(0, 2, 1), False),
+}  # fmt: skip
+
+
+def model_of(name: str) -> Any:
+    x, z = keras.Input((4, 5)), keras.Input((3,))
+    return keras.Model([x, z], FUNCTIONS[name][0](x, z))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_they_compute_what_numpy_does_and_go_into_files(name: str, tmp_path: Any) -> None:
+    model, wanted = model_of(name), FUNCTIONS[name][1](X.astype(np.float64), Z.astype(np.float64))
+    out = model.predict([X, Z], verbose=0)
+    assert model.output_shape == (None, *wanted.shape[1:])
+    np.testing.assert_allclose(out, wanted, rtol=2e-6, atol=1e-6)
+    lines = model._program.builder.graph.operations()
+    assert any(" host " in line for line in lines) != FUNCTIONS[name][2]
+    model.save(tmp_path / "m.keras")
+    for again in (
+        keras.models.load_model(tmp_path / "m.keras"),
+        keras.Model.from_config(model.get_config()),
+        keras.models.clone_model(model),
+        keras.models.model_from_json(model.to_json()),
+    ):
+        np.testing.assert_array_equal(again.predict([X, Z], verbose=0), out)
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "abs"])  # differences cross its kink
+def test_gradients_flow_through_them(name: str) -> None:
+    x, z = keras.Input((4, 5)), keras.Input((3,))
+    first, second = L.Dense(5), L.Dense(3)
+    model = keras.Model([x, z], L.Dense(1)(L.Flatten()(FUNCTIONS[name][0](first(x), second(z)))))
+    model.set_weights([grid(*w.shape, salt=10 + i) / 4 for i, w in enumerate(model.get_weights())])
+    model.compile("sgd", "mse")
+    y = grid(6, salt=9)
+    _, gradients = model.value_and_grad([X, Z], y)
+    weights, step = model.get_weights(), 2.0**-7
+    for i, gradient in enumerate(gradients):
+        at = tuple(n // 2 for n in gradient.shape)
+        losses = []
+        for sign in (1, -1):
+            moved = [w.copy() for w in weights]
+            moved[i][at] += sign * step
+            model.set_weights(moved)
+            losses.append(np.mean((model.predict([X, Z], verbose=0)[:, 0].astype(np.float64) - y) ** 2))
+        assert gradient[at] == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=2e-2, abs=2e-3)
+
+
+def test_what_the_engine_has_gives_the_same_bits_everywhere() -> None:
+    for name in (name for name, case in FUNCTIONS.items() if case[2]):
+        seen = set()
+        for isa in FMA_ISAS:
+            for threads in (1, 2, 7):
+                with running(isa, threads):
+                    seen.add(model_of(name).predict([X, Z], verbose=0).tobytes())
+        assert len(seen) == 1, name
+
+
+def test_rows_stay_rows() -> None:
+    x = keras.Input((4,))
+    for function in (lambda: x[0], lambda: ops.sum(x), lambda: ops.transpose(x), lambda: ops.sum(x, axis=0)):
+        with pytest.raises(ValueError, match="row"):
+            keras.Model(x, L.Dense(1)(function())).predict(np.ones((2, 4)), verbose=0)
+
+
+def test_an_operation_of_keras_that_is_not_there_is_named() -> None:
+    x = keras.Input((4,))
+    config = keras.Model(x, ops.exp(x)).get_config()
+    entry = {"module": "keras.src.ops.numpy", "class_name": "Hanning", "config": {"name": "hanning"}, "name": "hanning",
+             "inbound_nodes": config["layers"][1]["inbound_nodes"]}  # fmt: skip
+    config["layers"][1] = entry
+    config["output_layers"] = ["hanning", 0, 0]
+    with pytest.raises(ValueError, match="Hanning"):
+        keras.Model.from_config(config)
+
+
+def test_ids_and_other_numbers_from_one_array() -> None:
+    inputs = keras.Input((3,))
+    table = L.Embedding(5, 2)
+    model = keras.Model(inputs, L.Concatenate()([table(inputs[:, 0]), inputs[:, 1:] * 2.0]))
+    x = np.array([[4, 0.25, 7.5], [0, 0.5, -9.5]], np.float32)
+    out = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(out[:, :2], table.get_weights()[0][[4, 0]])
+    np.testing.assert_array_equal(out[:, 2:], x[:, 1:] * 2)
+    with pytest.raises(ValueError, match=r"from 0 to 4.*Received: 5"):
+        model.predict(np.array([[5, 0, 0]]), verbose=0)
+    users, items = L.Embedding(50, 2)(inputs[:, 0]), L.Embedding(3, 2)(inputs[:, 1])
+    pair = keras.Model(inputs, L.Dot(1)([users, items]))
+    assert pair.predict(np.array([[49, 2, 0]]), verbose=0).shape == (1, 1)
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        pair.predict(np.array([[2, 49, 0]]), verbose=0)
+
+
+# --- models as classes -----------------------------------------------------------------------------------------------
+
+
+class Net(keras.Model):  # type: ignore[misc]
+    def __init__(self, units: int = 4, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.blocks = [L.Dense(units, activation="relu") for _ in range(2)]
+        self.drop = L.Dropout(0.0)
+        self.out = L.Dense(1)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        x = inputs
+        for layer in self.blocks:
+            x = layer(x)
+        if training:
+            x = self.drop(x, training=training)
+        return self.out(x) + ops.mean(inputs, axis=1, keepdims=True)
+
+
+def test_a_class_trains_as_in_keras_and_as_the_graph_does(tmp_path: Any) -> None:
+    x = np.linspace(-1, 1, 60).reshape(20, 3).astype(np.float32)
+    y, model = x.sum(1), Net()
+    model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    model(x[:2])
+    rng = np.random.default_rng(1)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    history = model.fit(x, y, epochs=3, shuffle=False, verbose=0, validation_split=0.2).history
+    # Keras 3.15, backend jax
+    assert history["loss"] == pytest.approx([16.55498695, 15.77929688, 15.01970673], rel=1e-5)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx([15.57104778, 3.86779213], rel=1e-5)
+    assert [type(layer).__name__ for layer in model.layers] == ["Dense", "Dense", "Dropout", "Dense"]
+    model.save_weights(tmp_path / "m.weights.h5")
+    again = Net()
+    again.build((None, 3))
+    again.load_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    assert "Total params: 41" in "\n".join(lines)
+    plain = keras.Model(model.inputs, model.outputs)
+    np.testing.assert_array_equal(plain.predict(x, verbose=0), model.predict(x, verbose=0))
+    with pytest.raises(NotImplementedError, match="save_weights"):
+        model.save(tmp_path / "m.keras")
+
+
+def test_a_class_takes_dicts_and_stands_in_other_models() -> None:
+    class Wide(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.flat, self.out = L.Embedding(5, 2), L.Flatten(), L.Dense(1, activation="sigmoid")
+
+        def call(self, inputs: Any) -> Any:
+            return self.out(ops.concatenate([self.flat(self.table(inputs["id"])), inputs["x"]], axis=1))
+
+    model = Wide()
+    model.compile("adam", "binary_crossentropy")
+    data = {"id": np.arange(20)[:, None] % 5, "x": grid(20, 3)}
+    model.fit(data, np.ones(20), verbose=0)
+    assert model.predict(data, verbose=0).shape == (20, 1)
+    inputs = keras.Input((3,))
+    inner = Net()
+    outer = keras.Model(inputs, L.Dense(2)(inner(inputs)))
+    assert outer.predict(Z, verbose=0).shape == (6, 2) and len(outer.trainable_weights) == 8
+
+
+def test_a_class_of_inputs_and_outputs() -> None:
+    class Made(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            inputs = keras.Input((3,))
+            super().__init__(inputs=inputs, outputs=L.Dense(2)(inputs))
+
+    assert Made().predict(Z, verbose=0).shape == (6, 2)
+
+
+def test_a_class_that_asks_for_values_or_trains_otherwise_is_refused() -> None:
+    class Values(keras.Model):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            return inputs if ops.sum(inputs, axis=1) > 0 else -inputs
+
+    class Otherwise(keras.Model):  # type: ignore[misc]
+        def call(self, inputs: Any, training: Any = None) -> Any:
+            return inputs * 2.0 if training else inputs
+
+    with pytest.raises(TypeError, match="runs once on tensors without values"):
+        Values().predict(Z, verbose=0)
+    with pytest.raises(NotImplementedError, match="something else when training"):
+        Otherwise().predict(Z, verbose=0)
+    with pytest.raises(NotImplementedError, match="value_and_grad"):
+
+        class Step(keras.Model):  # type: ignore[misc]
+            def train_step(self, data: Any) -> Any:
+                return {}
