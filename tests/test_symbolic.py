@@ -143,6 +143,15 @@ def test_ids_and_other_numbers_from_one_array() -> None:
         pair.predict(np.array([[2, 49, 0]]), verbose=0)
 
 
+def test_a_hostile_description_is_refused() -> None:
+    for function, args in (("zeros", [[10**12]]), ("tile", [{"class_name": "__slot__", "config": 0}, [1, 10**12]]),
+                           ("exp", [{"class_name": "__slot__", "config": 7}]), ("eval", ["1"])):  # fmt: skip
+        with pytest.raises(ValueError, match=r"symbolic tensor|fewer than|no input 7|no function"):
+            L.deserialize(
+                {"class_name": "Function", "config": {"function": function, "args": args, "kwargs": {}}}
+            ).call_on([keras.Input((3,))][: len(args) - (function == "zeros")])
+
+
 # --- models as classes -----------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ once a batch in Python, differentiated by the tape.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from .. import activations
 from .._engine import Builder, Weight
 from .._names import automatic_name
+from .._structure import flatten
 from .base import Layer
 from .operation import KerasTensor, Shape
 
@@ -108,6 +110,8 @@ def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims
     return builder.moved(flat, lambda rows: rows.reshape(len(rows), *(whole if keepdims else kept)))
 
 
+_GROW = frozenset({"tile", "repeat", "broadcast_to", "one_hot"})
+_MOST_ELEMENTS = 2**28
 _SUMS = {"sum": {"sum": 1.0}}
 
 
@@ -152,7 +156,13 @@ class Function(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Shape of the result, found by a call on two rows of ones. Raises ValueError where rows do not stay rows."""
+        if not input_shape:
+            raise ValueError(f"{self.function}: expected a symbolic tensor among its arguments, received none")
         ones = [np.ones((2, *(axis or 1 for axis in shape[1:])), np.float32) for shape in input_shape]
+        if self.function in _GROW:  # a file may say any number
+            numbers = [n for n in flatten([self._args, list(self._kwargs.values())]) if isinstance(n, int)]
+            if math.prod(max(abs(n), 1) for n in (*numbers, ones[0].size)) > _MOST_ELEMENTS:
+                raise ValueError(f"{self.function}: expected fewer than {_MOST_ELEMENTS} elements of a result")
         with np.errstate(all="ignore"):
             shape = np.shape(self._call(ones))
         if shape[:1] != (2,):
@@ -270,6 +280,8 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
 
 def _filled(value: Any, inputs: Sequence[Any]) -> Any:
     if isinstance(value, Slot):
+        if not 0 <= value.index < len(inputs):
+            raise ValueError(f"args: there is no input {value.index}, the function has {len(inputs)}")
         return inputs[value.index]
     if isinstance(value, list):
         return [_filled(entry, inputs) for entry in value]
