@@ -5,6 +5,7 @@
 #include "dispatch/dispatch.h"
 #include "engine/fma_peak.h"
 #include "engine/loss_kernels.h"
+#include "engine/quota.h"
 #include "engine/random.h"
 #include "engine/team.h"
 
@@ -40,6 +41,7 @@ void register_system(py::module_& m) {
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
   m.def("set_always_team", &set_always_team, py::arg("always"));
   m.def("set_forked", &set_forked);
+  m.def("cgroup_cpus", &cgroup_cpus, py::arg("root") = "");
   m.def(
       "fma_peak",
       [](int threads) {

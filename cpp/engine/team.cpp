@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "dispatch/dispatch.h"
+#include "engine/quota.h"
 
 #if defined(LW_OPENMP)
 #include <omp.h>
@@ -40,32 +40,6 @@ int affinity_count() {
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
   return std::max(1u, std::thread::hardware_concurrency());
-}
-
-// ceil(quota / period) of this process's cgroup (v2, then v1); 0 where there is no limit.
-int cgroup_quota() {
-  const std::string root = "/sys/fs/cgroup", self = "\n" + read_file("/proc/self/cgroup");
-  std::vector<std::string> paths = {""};
-  if (const size_t own = self.find("\n0::"); own != std::string::npos)
-    paths.insert(paths.begin(), self.substr(own + 4, self.find('\n', own + 4) - own - 4));
-  int limit = 0;
-  double q = 0, p = 0;
-  auto note = [&](double q, double p) {
-    if (q <= 0 || p <= 0) return;
-    const int n = std::max(1, static_cast<int>((q + p - 1) / p));
-    limit = limit == 0 ? n : std::min(limit, n);
-  };
-  for (std::string path : paths) {
-    for (;;) {  // a parent's limit holds as well
-      if (std::sscanf(read_file(root + path + "/cpu.max").c_str(), "%lf %lf", &q, &p) == 2) note(q, p);  // else "max"
-      const size_t slash = path.rfind('/');
-      if (slash == std::string::npos) break;
-      path.resize(slash);
-    }
-  }
-  note(std::atof(read_file(root + "/cpu/cpu.cfs_quota_us").c_str()),
-       std::atof(read_file(root + "/cpu/cpu.cfs_period_us").c_str()));
-  return limit;
 }
 
 // Which CPUs the threads of a team run on. A scheduler may put a new or a woken thread on the CPU of one that is
@@ -112,7 +86,7 @@ int default_num_threads() {
     const long n = std::strtol(text, nullptr, 10);
     if (n >= 1) return static_cast<int>(std::min<long>(n, kMostThreads));
   }
-  const int cpus = affinity_count(), quota = cgroup_quota();
+  const int cpus = affinity_count(), quota = cgroup_cpus();
   return std::min(kMostThreads, quota > 0 ? std::min(cpus, quota) : cpus);
 }
 

@@ -31,6 +31,9 @@ def build_info() -> dict[str, Any]:
 def set_always_team(always: bool) -> None:
     """Training takes all threads without measuring whether that pays: for benchmarks of that choice."""
 
+def cgroup_cpus(root: str = "") -> int:
+    """CPUs that the control groups of this process allow, rounded up; 0: no limit. Reads below `root`, for tests."""
+
 def set_forked() -> None:
     """Called in a forked child: from then on everything runs on one thread."""
 
