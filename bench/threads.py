@@ -5,9 +5,11 @@
     python -m bench.threads --markdown threads.md
 
 Each network n-n-1 is trained by three models that take turns: with the default choice (one thread and the team are
-measured, the better runs), on one thread, and always on all threads. The number is the default's median time over the
-better of the two others': above 1.05 the choice was wrong, or the machine restless (the last column shows by how much
-one model's own turns spread). "quota" needs the right to make a control group (Linux, root); else it is left out.
+measured, the better runs), on one thread, and always on all threads, one for each CPU of the affinity, also where a
+quota makes the default fewer. The number is the default's median time over the better of the two others': above 1.05
+the choice was wrong, or the machine restless. "Spread" shows by how much the default's own turns differ, "A/A" what
+the better one's odd turns take over its even ones: 1 if measuring were perfect. The quota needs the right to make a
+control group (Linux, root); else it is left out.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ WIDTHS, BATCHES = (4, 16, 64, 256, 1024, 4096), (1, 8, 32, 128, 1024)
 QUICK_WIDTHS, QUICK_BATCHES = (16, 256), (8, 128)
 LARGEST = 40e9  # operations of a step: larger ones are left out
 TURNS = 7  # of each model
-HEADS = ["network", "batch", "default", "one thread", "all threads", "default / better", "spread"]
+HEADS = ["network", "batch", "default", "one thread", "all threads", "default / better", "A/A", "spread"]
 CONDITIONS = {"alone": 0.04, "beside a second fit": 0.2, "quota of half a core": 0.5}
 """Seconds of a model's turn at least: long beside the slices of a scheduler, and the periods (0.1 s) of a quota."""
 QUOTA = Path("/sys/fs/cgroup/cpu/lanewise-bench")
@@ -59,9 +61,9 @@ def turn(model: Any, case: Case, data: tuple[Any, Any], threads: int, always: bo
 
 
 def measure(case: Case, threads: int, seconds: float) -> list[float]:
-    """[default, one thread, all threads, spread]: median seconds of a step; spread: the default's quartiles apart."""
+    """[default, one thread, all threads, A/A, spread]: median seconds of a step; spread: of the default's quartiles."""
     data = case.data(case.rows)
-    ways = [(threads, False), (1, False), (threads, True)]
+    ways = [(threads, False), (1, False), (len(os.sched_getaffinity(0)), True)]
     models = [case.model() for _ in ways]
     for model, way in zip(models, ways, strict=True):
         step = turn(model, case, data, *way, 2)
@@ -72,7 +74,9 @@ def measure(case: Case, threads: int, seconds: float) -> list[float]:
         for model, way, mine in zip(models, ways, times, strict=True):
             mine.append(turn(model, case, data, *way, epochs))
     quarters = statistics.quantiles(times[0], n=4)
-    return [*map(statistics.median, times), (quarters[2] - quarters[0]) / quarters[1]]
+    better = min(times[1:], key=statistics.median)
+    same = statistics.median(better[1::2]) / statistics.median(better[::2])
+    return [*map(statistics.median, times), same, (quarters[2] - quarters[0]) / quarters[1]]
 
 
 def grid(quick: bool, seconds: float) -> Iterator[list[str]]:
@@ -81,10 +85,10 @@ def grid(quick: bool, seconds: float) -> Iterator[list[str]]:
 
     threads = ops.get_num_threads()
     for case in cases(quick):
-        default, one, team, spread = measure(case, threads, seconds)
+        default, one, team, same, spread = measure(case, threads, seconds)
         micro = [f"{1e6 * s:.4g} µs" for s in (default, one, team)]
         yield [f"{case.units[0]}-{case.units[1]}-1", str(case.batch), *micro, f"{default / min(one, team):.2f}",
-               f"{100 * spread:.0f} %"]  # fmt: skip
+               f"{same:.2f}", f"{100 * spread:.0f} %"]  # fmt: skip
 
 
 @contextmanager
@@ -151,9 +155,11 @@ def main() -> None:
         except OSError as error:
             print(f"left out: {error}")
             continue
-        ratios = [float(row[-2]) for row in rows]
+        ratios = [float(row[-3]) for row in rows]
+        noise = [float(row[-2]) for row in rows]
         end = (f"{condition}: {statistics.geometric_mean(ratios):.3f} times the better of one and all threads "
-               f"(geometric mean of {len(ratios)}), {sum(r > 1.05 for r in ratios)} of them above 1.05")  # fmt: skip
+               f"(geometric mean of {len(ratios)}), {sum(r > 1.05 for r in ratios)} of them above 1.05; "
+               f"A/A off by more than 0.05: {sum(abs(n - 1) > 0.05 for n in noise)}")  # fmt: skip
         print(end)
         lines += ["", f"## {condition}", "", "| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
         lines += ["| " + " | ".join(row) + " |" for row in rows] + ["", end]

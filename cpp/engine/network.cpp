@@ -119,7 +119,11 @@ double Network::estimated_seconds(Which which, int64_t batch) const {
   for (const auto& i : lists_[which]) operations += flops(plan(which), input_, i, batch);
   const std::string isa = kernels().isa;
   const double lanes = isa == "avx512" ? 16 : isa == "avx2" ? 8 : 4;
-  return operations / (lanes * 12e9) + static_cast<double>(lists_[which].size()) * 0.2e-6;
+  double updated = 0;  // weights, with what an optimizer keeps of each: 24 bytes through L2
+  if (which == kTrain || which == kTrainWhole)
+    for (int v = 0; v < input_.trainable; ++v)
+      updated += static_cast<double>(input_.variables[static_cast<size_t>(v)]->size());
+  return operations / (lanes * 12e9) + updated * 0.3e-9 + static_cast<double>(lists_[which].size()) * 0.2e-6;
 }
 
 // One thread is the default for small work: more must save at least a tenth of the time after paying for its barriers.

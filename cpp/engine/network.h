@@ -8,7 +8,9 @@
 #include <shared_mutex>
 
 #include "engine/execute.h"
+#include "engine/pace.h"
 #include "engine/source.h"
+#include "engine/team.h"
 #include "engine/workspace.h"
 
 namespace lanewise {
@@ -18,48 +20,6 @@ struct Data {
   std::vector<Source> inputs, targets;
   std::vector<const float*> weights;  // of the samples, for each target, null where there are none
   const uint32_t* order = nullptr;    // null: rows as they stand
-};
-
-// What training steps cost alone and in a team, as measured: more threads must never be slower than one, whatever else
-// runs on the machine. At first each is tried twice, in turns, and the better time counts; later the slower of the two
-// is tried again, soon at first (something else may have run meanwhile) and half as often after each time that changed
-// nothing. What runs before a trial fills the caches and is not counted.
-struct Pace {
-  static constexpr int kTrials = 4;
-  static constexpr double kLongest = 64;
-  double seconds[2] = {0, 0};  // per step: one thread, the team
-  double since = 0;            // seconds of work since the other one was tried
-  int trials = 0;              // at first
-  double patience = 1;         // how long until the next one: 20 times as long as a trial, times this
-  bool warm = false;           // the one that is being tried has run
-
-  bool known() const { return trials >= kTrials; }
-  bool better() const { return seconds[1] < seconds[0]; }
-  // The one that runs when nothing is being tried.
-  bool usual(bool team) const { return known() && team == better(); }
-  bool team(int64_t probe_steps) const {
-    if (!known()) return trials % 2 == 1;
-    const bool retry = since > 20 * patience * seconds[better()] * static_cast<double>(probe_steps);
-    return better() != retry;
-  }
-  void record(bool team, double per_step, double total) {
-    if (usual(team)) {
-      seconds[team] = 0.5 * (seconds[team] + per_step);
-      since += total;
-      return;
-    }
-    warm = !warm;
-    if (warm) return;
-    since = 0;
-    if (!known()) {
-      seconds[team] = trials > 1 && seconds[team] < per_step ? seconds[team] : per_step;
-      ++trials;
-      return;
-    }
-    seconds[team] = per_step;
-    const bool changed = team == better();
-    patience = changed ? 1 : patience < kLongest ? 2 * patience : kLongest;
-  }
 };
 
 class Network {
@@ -132,7 +92,7 @@ class Network {
   const Plan& plan(Which which) const { return which == kTrainWhole || which == kApply ? whole_plan_ : plan_; }
   // Gives the workspace back to its caller, who may read what the last batch left in it.
   std::unique_ptr<Workspace> run_batches(Which which, Run& run, const Data& data, int64_t start, int64_t stop,
-                                         int64_t batch_size, int threads, Optimizer* optimizer);
+                                         int64_t batch_size, const TeamShare& team, Optimizer* optimizer);
   void predict_rows(Which which, const std::vector<Source>& inputs, int64_t start, int64_t stop, const Run& settings,
                     const std::vector<float*>& out);
   struct Updates {  // what a run's pointers point at

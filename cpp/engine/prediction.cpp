@@ -1,11 +1,9 @@
 // Predicting: rows through the forward list.
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <cstring>
 
 #include "engine/network.h"
-#include "engine/team.h"
 
 namespace lanewise {
 namespace {
@@ -14,7 +12,6 @@ constexpr int64_t kPredictRows = 256;  // rows that one thread takes through the
 // Operations of a call: below the first a team is never faster (16 us on one thread of 250 GFLOP/s; the threads of a
 // team are there after 2 us if they ran just before, and 50 if they sleep), above the second (4 ms) always; between
 // them the two are measured.
-constexpr int64_t kRetry = 16;  // calls: what a trial counts as, so that few calls are spent on trying
 constexpr double kAlone = 4e6, kTeam = 1e9;
 
 }  // namespace
@@ -31,9 +28,9 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   if (in_team && operations < kTeam) {
     pace = &predict_paces_[static_cast<size_t>(std::bit_width(static_cast<uint64_t>(rows)))];
     const std::lock_guard<std::mutex> lock(pace_mutex_);
-    in_team = pace->team(kRetry * rows);
+    in_team = pace->team();
   }
-  const auto begin = pace ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+  const Stopwatch watch(0);
   const TeamShare team(in_team ? get_num_threads() : 1);
   const int64_t chunk = std::min(kPredictRows, (rows + team.count() - 1) / team.count());
   const int64_t chunks = chunk ? (rows + chunk - 1) / chunk : 0;
@@ -86,10 +83,9 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   });
   for (auto& workspace : workspaces) return_workspace(std::move(workspace));
   if (failure.any()) std::rethrow_exception(failure.error);
-  if (pace && in_team == (team.count() > 1)) {  // not where other calls had the threads
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (pace) {
     const std::lock_guard<std::mutex> lock(pace_mutex_);
-    pace->record(in_team, seconds / static_cast<double>(rows), seconds);
+    watch.record(*pace, team.count() > 1, static_cast<double>(rows));
   }
 }
 

@@ -1,16 +1,13 @@
 // Running batches: training, evaluation, gradients.
 #include <algorithm>
-#include <chrono>
 
 #include "engine/network.h"
-#include "engine/team.h"
 
 namespace lanewise {
 
 std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Data& data, int64_t start, int64_t stop,
-                                                int64_t batch_size, int threads_wanted, Optimizer* optimizer) {
+                                                int64_t batch_size, const TeamShare& team, Optimizer* optimizer) {
   batch_size = std::min(batch_size, stop - start);
-  const TeamShare team(threads_wanted);
   auto workspace = take_workspace(which, batch_size, team.count());
   float** const tensors = workspace->tensors();
   run.tensors = tensors;
@@ -112,28 +109,25 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
   run.seed = seed;
   // Small networks are not worth a team; the others run as they are measured to run best, in stretches short enough to
   // notice when the machine gets busy. The bits do not depend on it.
-  constexpr double kTooSmall = 6e-6, kProbe = 0.5e-3, kStretch = 10e-3;
+  constexpr double kTooSmall = 6e-6, kLarge = 2e-3;
+  constexpr int64_t kMany = 4;  // steps among which a partial batch does not count
+  batch_size = std::min(batch_size, stop - start);
   const double alone = estimated_seconds(which, batch_size);
-  const int most = alone < kTooSmall && !always_team() ? 1 : get_num_threads();
+  const int most = get_num_threads();
+  const bool measured = most > 1 && !always_team() && alone >= kTooSmall;
   Pace& pace = paces_[{which, batch_size}];
-  const auto probe = std::clamp<int64_t>(static_cast<int64_t>(kProbe / alone), 1, 16);
+  if (alone > kLarge) pace.start_with_team();
   for (int64_t at = start; at < stop;) {
-    const bool team = most > 1 && (always_team() || pace.team(probe));
-    int64_t steps = stop;
-    if (most > 1) {
-      steps = pace.usual(team) ? std::max<int64_t>(1, static_cast<int64_t>(kStretch / pace.seconds[team])) : probe;
-      if (team && !pace.usual(team)) {  // to wake sleeping threads is not what a step costs
-        const TeamShare share(most);
-        run_team(share.count(), [](int, int) {});
-      }
-    }
-    const int64_t end = steps < (stop - at + batch_size - 1) / batch_size ? at + steps * batch_size : stop;
+    const TeamShare share(always_team() || (measured && pace.team()) ? most : 1);
+    const int64_t whole = (stop - at) / batch_size;
+    int64_t steps = whole;
+    if (measured) steps = static_cast<int64_t>(std::min(pace.steps(alone), static_cast<double>(whole)));
+    const int64_t end = steps < whole || (0 < whole && whole < kMany) ? at + steps * batch_size : stop;
     run.step = optimizer.iterations();
-    const auto begin = std::chrono::steady_clock::now();
-    return_workspace(run_batches(which, run, data, at, end, batch_size, team ? most : 1, &optimizer));
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    const auto done = static_cast<double>((end - at + batch_size - 1) / batch_size);
-    if (most > 1) pace.record(team, seconds / done, seconds);
+    const Stopwatch watch(measured ? static_cast<double>(steps) * alone : 0);
+    return_workspace(run_batches(which, run, data, at, end, batch_size, share, &optimizer));
+    if (measured && whole > 0)
+      watch.record(pace, share.count() > 1, static_cast<double>(end - at) / static_cast<double>(batch_size));
     at = end;
   }
   return sums;
@@ -151,7 +145,7 @@ std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t s
   constexpr double kWorthATeam = 200e-6;
   const bool alone = estimated_seconds(kEvaluate, batch_size) < kWorthATeam && !always_team();
   const int threads = alone ? 1 : threads_for(kEvaluate, batch_size);
-  return_workspace(run_batches(kEvaluate, run, data, start, stop, batch_size, threads, nullptr));
+  return_workspace(run_batches(kEvaluate, run, data, start, stop, batch_size, TeamShare(threads), nullptr));
   return sums;
 }
 
@@ -165,7 +159,7 @@ std::vector<double> Network::value_and_grad(const Data& data, bool training, uin
   run.seed = seed;
   run.step = step;
   const int64_t rows = data.inputs[0].rows;
-  auto workspace = run_batches(kGradient, run, data, 0, rows, rows, threads_for(kGradient, rows), nullptr);
+  auto workspace = run_batches(kGradient, run, data, 0, rows, rows, TeamShare(threads_for(kGradient, rows)), nullptr);
   for (int v = 0; v < input_.trainable; ++v) {
     const Variable& variable = *input_.variables[static_cast<size_t>(v)];
     const float* stored = workspace->own(gradient_storage(plan_, v));

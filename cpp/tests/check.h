@@ -78,6 +78,9 @@ std::map<std::string, Hash> check_optimizers(const KernelTable& table, const std
 // Normalisations, scales and pooling on the active ISA (layer_check.cpp). Returns the hash of the results.
 Hash check_layers(const KernelTable& table);
 
+// The choice between one thread and the team, on machines made up (pace_check.cpp).
+void check_pace();
+
 // A small training with everything on, fused and unfused at 1, 2, 3 and 7 threads, on the active ISA
 // (training_check.cpp). Returns the hash of weights, predictions and sums that all of them must give.
 uint64_t check_training(const KernelTable& table);

@@ -164,6 +164,7 @@ struct Checker {
 }  // namespace
 
 int main() {
+  check_pace();
   std::map<std::string, uint64_t> fused;
   for (const std::string& isa : available_isas()) {
     use_isa(isa);
