@@ -14,6 +14,7 @@ namespace lanewise {
 // - A trial is short, 0.25 ms after as much to fill the caches. One in which the thread had no CPU for a tenth of the
 //   time, by its own clock, says little of so short a time: it is repeated at a length that meets several turns of the
 //   scheduler.
+// - Where what usually runs begins to stall, with its first block or for two in a row, the next trial decides alone.
 // - Trials may cost 2 % of all time, by what they were seen to cost, and the less the more often they change nothing;
 //   but one a second at least, where it costs no more than that.
 class Pace {
@@ -52,7 +53,7 @@ class Pace {
     if (trying_)
       tried(per_step, counts);
     else
-      ran(per_step);
+      ran(per_step, stalled);
   }
 
  private:
@@ -78,7 +79,16 @@ class Pace {
     if (t[0] == 0) t[0] = per_step;
   }
 
-  void ran(double per_step) {
+  void ran(double per_step, bool stalled) {
+    int& often = often_[usual_];
+    often = std::clamp(often + (stalled ? 1 : -1), 0, 6);
+    calm_[usual_] = calm_[usual_] || often == 0;
+    if (calm_[usual_] && often >= (blocks_++ == 0 ? 1 : 2)) {  // it begins to stall: what was known is void
+      for (double& t : times_[usual_]) t = per_step;
+      calm_[usual_] = false;
+      trials_ = 0;
+      at_once_ = true;
+    }
     const double before = median(usual_);
     if (before > 0 && (per_step > kChange * before || before > kChange * per_step)) patience_ = 1;
     keep(usual_, per_step);
@@ -103,6 +113,7 @@ class Pace {
       if (against > kTie) {
         usual_ = !usual_;
         patience_ = 1;
+        blocks_ = 0;
         for (double& t : times_[usual_]) t = per_step;
         warming_ = false;
         return;
@@ -121,7 +132,10 @@ class Pace {
   bool stalls_[2] = {false, false};  // had no CPU at times, when last seen for long enough
   bool at_once_ = true;              // the next trial follows the next block
   int trials_ = 0, next_ = 0;
-  double score_ = 0;                             // mean log(team / one): negative: the team is faster
+  int blocks_ = 0;               // of what usually runs, since it does
+  int often_[2] = {0, 0};        // it stalled, lately: up for a block that did, down for one that did not
+  bool calm_[2] = {true, true};  // it did not, until now
+  double score_ = 0;             // mean log(team / one): negative: the team is faster
   double times_[2][3] = {{0, 0, 0}, {0, 0, 0}};  // of the last three blocks, seconds of a step
   double seconds_ = 0, steps_ = 0, cpu_ = 0;     // of the block that runs
   double wall_ = 0;                              // of the trial, with what came before it

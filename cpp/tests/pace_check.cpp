@@ -84,6 +84,16 @@ void check_pace() {
       expect_pace("a free machine", machine.run_until(pace, machine.now + 2, 100), 1.04);
     }
   }
+  {  // the other CPU is taken from the start
+    double taken = 0, best = 0;
+    for (int i = 0; i < 20; ++i) {
+      Machine machine{{{528e-6}, {280e-6, 1.4e-3, 3e-3}}};
+      Pace pace;
+      machine.run_until(pace, 0.5, 8);
+      taken += machine.now, best += machine.best;
+    }
+    expect_pace("a machine that is busy from the start", taken / best, 1.08);
+  }
   {  // both ways stall; short looks at the team see it faster
     Machine machine{{{310e-6, 12e-3, 5e-3}, {200e-6, 2.5e-3, 5e-3}}};
     Pace pace;
