@@ -1,6 +1,8 @@
 """CategoryEncoding, IntegerLookup, StringLookup, Discretization: on arrays as in Keras 3.15 (the expected values are
 what it gave, on its TensorFlow backend, for the same calls), in models, and in files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -233,3 +235,26 @@ def test_what_cannot_be(make, error, match):
 def test_a_vocabulary_from_a_file(tmp_path):
     (tmp_path / "words.txt").write_text("red\nblue\n")
     assert StringLookup(vocabulary=str(tmp_path / "words.txt"))(["blue", "x"]).tolist() == [2, 0]
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def test_vocabularies_and_adapted_states_in_files_of_keras() -> None:
+    """Written by Keras 3.15.1 (TensorFlow), with its predictions: an adapted StringLookup (its words lie beside the
+    weights), Normalization and Discretization in a functional model that was trained, an adapted IntegerLookup."""
+    pytest.importorskip("h5py")
+    real = np.array([[0.5], [1.5], [2.5], [-1], [9]], np.float32)
+    model = lw.load_model(GOLDEN / "keras_lookups.keras")
+    x = {"colour": np.array([["blue"], ["none"], ["red"]]), "size": real[:3], "age": real[2:]}
+    expected = [[0.6048874855041504], [0.5465085506439209], [0.5005397200584412]]
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
+    assert model.get_layer("look").get_vocabulary() == ["[UNK]", "red", "grey", "green", "blue"]
+    assert int(model.optimizer.iterations) == 2
+    model = lw.load_model(GOLDEN / "keras_integers.keras")
+    expected = [
+        [-0.009051983244717121, 0.00986720621585846],
+        [0.011217191815376282, -0.01792708784341812],
+        [0.012142459861934185, 0.014417891390621662],
+    ]
+    np.testing.assert_allclose(model.predict(np.array([[9], [5], [7]]), verbose=0), expected, rtol=1e-5, atol=1e-8)

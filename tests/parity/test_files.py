@@ -73,6 +73,8 @@ def predict_alike(a, b):
 
 def go_on_alike(a, b):
     """Three more epochs in each: losses and metrics within 1e-5."""
+    for model in (a, b):  # Keras on JAX gives the buffer of an averaged weight away twice, and raises
+        model.set_weights(model.get_weights())
     first, second = fit(a), fit(b)
     for key in ("loss", "mae"):
         np.testing.assert_allclose(first[key], second[key], rtol=1e-5)
