@@ -461,3 +461,18 @@ def test_names_that_do_not_fit(tmp_path):
         lw.load_model(tmp_path / "none.keras")
     with pytest.raises(FileNotFoundError):
         lw.load_model(tmp_path / "none.h5")
+
+
+def test_an_embedding_of_any_length_in_a_model_of_keras_2() -> None:
+    """tf_keras 2.21 writes `batch_input_shape: [null, null]` for it; the input before it has the length."""
+    layers = [
+        {"class_name": "InputLayer", "name": "b", "inbound_nodes": [], "config": {
+            "batch_input_shape": [None, 2], "dtype": "float32", "sparse": False, "ragged": False, "name": "b"}},
+        {"class_name": "Embedding", "name": "e", "inbound_nodes": [[["b", 0, 0, {}]]], "config": {
+            "name": "e", "trainable": True, "dtype": "float32", "batch_input_shape": [None, None], "input_dim": 7,
+            "output_dim": 3, "mask_zero": False, "input_length": None}},
+    ]  # fmt: skip
+    config = {"name": "m", "trainable": True, "layers": layers, "input_layers": [["b", 0, 0]],
+              "output_layers": [["e", 0, 0]]}  # fmt: skip
+    model = lw.saving.model_from_json(json.dumps({"class_name": "Functional", "config": config}))
+    assert model.predict(np.array([[1, 6]]), verbose=0).shape == (1, 2, 3)

@@ -189,6 +189,9 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
         _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
         if name != "InputLayer":
             del config["dtype"]
+    shape = config.get("batch_input_shape")
+    if isinstance(shape, list) and None in shape[1:]:  # an Embedding's of Keras 2, which takes any length
+        del config["batch_input_shape"]
     if isinstance(config.get("vocabulary"), str):
         raise FormatError(f"the vocabulary of a {name} is a file of another name, which is not opened")
     axis = config.get("axis")
