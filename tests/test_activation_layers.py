@@ -107,8 +107,8 @@ def test_prelu_trains_as_in_keras(tmp_path):
         _, gradients = model.value_and_grad(x, x.reshape(8, -1).sum(axis=1))
         assert [g.shape for g in gradients] == [w.shape for w in model.trainable_weights]
         model.apply_gradients(gradients)
-        model.save(tmp_path / "model.lw")
-        assert same_bits(lw.load_model(tmp_path / "model.lw").predict(x, verbose=0), model.predict(x, verbose=0))
+        model.save(tmp_path / "model.lanewise")
+        assert same_bits(lw.load_model(tmp_path / "model.lanewise").predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 def test_prelu_of_several_rows_gives_the_same_bits_fused_and_at_any_team():

@@ -233,7 +233,7 @@ def test_threads_change_nothing(threads):
 def test_files_name_the_class(tmp_path):
     model = compiled([Gap()])
     model.fit(X, Y, verbose=0)
-    for suffix in (".lw", ".keras"):
+    for suffix in (".lanewise", ".keras"):
         model.save(tmp_path / f"m{suffix}")
         again = lw.load_model(tmp_path / f"m{suffix}", custom_objects={"Gap": Gap})
         assert again.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)

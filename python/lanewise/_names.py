@@ -149,6 +149,10 @@ def near_match(name: str, known: list[str], alike: float = 0.6) -> str:
     return f" Did you mean {lower[found[0]]!r}?" if found else ""
 
 
+class UnknownName(ValueError):
+    """A name that stands in no table: of a class or function of a person's own, or misspelt."""
+
+
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     """The user's class of this name (`_registry`), or table[name].
 
@@ -167,8 +171,9 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     known = sorted(table, key=str.lower)
     shown = [key for key in known if key == key.lower()] or known  # one spelling of each is enough
     advice = instead_of_identifier(name)
-    what = f"unknown name {name!r}.{near_match(name, known)}" if advice is None else f"no {name!r} here: {advice}."
-    raise ValueError(f"{kind}: {what} Available: {', '.join(shown)}.")
+    if advice is not None:
+        raise ValueError(f"{kind}: no {name!r} here: {advice}. Available: {', '.join(shown)}.")
+    raise UnknownName(f"{kind}: unknown name {name!r}.{near_match(name, known)} Available: {', '.join(shown)}.")
 
 
 def serialize(obj: Configurable) -> dict[str, Any]:

@@ -69,19 +69,23 @@ class ModelCheckpoint(MonitorCallback):
             path = self.filepath.format(**{**batch, **logs, "epoch": epoch + 1})
         except KeyError as error:
             raise KeyError(f"filepath: {self.filepath!r} asks for {error}, the logs have {', '.join(logs)}") from None
+        improved = ""
         if self.save_best_only:
             current = self.get_monitor_value(logs)
             if current is not None and not self.improves(current, self.best):
-                self._say(epoch, f"{self.monitor} did not improve from {self.best}")
+                self._say(epoch, f"{self.monitor} did not improve from {self.best:.5f}")
                 return
-            self.best = self.best if current is None else current
+            if current is not None:
+                before = None if self.best is None else f"{self.best:.5f}"
+                improved, self.best = f"{self.monitor} improved from {before} to {current:.5f}, ", current
+        self._say(epoch, f"{improved}saving model to {path}")
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path, overwrite=True)
         else:
             self.model.save(path, overwrite=True)
-        self._say(epoch, f"saved model to {path}")
+        self._say(epoch, f"finished saving model to {path}")
 
     def _say(self, epoch: int, what: str) -> None:
         if self.verbose:
-            print(f"Epoch {epoch + 1}: {what}")
+            print(f"\nEpoch {epoch + 1}: {what}")

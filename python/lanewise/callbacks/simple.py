@@ -39,11 +39,13 @@ class History(Callback):
         Raises:
             ImportError: matplotlib is not installed. ValueError: nothing was recorded, or a name that was not.
         """
+        if not self.history:
+            raise ValueError("history.plot: nothing was recorded; fit has not run an epoch")
         names = [key for key in self.history if not key.startswith("val_") or key[4:] not in self.history]
         names = names if metrics is None else [metrics] if isinstance(metrics, str) else list(metrics)
         unknown = [name for name in names if name not in self.history]
         if unknown or not names:
-            raise ValueError(f"metrics: recorded are {', '.join(self.history) or 'none'}, received {metrics!r}")
+            raise ValueError(f"metrics: recorded are {', '.join(self.history)}, received {metrics!r}")
         try:
             from matplotlib import pyplot
         except ImportError:

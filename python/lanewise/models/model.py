@@ -197,10 +197,12 @@ class Model(Trainer):
         }
 
     def optimizer_parameters(self) -> int:
-        """Number of elements in the optimizer's slots; 0 before `compile`."""
-        if self._compiled is None:
+        """Numbers that the optimizer keeps, iterations and learning rate counted; 0 before it has weights."""
+        optimizer = self.optimizer
+        if optimizer is None or not (optimizer.built or optimizer.iterations):
             return 0
-        return len(self._compiled.optimizer.native.slot_names()) * sum(w.size for w in self.trainable_weights)
+        slots = len(optimizer.native.slot_names()) * sum(w.size for w in self.trainable_weights)
+        return slots + (1 if optimizer.follows_schedule else 2)
 
     def optimizer_state(self) -> dict[str, AnyArray]:
         """Step count, learning rate, slots (`dense/kernel/m`) and position in the random streams, to resume exactly.

@@ -34,16 +34,16 @@ def print_summary(
     for layer in _in_range(model.operations, layer_range):
         rows += _rows(layer, model if connected else None, connected, show_trainable, expand_nested, 0)
     total = sum(w.size for w in model.weights)
+    slots = model.optimizer_parameters()
     trained = sum(w.size for w in model.trainable_weights)
     box = _BOX if print_fn is not None or _shows_boxes() else _ASCII
     lines = [
         f'Model: "{model.name}"',
         *_table(heads, rows, line_length or 80, box),
-        f" Total params: {_amount(total)}",
+        f" Total params: {_amount(total + slots)}",
         f" Trainable params: {_amount(trained)}",
         f" Non-trainable params: {_amount(total - trained)}",
     ]
-    slots = model.optimizer_parameters()
     if slots:
         lines.append(f" Optimizer params: {_amount(slots)}")
     for line in lines:

@@ -197,6 +197,11 @@ class Optimizer(Configurable):
         super().__setattr__(name, value)
 
     @property
+    def follows_schedule(self) -> bool:
+        """Whether the learning rate comes from a schedule."""
+        return isinstance(self._schedule, LearningRateSchedule)
+
+    @property
     def built(self) -> bool:
         """Whether it has been given weights."""
         return bool(self._weights)

@@ -73,11 +73,6 @@ def _keras_names(optimizer: Any, kind: str) -> tuple[str, ...]:
     return names
 
 
-def follows_schedule(optimizer: Any) -> bool:
-    """Whether the learning rate comes from a schedule."""
-    return isinstance(optimizer.get_config().get("learning_rate"), dict)
-
-
 # --- writing ----------------------------------------------------------------------------------------------------
 
 
@@ -86,7 +81,7 @@ def values_in_order(model: Any) -> list[tuple[str, AnyArray]]:
     optimizer, weights = model.optimizer, model.trainable_weights
     steps = optimizer.native.iterations
     values: list[tuple[str, AnyArray]] = [("iteration", np.asarray(steps, np.int32))]
-    if not follows_schedule(optimizer):
+    if not optimizer.follows_schedule:
         values.append(("learning_rate", np.asarray(float(optimizer.learning_rate), np.float32)))
     kinds = optimizer.native.slot_names()
     slots = {id(w): dict(zip(kinds, w.slots(optimizer.native), strict=True)) for w in weights}
@@ -166,8 +161,9 @@ def restore(model: Any, steps: int, rate: float | None, slots: Sequence[tuple[Sl
     of_weight: dict[int, tuple[Weight, dict[str, Float32]]] = {}
     for (kind, weight), value in slots:
         of_weight.setdefault(id(weight), (weight, {}))[1][kind] = weight.checked(value)
-    if rate is not None and not follows_schedule(optimizer):
-        optimizer.learning_rate = rate
+    known = float(optimizer.learning_rate)
+    if rate is not None and not optimizer.follows_schedule and np.float32(known) != np.float32(rate):
+        optimizer.learning_rate = rate  # files hold it in float32 only
     for weight, values in of_weight.values():
         weight.set_slots(optimizer.native, [values[kind] for kind in kinds])
     optimizer.native.iterations = steps

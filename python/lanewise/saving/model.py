@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+from .._names import UnknownName
 from .._registry import CustomObjectScope
 from . import h5
 from .archive import FormatError, Mismatch
@@ -14,13 +15,15 @@ from .archive import FormatError, Mismatch
 # --- which format -----------------------------------------------------------------------------------------------
 
 _NOT_OURS = (".pkl", ".pickle", ".npz", ".npy", ".pt", ".pth", ".onnx", ".tf", ".pb")
+_OURS = (".lanewise", ".keras", ".h5", ".hdf5", ".safetensors")
 
 
-def check_suffix(argument: str, path: str, weights: bool = False) -> str:
+def check_suffix(argument: str, path: str, weights: bool = False, reading: bool = False) -> str:
     """The format that a file name asks for: 'lanewise', 'keras', 'h5', 'weights.h5' or 'safetensors'.
 
     Raises:
-        ValueError: a suffix of a format that lanewise does not have, or that does not hold what is to be saved.
+        ValueError: a suffix of a format that lanewise does not have (to be read, a file may be called as it likes), or
+            that does not hold what is to be saved.
     """
     name = path.lower()
     suffix = os.path.splitext(name)[1]
@@ -34,8 +37,9 @@ def check_suffix(argument: str, path: str, weights: bool = False) -> str:
             f"{argument}: '.keras' holds whole models: use model.save, or for weights the suffix '.weights.h5', "
             f"'.lanewise' or '.safetensors'; received {path!r}"
         )
-    if suffix in _NOT_OURS:
-        raise ValueError(f"{argument}: expected a file called *.lanewise, *.keras or *.h5, received {path!r}")
+    if suffix in _NOT_OURS or (not reading and suffix not in _OURS):
+        names = "*.weights.h5, *.lanewise or *.safetensors" if weights else "*.keras, *.h5 or *.lanewise"
+        raise ValueError(f"{argument}: expected a file called {names}, received {path!r}")
     if suffix in (".h5", ".hdf5"):
         return "weights.h5" if weights and name.endswith(".weights.h5") else "h5"
     return {".keras": "keras", ".safetensors": "safetensors"}.get(suffix, "lanewise")
@@ -48,6 +52,8 @@ def _path(filepath: Any) -> str:
 
 def _target(method: str, model: Any, path: str, overwrite: bool, weights: bool) -> str:
     """The format to write; raises what `save_model` and `save_weights` say."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"filepath: {path!r} is a directory")
     kind = check_suffix("filepath", path, weights)
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"filepath: {path!r} exists; pass overwrite=True to replace it")
@@ -77,7 +83,7 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
         except Mismatch as error:
             raise ValueError(f"filepath: {path!r} {error}") from None
         except Exception as error:
-            if "unknown name" in str(error):
+            if isinstance(error, UnknownName):
                 raise ValueError(
                     f"filepath: {path!r} needs a class or function that is not known here (your own ones go into "
                     f"custom_objects={{'name': object}}), or is no intact {kind} file: {str(error)[:500]}"
@@ -171,7 +177,7 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     from . import keras_h5, keras_zip, native
 
     path = _path(filepath)
-    check_suffix("filepath", path)
+    check_suffix("filepath", path, reading=True)
     with CustomObjectScope(custom_objects), _opened(path) as (kind, file):
         if kind == "h5":
             return keras_h5.read_model(path, compile)
@@ -197,7 +203,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name
 
     path = _path(filepath)
     if not path.lower().endswith(".keras"):
-        check_suffix("filepath", path, weights=True)
+        check_suffix("filepath", path, weights=True, reading=True)
     if not getattr(model, "built", False):
         raise ValueError("load_weights: the model is not built; give the first layer input_shape=, or call build()")
     if path.lower().endswith(".safetensors"):
