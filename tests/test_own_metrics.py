@@ -153,14 +153,14 @@ def test_labels_stay_integers():
 
 def test_subclasses_of_metrics_that_exist():
     y = (Y > 0).astype(int)
-    model = compiled([Half(), "binary_accuracy", Root()], "mse")
+    model = compiled([Half(name="half"), "binary_accuracy", Root()], "mse")
     weights = model.get_weights()
     _, half, whole, root = model.evaluate(X, y, verbose=0)
     p = X @ weights[0]
     close(half, np.mean((p[:, 0] / 2 > 0.5) == y))
     close(whole, np.mean((p[:, 0] > 0.5) == y))
     close(root, np.sqrt(np.mean((p[:, 0] - y) ** 2)))
-    assert model.metrics_names == ["loss", "binary_accuracy", "binary_accuracy_1", "mean_squared_error"]
+    assert model.metrics_names == ["loss", "half", "binary_accuracy", "mean_squared_error"]
 
     model = compiled([Classes(4), keras.metrics.SparseCategoricalAccuracy()], "sparse_categorical_crossentropy", 4)
     _, found, accuracy = model.evaluate(X, LABELS, verbose=0)
@@ -263,3 +263,18 @@ def test_dicts_are_sorted_as_keras_sorts_them():
     ):
         assert list(found) == ["accuracy", "loss", "mae"]
     assert model.metrics_names == ["loss", "mae", "accuracy"]
+
+
+def test_callbacks_know_the_direction_of_what_is_known():
+    stop = lambda monitor: [keras.callbacks.EarlyStopping(monitor)]  # noqa: E731
+    y = (Y > 0).astype(int)
+    model = compiled([Half(name="half"), Distance(name="d"), lambda t, p: ops.max(p - t)])
+    model.fit(X, y, verbose=0, callbacks=stop("half"))
+    for name in ("d", model.metrics_names[-1]):
+        with pytest.raises(ValueError, match="mode: 'auto' works for the loss and for metrics of the package"):
+            model.fit(X, y, verbose=0, callbacks=stop(name))
+    given = lw.Input((3,))
+    two = lw.Model(given, [lw.layers.Dense(1, "sigmoid", name="a")(given), lw.layers.Dense(1, name="b")(given)])
+    two.compile("sgd", "mse", metrics={"a": ["accuracy"], "b": ["mae"]})
+    two.fit(X, [y, y], verbose=0, callbacks=[*stop("a_accuracy"), *stop("b_mae"), *stop("b_loss")])
+    assert [two.metric_called(name) is not None for name in ("a_accuracy", "b_mae", "none")] == [True, True, False]

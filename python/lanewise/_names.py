@@ -191,7 +191,14 @@ def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
     inner = config.get("config", {})
     if not isinstance(inner, Mapping):
         raise ValueError(f"{kind}: the config of {config['class_name']} must be a dict, received {inner!r}")
-    return cls.from_config(inner)
+    try:
+        return cls.from_config(inner)
+    except TypeError as error:
+        if cls.__module__.startswith("lanewise."):
+            raise
+        raise TypeError(
+            f"{cls.__name__}: __init__ must take what get_config() gives, {sorted(inner)}: {error}"
+        ) from None
 
 
 def resolve(kind: str, identifier: Any, table: Mapping[str, type[C]], base: type[C]) -> C:

@@ -6,7 +6,8 @@ A file can name what stands in the package's own tables, what was registered her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
+_collected: ContextVar[dict[str, Any] | None] = ContextVar("collected")
 _scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects")
 _DEFAULT_PACKAGE = "Custom"
 
@@ -46,11 +48,29 @@ def get_custom_objects() -> dict[str, Any]:
 
 
 def get_registered_name(obj: Any) -> str:
-    """The name under which a class or function is registered, or else its own name."""
+    """The name under which a class or function is registered, or its own name; inside `collected` a unique one."""
     try:
-        return _names.get(obj) or str(obj.__name__)
+        name = _names.get(obj)
     except TypeError:  # not hashable
-        return str(obj.__name__)
+        name = None
+    found = _collected.get(None)
+    if name or found is None or obj.__module__.startswith("lanewise."):
+        return name or str(obj.__name__)
+    key = f"own>{obj.__name__}"  # never a name of the package's
+    while found.setdefault(key, obj) is not obj:
+        key += "_"
+    return key
+
+
+@contextmanager
+def collected() -> Iterator[dict[str, Any]]:
+    """Inside, configs name each class and function of the user's as in the table that this gives, lambdas too."""
+    table: dict[str, Any] = {}
+    token = _collected.set(table)
+    try:
+        yield table
+    finally:
+        _collected.reset(token)
 
 
 def get_registered_object(

@@ -76,11 +76,13 @@ class MonitorCallback(Callback):
             return self.mode == "max"
         if name == "loss":
             return False
-        config: dict[str, Any] = self.model.get_compile_config() or {}
-        for metric in [*config.get("metrics", ()), *config.get("weighted_metrics", ())]:
-            if metric["config"]["name"] == name:
-                return metric["class_name"] in _LARGER_IS_BETTER
-        raise ValueError(
-            f"mode: 'auto' works for the loss and for metrics of compile, received monitor={self.monitor!r}; "
-            "give mode='min' or mode='max'"
-        )
+        if name.endswith("_loss") and name in self.model.metrics_names:  # of an output
+            return False
+        metric = self.model.metric_called(name)
+        kinds: list[Any] = [cls for cls in type(metric).__mro__ if cls.__module__.startswith("lanewise.")]
+        if not kinds or not hasattr(kinds[0], "kernel"):
+            raise ValueError(
+                f"mode: 'auto' works for the loss and for metrics of the package, received monitor={self.monitor!r}; "
+                "give mode='min' or mode='max'"
+            )
+        return any(kind.__name__ in _LARGER_IS_BETTER for kind in kinds)

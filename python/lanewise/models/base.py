@@ -129,6 +129,10 @@ class BaseModel(Operation):
         """A mean of the loss, then the metrics: `result()` of each is that of what ran last. Empty before `compile`."""
         return [] if self._compiled is None else self._compiled.trackers()
 
+    def metric_called(self, name: str) -> Metric | None:
+        """The metric that logs call so; None for another name."""
+        return None if self._compiled is None else self._compiled.metric_called(name)
+
     def get_metrics_result(self) -> dict[str, Any]:
         """Loss and metrics of the last epoch, evaluation or batch, by name; zeros before the first."""
         compiled = self._get_compiled("get_metrics_result")

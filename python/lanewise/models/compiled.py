@@ -272,7 +272,11 @@ class Compiled:
             found.append(metric_classes.Mean(name))
             if self.latest is not None:
                 found[-1].finished(self.latest[[i, 0]])
-        return found + [m.metric if isinstance(m, OwnState) else m for _, m in self._metrics]
+        return found + [_given(metric) for _, metric in self._metrics]
+
+    def metric_called(self, name: str) -> metric_classes.Metric | None:
+        """The metric of this name, as it was given."""
+        return next((_given(metric) for key, metric in self._metrics if key == name), None)
 
     # --- description --------------------------------------------------------------------------------------------
 
@@ -293,6 +297,10 @@ class Compiled:
             weights = {output.name: output.weight for output in self.outputs}
             config["loss_weights"] = weights if self.several else self.outputs[0].weight
         return config
+
+
+def _given(metric: metric_classes.Metric) -> metric_classes.Metric:
+    return metric.metric if isinstance(metric, OwnState) else metric
 
 
 def _flat(results: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import layers as layer_classes
 from .._names import serialize
+from .._registry import CustomObjectScope, collected
 from .._structure import flatten, map_leaves
 from ..layers import InputLayer
 from ..layers.operation import KerasTensor, Operation
@@ -250,6 +251,14 @@ def _tensor(made: Mapping[str, Operation], where: Sequence[Any]) -> KerasTensor:
 # --- copies -----------------------------------------------------------------------------------------------------
 
 
+def _copied(model: Any) -> Any:
+    """A new model from the config of this one, its own classes and functions as they are."""
+    with collected() as own:
+        config = model.get_config()
+    with CustomObjectScope(own):
+        return type(model).from_config(config)
+
+
 def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[[Any], Any] | None = None) -> Any:
     """A model of the same layers with new weights.
 
@@ -266,7 +275,10 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
 
     def cloned(operation: Any) -> Any:
         if clone_function is None or isinstance(operation, InputLayer):
-            return deserialize_operation(serialize(operation))
+            with collected() as own:
+                config = serialize(operation)
+            with CustomObjectScope(own):
+                return deserialize_operation(config)
         made = clone_function(operation)
         if not isinstance(made, Operation):
             raise TypeError(f"clone_function: expected a layer, received {made!r} of type {type(made).__name__}")
@@ -278,13 +290,13 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
                 "input_tensors: a Sequential has no other inputs than its own; call it on a tensor"
             )
         if clone_function is None:
-            return type(model).from_config(model.get_config())
+            return _copied(model)
         first = [] if model._input is None else [cloned(model._input)]
         return type(model)([*first, *map(cloned, model.layers)], name=model.name)
     if not isinstance(model, Functional):
         raise TypeError(f"model: expected a model, received {model!r} of type {type(model).__name__}")
     if input_tensors is None and clone_function is None:
-        return type(model).from_config(model.get_config())
+        return _copied(model)
     made = {id(operation): cloned(operation) for operation in model.operations}
     given = flatten(input_tensors) if input_tensors is not None else [made[t.key[0]].output for t in model.inputs]
     if len(given) != len(model.inputs):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import optimizers, random
 from .._engine import AnyArray, Float32, Trained, Weight
 from .._names import automatic_name, near_match, snake_case
+from .._registry import CustomObjectScope, collected
 from ..layers import Layer
 from ..layers.base import assign_all
 from .compiled import Compiled
@@ -276,8 +277,9 @@ class Model(Trainer):
         return to_json(self, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.get_config(), self.get_weights(), self.get_compile_config(),
-                          self.optimizer_state())  # fmt: skip
+        with collected() as own:
+            config, compile_config = self.get_config(), self.get_compile_config()
+        return _rebuilt, (type(self), config, self.get_weights(), compile_config, self.optimizer_state(), own)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -287,8 +289,15 @@ def _distinct(weights: Iterable[Weight]) -> list[Weight]:
     return list({id(weight): weight for weight in weights}.values())
 
 
-def _rebuilt(cls: type[Model], config: Any, weights: Any, compile_config: Any, state: Any) -> Model:
-    """The model that pickle or copy.deepcopy took apart."""
+def _rebuilt(
+    cls: type[Model], config: Any, weights: Any, compile_config: Any, state: Any, own: Mapping[str, Any]
+) -> Model:
+    """The model that pickle or copy.deepcopy took apart; own: the person's classes and functions in it, by name."""
+    with CustomObjectScope(own):
+        return _put_together(cls, config, weights, compile_config, state)
+
+
+def _put_together(cls: type[Model], config: Any, weights: Any, compile_config: Any, state: Any) -> Model:
     model = cls.from_config(config)
     if model.built:
         model.set_weights(weights)

@@ -1,0 +1,105 @@
+"""Models with pieces of a person's own that nobody registered: copied, cloned, pickled."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import lanewise as lw
+from lanewise import keras
+from lanewise.keras import ops
+
+X = np.random.RandomState(0).rand(8, 3).astype("f")
+Y = np.random.RandomState(1).rand(8, 2).astype("f")
+
+
+def doubled(x):
+    return 2 * ops.tanh(x)
+
+
+def absolute(y_true, y_pred):
+    return ops.mean(ops.abs(y_true - y_pred), axis=-1)
+
+
+class Squared(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+
+class Rows(keras.metrics.Metric):
+    def __init__(self, name="rows", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.count = self.add_weight(name="count")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.count.assign_add(len(y_true))
+
+    def result(self):
+        return self.count
+
+
+class Dense(keras.layers.Layer):
+    """A layer of its own with the name of one of the package's."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], 2))
+
+    def call(self, inputs):
+        return ops.matmul(inputs, self.kernel)
+
+
+class NoConfig(Dense):
+    def __init__(self, units):
+        super().__init__()
+
+
+def model_of(last, loss, metrics=()):
+    model = lw.Sequential([lw.layers.Dense(4, activation=doubled, input_shape=(3,)), last])
+    model.compile("adam", loss, metrics=list(metrics))
+    model.fit(X, Y, verbose=0)
+    return model
+
+
+def models():
+    yield model_of(Dense(), Squared(), [Rows(), absolute])
+    yield model_of(lw.layers.Dense(2), absolute)
+
+
+def lambdas():
+    activation = lw.layers.Dense(2, activation=lambda x: x * 3)
+    return model_of(activation, lambda t, p: ops.mean((t - p) ** 2, axis=-1), [lambda t, p: ops.max(t - p)])
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
+def test_a_copy_goes_on_alike(copied):
+    for model in models():
+        other = copied(model)
+        assert other.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+        model.fit(X, Y, epochs=2, verbose=0)
+        other.fit(X, Y, epochs=2, verbose=0)
+        for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert [type(a) for a in model.layers] == [type(b) for b in other.layers]
+
+
+def test_lambdas():
+    model = lambdas()
+    other = copy.deepcopy(model)
+    assert other.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+    keras.models.clone_model(model)
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(model)
+
+
+def test_clones_have_new_weights_of_the_same_classes():
+    for model in (*models(), lambdas()):
+        other = keras.models.clone_model(model)
+        assert [type(a) for a in model.layers] == [type(b) for b in other.layers]
+        assert other.layers[0].activation is doubled and not other.compiled
+        assert not np.array_equal(other.get_weights()[0], model.get_weights()[0])
+
+
+def test_a_class_without_its_config_is_named():
+    with pytest.raises(TypeError, match=r"NoConfig: __init__ must take what get_config\(\) gives, .*'name'"):
+        copy.deepcopy(model_of(NoConfig(2), "mse"))
