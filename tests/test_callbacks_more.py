@@ -12,6 +12,7 @@ from lanewise.callbacks import (
     BackupAndRestore,
     Callback,
     CSVLogger,
+    EarlyStopping,
     LambdaCallback,
     LearningRateScheduler,
     ModelCheckpoint,
@@ -282,3 +283,27 @@ def test_only_callbacks_that_need_batches_get_them():
     assert not CallbackList(plain).needs_batches
     for callback in (TensorBoard(update_freq="batch"), BackupAndRestore("b", save_freq=3)):
         assert CallbackList([callback]).needs_batches
+
+
+# --- which way is better ----------------------------------------------------------------------------------------
+
+
+def test_more_accuracy_is_better_where_compile_was_given_its_name():
+    for name in ("accuracy", "acc"):
+        model = lw.Sequential([lw.Input((2,)), lw.layers.Dense(3, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[name])
+        watch = EarlyStopping(f"val_{model.metrics_names[1]}")
+        watch.set_model(model)
+        assert watch.direction()
+
+
+def test_metrics_of_one_of_several_outputs_have_their_direction():
+    x = lw.Input((2,))
+    model = lw.Model(x, [lw.layers.Dense(1, name="p")(x), lw.layers.Dense(1, "sigmoid", name="q")(x)])
+    model.compile("sgd", ["mse", "binary_crossentropy"], metrics={"p": ["mae"], "q": ["accuracy"]})
+    found = {}
+    for name in ("p_mae", "val_q_accuracy", "loss"):
+        watch = ModelCheckpoint("m.lanewise", monitor=name)
+        watch.set_model(model)
+        found[name] = watch.direction()
+    assert found == {"p_mae": False, "val_q_accuracy": True, "loss": False}

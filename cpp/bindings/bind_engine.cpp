@@ -191,11 +191,12 @@ py::array_t<double> train(Network& network, const py::sequence& x, const py::seq
 }
 
 py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
-                             int64_t start, int64_t stop, int64_t batch_size, uint64_t seed, int64_t step) {
+                             int64_t start, int64_t stop, int64_t batch_size, uint64_t seed, int64_t step,
+                             const py::object& order) {
   check_batch(batch_size);
   CallData call(network, x);
   call.targets(network, y, weight);
-  call.order(py::none(), start, stop);
+  call.order(order, start, stop);
   call.check_ids(network, start, stop);
   call.check_labels(network, start, stop);
   std::vector<double> sums;
@@ -429,7 +430,8 @@ void register_engine(py::module_& m) {
       .def("train", &train, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"), py::arg("start"),
            py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"))
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("start"),
-           py::arg("stop"), py::arg("batch_size"), py::arg("seed") = 0, py::arg("step") = 0)
+           py::arg("stop"), py::arg("batch_size"), py::arg("seed") = 0, py::arg("step") = 0, py::kw_only(),
+           py::arg("order") = py::none())
       .def("predict", &predict, py::arg("x"), py::arg("start"), py::arg("stop"), py::arg("out"), py::arg("seed") = 0,
            py::arg("step") = 0)
       .def("call", &call_network, py::arg("x"), py::arg("training"), py::arg("seed"), py::arg("step"))
@@ -439,6 +441,7 @@ void register_engine(py::module_& m) {
       .def(
           "instructions", [](Network& n, const std::string& which) { return n.instructions(which, get_num_threads()); },
           py::arg("which") = "train")
+      .def("free_workspaces", &Network::free_workspaces)
       .def("memory", &Network::memory, py::arg("batch_size"))
       .def("default_threads", &Network::default_threads, py::arg("batch_size"));
 }

@@ -39,6 +39,7 @@ void register_system(py::module_& m) {
   m.def("use_isa", &use_isa, py::arg("name"));
   m.def("get_num_threads", &get_num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  m.def("limit_threads", &limit_threads, py::arg("n"));
   m.def("set_always_team", &set_always_team, py::arg("always"));
   m.def("set_forked", &set_forked);
   m.def("cgroup_cpus", &cgroup_cpus, py::arg("root") = "");

@@ -169,6 +169,11 @@ void Network::return_workspace(std::unique_ptr<Workspace> workspace) {
   workspaces_.push_back(std::move(workspace));
 }
 
+void Network::free_workspaces() {
+  std::lock_guard<std::mutex> lock(cache_mutex_);
+  workspaces_.clear();
+}
+
 Run Network::base_run(Which which) const {
   Run run{};
   run.plan = &plan(which);

@@ -54,6 +54,7 @@ class Network {
   // Empty where there are no ids.
   std::vector<int64_t> ids_below(size_t input) const;
   int64_t memory(int64_t batch_size);
+  void free_workspaces();  // those that are kept for the next call
   int default_threads(int64_t batch_size);
 
   const Graph& graph() const { return *graph_; }

@@ -26,6 +26,7 @@ std::atomic<int> g_threads{0};      // 0: not asked yet
 std::atomic<int> g_busy{0};         // threads beyond the callers themselves that are at work
 std::atomic<bool> g_forked{false};
 std::atomic<bool> g_always_team{false};
+thread_local int t_limit = 0;  // 0: none
 
 inline void pause_cpu() {
 #if defined(__x86_64__)
@@ -71,6 +72,15 @@ class Places {
   std::atomic<uint64_t> taken_{0};
 };
 
+int threads_of_process() {
+  int n = g_threads.load(std::memory_order_relaxed);
+  if (n == 0) {
+    n = default_num_threads();
+    g_threads.store(n, std::memory_order_relaxed);
+  }
+  return n;
+}
+
 }  // namespace
 
 std::string thread_runtime() {
@@ -91,13 +101,11 @@ int default_num_threads() {
 }
 
 int get_num_threads() {
-  int n = g_threads.load(std::memory_order_relaxed);
-  if (n == 0) {
-    n = default_num_threads();
-    g_threads.store(n, std::memory_order_relaxed);
-  }
-  return n;
+  const int n = threads_of_process();
+  return t_limit > 0 ? std::min(t_limit, n) : n;
 }
+
+void limit_threads(int n) { t_limit = n; }
 
 void set_num_threads(int n) {
   if (n < 1 || n > kMostThreads)
@@ -116,7 +124,7 @@ void set_forked() {
 
 TeamShare::TeamShare(int wanted) : count_(1) {
   if (wanted <= 1 || g_forked.load(std::memory_order_relaxed)) return;
-  const int budget = get_num_threads() - 1;
+  const int budget = threads_of_process() - 1;
   int busy = g_busy.load(std::memory_order_relaxed);
   for (;;) {
     const int extra = std::min(wanted - 1, budget - busy);

@@ -8,8 +8,11 @@
 namespace lanewise {
 
 std::string thread_runtime();  // "OpenMP", "std::thread" or "serial"
-int get_num_threads();
+int get_num_threads();         // within the limit of the calling thread, if it has one
 void set_num_threads(int n);
+// At most this many for what the calling thread calls from now on, 0: no limit. Trainings side by side get a share
+// each.
+void limit_threads(int n);
 // Whether work that is measured alone and in a team takes the team without measuring: for benchmarks of that choice.
 bool always_team();
 void set_always_team(bool always);

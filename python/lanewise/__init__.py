@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from ._fingerprint import fingerprint
     from .layers import Input
+    from .many import fit_many
     from .models import Model, Sequential
     from .ops import (
         active_isa,
@@ -58,6 +59,7 @@ _HOME = {
     "load_model": "saving",
     "to_keras": "saving",
     "fingerprint": "_fingerprint",
+    "fit_many": "many",
     "active_isa": "ops",
     "available_isas": "ops",
     "build_info": "ops",
@@ -69,7 +71,7 @@ _HOME = {
 
 __all__ = [
     "Input", "Model", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info",
-    "callbacks", "compiled_isas", "config", "constraints", "fingerprint", "from_keras", "get_num_threads",
+    "callbacks", "compiled_isas", "config", "constraints", "fingerprint", "fit_many", "from_keras", "get_num_threads",
     "initializers", "keras", "layers", "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers",
     "random", "regularizers", "saving", "set_num_threads", "to_keras", "use_isa", "utils",
 ]  # fmt: skip

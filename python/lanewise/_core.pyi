@@ -28,6 +28,9 @@ def set_num_threads(n: int) -> None:
 def build_info() -> dict[str, Any]:
     """Keys: version, compiler, thread_runtime ("OpenMP", "std::thread" or "serial"), isas_compiled, isas_available, isa, threads, cpu."""
 
+def limit_threads(n: int) -> None:
+    """At most n threads for what the calling thread calls from now on; 0: no limit."""
+
 def set_always_team(always: bool) -> None:
     """Training takes all threads without measuring whether that pays: for benchmarks of that choice."""
 
@@ -284,6 +287,8 @@ class Network:
         batch_size: int,
         seed: int = 0,
         step: int = 0,
+        *,
+        order: NDArray[np.uint32] | None = None,
     ) -> NDArray[np.float64]:
         """The same sums without training, dropout off; seed, step: of what is random all the same."""
     def predict(
@@ -307,5 +312,7 @@ class Network:
         """The instruction list ("train", "evaluate", "predict"), one line each, for people and tests."""
     def memory(self, batch_size: int) -> int:
         """Bytes of workspace that training with this batch size takes (parameters and slots not counted)."""
+    def free_workspaces(self) -> None:
+        """Give back the memory that is kept for the next call."""
     def default_threads(self, batch_size: int) -> int:
         """How many threads a training step of this size uses."""

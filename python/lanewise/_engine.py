@@ -35,6 +35,8 @@ fma_peak = _core.fma_peak
 column_moments = _core.column_moments
 loss_rows = _core.loss_forward
 metric_sums = _core.metric_sums
+get_num_threads = _core.get_num_threads
+limit_threads = _core.limit_threads
 
 MOST_NETWORKS = 8  # of one program
 SLICE_SECONDS = 0.05  # Ctrl-C is answered and the progress bar redrawn after each slice
@@ -381,6 +383,11 @@ class Program:
             if len(self._networks) > MOST_NETWORKS:  # each compile with a function of one's own makes another
                 del self._networks[next(iter(self._networks))]
         return self._networks[key][0]
+
+    def free_workspaces(self) -> None:
+        """Give back the memory that its networks keep for the next call."""
+        for network, _ in self._networks.values():
+            network.free_workspaces()
 
     def predictor(self) -> Network:
         """`network()` without terms, found without making a key for it."""

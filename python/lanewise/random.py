@@ -6,8 +6,12 @@ depends on nothing but the seed and on what was asked before it: not on threads,
 
 from __future__ import annotations
 
+import itertools
 import operator
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,10 +26,39 @@ _MASK = 2**64 - 1
 _INITIALIZER_STREAM = 100
 _RUN_STREAM = 101
 
-_seed: int = int.from_bytes(os.urandom(8), "little")
-_generation: int = 0
-_initializers: int = 0
-_runs: int = 0
+_generations = itertools.count()
+
+
+class _State:
+    """A seed and what was drawn from it."""
+
+    def __init__(self, seed: int) -> None:
+        self.begin(seed)
+
+    def begin(self, seed: int) -> None:
+        self.seed = seed
+        self.generation = next(_generations)
+        self.initializers = self.runs = 0
+
+
+_process = _State(int.from_bytes(os.urandom(8), "little"))
+_threads = threading.local()
+
+
+def _state() -> _State:
+    state: _State = getattr(_threads, "state", _process)
+    return state
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """The calling thread draws from a seed of its own; in it `set_seed` means that one too."""
+    before = _state()
+    _threads.state = _State(check_seed("seed", seed))
+    try:
+        yield
+    finally:
+        _threads.state = before
 
 
 def set_seed(seed: int) -> None:
@@ -37,10 +70,7 @@ def set_seed(seed: int) -> None:
     Raises:
         TypeError: not an integer.
     """
-    global _seed, _generation, _initializers, _runs
-    _seed = check_seed("seed", seed)
-    _generation += 1
-    _initializers = _runs = 0
+    _state().begin(check_seed("seed", seed))
 
 
 def check_seed(argument: str, seed: Any) -> int:
@@ -55,22 +85,22 @@ def check_seed(argument: str, seed: Any) -> int:
 
 def generation() -> int:
     """How often `set_seed` was called: a model that drew its seed before the last call draws a new one."""
-    return _generation
+    return _state().generation
 
 
 def next_run_seed() -> int:
     """A seed (53 bits) for one model's shuffling and dropout."""
-    global _runs
-    _runs += 1
-    return int(_engine.random_uniform(_seed, _RUN_STREAM, 0, _runs, 1)[0] * 2.0**53)
+    state = _state()
+    state.runs += 1
+    return int(_engine.random_uniform(state.seed, _RUN_STREAM, 0, state.runs, 1)[0] * 2.0**53)
 
 
 def _initializer_key(seed: int | None) -> tuple[int, int, int, int]:
-    global _initializers
     if seed is not None:
         return seed, _INITIALIZER_STREAM, 0, 0
-    _initializers += 1
-    return _seed, _INITIALIZER_STREAM, 0, _initializers
+    state = _state()
+    state.initializers += 1
+    return state.seed, _INITIALIZER_STREAM, 0, state.initializers
 
 
 def next_uniform(n: int, seed: int | None = None) -> _engine.Float64:

@@ -99,7 +99,7 @@ class CallbackList(Callback):
     """
 
     def __init__(self, callbacks: Any = None, model: Any = None, params: dict[str, Any] | None = None) -> None:
-        self.callbacks = _flat(callbacks)
+        self.callbacks = flat(callbacks)
         self.needs_batches = self._overridden("train_batch", "batch")
         self.needs_test_batches = self._overridden("test_batch")
         self.needs_predict_batches = self._overridden("predict_batch")
@@ -180,13 +180,13 @@ class CallbackList(Callback):
         self._call("on_predict_batch_end", batch, logs)
 
 
-def _flat(callbacks: Any) -> list[Callback]:
+def flat(callbacks: Any) -> list[Callback]:
     if callbacks is None:
         return []
     if isinstance(callbacks, CallbackList):
         return callbacks.callbacks
     if isinstance(callbacks, list | tuple):
-        return [callback for entry in callbacks for callback in _flat(entry)]
+        return [callback for entry in callbacks for callback in flat(entry)]
     if isinstance(callbacks, Callback):
         return [callbacks]
     hint = f"; write {callbacks.__name__}()" if isinstance(callbacks, type) and issubclass(callbacks, Callback) else ""

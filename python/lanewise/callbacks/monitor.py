@@ -7,9 +7,9 @@ from .._names import check_finite, near_match
 from .base import Callback, Logs
 
 _LARGER_IS_BETTER = frozenset({
-    "Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "TopKCategoricalAccuracy",
-    "SparseTopKCategoricalAccuracy", "AUC", "Precision", "Recall", "F1Score",
-    "FBetaScore", "R2Score", "CosineSimilarity", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity",
+    "Accuracy", "AutoAccuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy",
+    "TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "AUC", "Precision", "Recall", "F1Score", "FBetaScore",
+    "R2Score", "CosineSimilarity", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity",
     "SpecificityAtSensitivity", "PearsonCorrelation", "ConcordanceCorrelation", "IoU", "MeanIoU", "BinaryIoU",
     "OneHotIoU", "OneHotMeanIoU",
 })  # fmt: skip
@@ -61,7 +61,7 @@ class MonitorCallback(Callback):
             ValueError: mode 'auto' and a value of which it is not known whether more is better.
         """
         if self._larger_is_better is None:
-            self._larger_is_better = self._direction()
+            self._larger_is_better = self.direction()
         if value != value:
             return False
         if reference is None:
@@ -70,7 +70,8 @@ class MonitorCallback(Callback):
             return value > reference + self.min_delta
         return value < reference - self.min_delta
 
-    def _direction(self) -> bool:
+    def direction(self) -> bool:
+        """Whether larger values are better. Raises ValueError as `improves` does."""
         name = self.monitor.removeprefix("val_")
         if self.mode != "auto":
             return self.mode == "max"

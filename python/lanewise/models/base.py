@@ -16,8 +16,9 @@ from .._names import keyword_checked
 from ..layers.operation import Node, Operation
 from ..metrics import Metric
 from ..optimizers import Optimizer
+from .batches import is_sparse
 from .compiled import Compiled
-from .data import Rows, check_rows, class_weights, row_weights
+from .data import Picked, Rows, check_rows, class_weights, row_weights
 
 
 class BaseModel(Operation):
@@ -26,6 +27,7 @@ class BaseModel(Operation):
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._compiled: Compiled | None = None
+        self.compiled_with: dict[str, Any] = {}  # the arguments of compile
         self._training_lock = threading.Lock()  # of the next line
         self._trained_by: object | None = None  # the fit that runs
         self._weights_lock = SharedLock()  # held for a slice
@@ -98,6 +100,10 @@ class BaseModel(Operation):
         self._compiled = Compiled(
             optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names, self._outputs_by_key
         )
+        self.compiled_with = {
+            "optimizer": optimizer, "loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics,
+            "loss_weights": loss_weights,
+        }  # fmt: skip
 
     @property
     def compiled(self) -> bool:
@@ -148,6 +154,9 @@ class BaseModel(Operation):
     def _rows(
         self, compiled: Compiled, x: Any, y: Any, sample_weight: Any, class_weight: Any, prefix: str = ""
     ) -> Rows:
+        order = None
+        if isinstance(x, Picked):
+            x, order = x.x, x.index
         arrays, output_shapes = self._fit_inputs(f"{prefix}x", x)
         if y is None:
             raise ValueError(f"{prefix}y: expected targets, received None")
@@ -171,7 +180,7 @@ class BaseModel(Operation):
             weights = [class_weights(class_weight, targets[0])]
         elif sample_weight is not None:
             weights = self._weights_of(compiled, f"{prefix}sample_weight", sample_weight, count)
-        return Rows(arrays, targets, weights)
+        return Rows(arrays, targets, weights, order)
 
     def _weights_of(self, compiled: Compiled, argument: str, given: Any, rows: int) -> list[Float32 | None]:
         """The weights of each target: one array for all, or a list or dict by output."""
@@ -212,6 +221,23 @@ class BaseModel(Operation):
             return ()
         self._calls += 1
         return self._run_seed() ^ (1 << 62), self._calls << 32
+
+    # --- for fit_many -------------------------------------------------------------------------------------------
+
+    def draw(self, x: Any) -> None:
+        """Draw first weights and the seed of shuffles and dropout now, where `fit` on x would."""
+        arrays, _ = self._fit_inputs("x", x[:1].toarray() if is_sparse(x) else x)
+        self._ready([array.shape[1:] for array in arrays])
+        self._run_seed()
+
+    def keep_streams(self, generation: int) -> None:
+        """Under this generation of seeds `fit` goes on in the random streams where it is."""
+        self._seed_generation = generation
+
+    def free_workspaces(self) -> None:
+        """Give back the memory that was kept for the next step of training."""
+        if self._program is not None:
+            self._program.free_workspaces()
 
     def _run_seed(self) -> int:
         if self._seed is None or self._seed_generation != random.generation():

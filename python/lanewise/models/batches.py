@@ -11,6 +11,7 @@ import numpy as np
 from .. import _engine
 from .._arrays import as_array
 from ..utils.batches import PyDataset
+from .data import Picked
 
 _DENSE_BYTES = 1 << 22  # of a sparse matrix made dense at a time
 
@@ -180,6 +181,11 @@ def batch_rows(given: int | None, rows: int, steps: int | None) -> int:
     return given or (max(1, -(-rows // steps)) if steps else 32)
 
 
+def is_sparse(x: Any) -> bool:
+    """Whether x, or what is picked from, is a SciPy sparse matrix."""
+    return hasattr(x.x if isinstance(x, Picked) else x, "tocsr")
+
+
 def batches_of(
     argument: str, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None = None
 ) -> Batches | SparseBatches | None:
@@ -188,7 +194,14 @@ def batches_of(
     Raises:
         ValueError: y or sample_weight beside a source that has its own.
     """
-    if hasattr(x, "tocsr"):
+    if isinstance(x, Picked):
+        if not is_sparse(x):
+            return None
+        y, sample_weight = (
+            None if a is None else as_array(n, a)[x.index] for n, a in (("y", y), ("sample_weight", sample_weight))
+        )
+        x = x.x.tocsr()[x.index]
+    if is_sparse(x):
         return SparseBatches(argument, x, y, sample_weight, batch_size, steps)
     arrays = (np.ndarray, list, tuple, dict, str, bytes)
     if not isinstance(x, PyDataset):

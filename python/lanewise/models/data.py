@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._arrays import as_array
 from .._engine import AnyArray, Float32
 from .._names import check_integer, check_number
 
 
+@dataclass(frozen=True)
+class Picked:
+    """As x of `fit`: only these rows of it, in this order, and of what comes with it; nothing is copied."""
+
+    x: Any
+    index: NDArray[np.uint32]
+
+
 class Rows(NamedTuple):
-    """x: each input (n, ...); y: each target as its loss wants it; weights (n,) or None of each. Read in place."""
+    """x: each input (n, ...); y: each target as its loss wants it; weights (n,) or None of each. Read in place.
+
+    order: which rows count, None: all.
+    """
 
     x: list[AnyArray]
     y: list[AnyArray]
     weights: list[Float32 | None] | None
+    order: NDArray[np.uint32] | None = None
 
     @property
     def size(self) -> int:
-        """n."""
-        return len(self.x[0])
+        """How many rows count."""
+        return len(self.x[0] if self.order is None else self.order)
+
+    def shuffled(self, order: NDArray[np.uint32] | None) -> NDArray[np.uint32] | None:
+        """Which rows these positions among those that count are; None: as they stand."""
+        return order if self.order is None else self.order if order is None else self.order[order]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -31,6 +49,8 @@ class Rows(NamedTuple):
 
     def part(self, start: int, stop: int) -> Rows:
         """Rows start..stop, as views."""
+        if self.order is not None:
+            return self._replace(order=self.order[start:stop])
         weights = self.weights
         if weights is not None:
             weights = [None if w is None else w[start:stop] for w in weights]

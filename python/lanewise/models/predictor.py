@@ -119,7 +119,7 @@ class Predictor(BaseModel):
             if each:
                 hooks.on_test_batch_begin(start // batch_size, None)
             sums += self._weights_lock.read(
-                network.evaluate, rows.x, rows.y, rows.weights, start, stop, batch_size, *words
+                network.evaluate, rows.x, rows.y, rows.weights, start, stop, batch_size, *words, order=rows.order
             )  # fmt: skip
             results = compiled.results(sums)
             if each:

@@ -14,7 +14,7 @@ from .._engine import Float32, Network, Pace
 from .._names import check_integer, keyword_checked
 from .advice import loss_slip, warn_of_outputs
 from .base import callback_list, check_verbose, sorted_logs
-from .batches import Cursor, SparseBatches, batch_rows, batches_of
+from .batches import Cursor, SparseBatches, batch_rows, batches_of, is_sparse
 from .compiled import Compiled
 from .data import Rows, split_point, unpack_validation
 from .predictor import Predictor, Source
@@ -182,7 +182,7 @@ class Trainer(Predictor):
             if batches is not None:
                 return batches
         x, y, weights = unpack_validation(data)
-        sparse = batches_of("validation x", x, y, weights, batch_size, steps) if hasattr(x, "tocsr") else None
+        sparse = batches_of("validation x", x, y, weights, batch_size, steps) if is_sparse(x) else None
         if sparse is not None:
             return sparse
         validation = self._rows(compiled, x, y, weights, None, "validation ")
@@ -198,7 +198,8 @@ class Trainer(Predictor):
     ) -> dict[str, float]:  # fmt: skip
         seed = self._run_seed()
         if cursor.at_start:
-            cursor.order = _engine.permutation(seed, self._epochs_shuffled, rows.size) if shuffle else None
+            order = _engine.permutation(seed, self._epochs_shuffled, rows.size) if shuffle else None
+            cursor.order = rows.shuffled(order)
             self._epochs_shuffled += 1
         first, last = cursor.span()
         sums = compiled.begin()

@@ -46,10 +46,12 @@ class WeighedNetwork:
         y, weights = self._weigh(y, weights, order, start, stop, batch)
         return self._network.train(x, y, weights, order, start, stop, batch, *rest)
 
-    def evaluate(self, x: Any, y: Any, weights: Any, start: int, stop: int, batch: int, *words: int) -> Float64:
+    def evaluate(
+        self, x: Any, y: Any, weights: Any, start: int, stop: int, batch: int, *words: int, order: Any = None
+    ) -> Float64:
         """`Network.evaluate`."""
-        y, weights = self._weigh(y, weights, None, start, stop, batch)
-        return self._network.evaluate(x, y, weights, start, stop, batch, *words)
+        y, weights = self._weigh(y, weights, order, start, stop, batch)
+        return self._network.evaluate(x, y, weights, start, stop, batch, *words, order=order)
 
     def value_and_grad(self, x: Any, y: Any, weights: Any, *rest: Any) -> tuple[Float64, list[Float32]]:
         """`Network.value_and_grad`."""

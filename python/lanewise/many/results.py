@@ -1,0 +1,179 @@
+"""What fit_many returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..callbacks import History
+from ..models import Model
+
+
+@dataclass(eq=False)
+class Fit:
+    """One trained network.
+
+    Attributes:
+        index: its number, counted from 0: the seeds of a candidate of the grid follow each other, the folds of a seed.
+        params: what the grid says of it.
+        seed: its seed; None where models were given without seeds.
+        fold: the number of its fold; None without folds.
+        model: the model, compiled, ready to be trained on.
+        history: what its `fit` returned.
+        logs: loss and metrics of the epoch whose weights it has: the last one, or the best one where an EarlyStopping
+            brought its weights back.
+        epochs: how many were run.
+        seconds: how long it took.
+    """
+
+    index: int
+    params: dict[str, Any]
+    seed: int | None
+    fold: int | None
+    model: Model
+    history: History
+    logs: dict[str, float]
+    seconds: float
+
+    @property
+    def epochs(self) -> int:
+        """How many were run."""
+        return len(self.history.epoch)
+
+    def row(self) -> dict[str, Any]:
+        """Everything but model and history as one flat dict; `param_loss` where the grid has a name of the logs."""
+        params = {f"param_{k}" if k in self.logs else k: v for k, v in self.params.items()}
+        ends = {"epochs": self.epochs, "seconds": self.seconds}
+        labels = {k: v for k, v in (("seed", self.seed), ("fold", self.fold)) if v is not None}
+        return {"index": self.index} | params | labels | self.logs | ends
+
+    def __repr__(self) -> str:
+        return f"<Fit {', '.join(f'{k}={v!r}' for k, v in self.row().items())}>"
+
+
+@dataclass(eq=False)
+class Fits:
+    """The networks that `fit_many` has trained, in the order of their numbers; a sequence of `Fit`.
+
+    Attributes:
+        fits: those that were finished.
+        errors: number -> exception of those that failed.
+        total: how many there were to train.
+        interrupted: whether Ctrl-C ended it: networks that were not finished then are neither here nor in errors.
+        monitor: the value that decides which one is best.
+        seconds: how long it took in all.
+    """
+
+    fits: list[Fit]
+    errors: dict[int, BaseException]
+    total: int
+    interrupted: bool
+    monitor: str
+    larger_is_better: bool = field(repr=False)
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    def __iter__(self) -> Iterator[Fit]:
+        return iter(self.fits)
+
+    def __getitem__(self, at: int) -> Fit:
+        return self.fits[at]
+
+    @property
+    def models(self) -> list[Model]:
+        """The trained models."""
+        return [fit.model for fit in self.fits]
+
+    @property
+    def histories(self) -> list[History]:
+        """The History of each of them."""
+        return [fit.history for fit in self.fits]
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """A flat dict of each of them: number, grid, seed, fold, loss and metrics, epochs, seconds."""
+        return [fit.row() for fit in self.fits]
+
+    def frame(self) -> Any:
+        """`results` as a pandas data frame.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        from pandas import DataFrame
+
+        return DataFrame(self.results)
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """The candidates of the grid, best first: params, and over their seeds and folds mean, std, count of `monitor`.
+
+        One without a finished network, or with NaN, comes last.
+        """
+        groups: dict[str, list[Fit]] = {}
+        for fit in self.fits:
+            groups.setdefault(repr(fit.params), []).append(fit)
+        found = []
+        for fits in groups.values():
+            values = [fit.logs[self.monitor] for fit in fits]
+            mean = sum(values) / len(values)
+            deviation = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
+            found.append({"params": fits[0].params, "mean": mean, "std": deviation, "count": len(fits), "fits": fits})
+        return sorted(found, key=lambda entry: self._rank(entry["mean"]))
+
+    @property
+    def best(self) -> Fit:
+        """The best network of the candidate whose mean over seeds and folds is best.
+
+        Raises:
+            ValueError: none was finished.
+        """
+        if not self.fits:
+            raise ValueError("best: no network was finished")
+        fits: list[Fit] = self.candidates()[0]["fits"]
+        return min(fits, key=lambda fit: self._rank(fit.logs[self.monitor]))
+
+    def _rank(self, value: float) -> tuple[bool, float]:
+        """NaN is worse than anything."""
+        bad = value != value
+        return bad, 0.0 if bad else -value if self.larger_is_better else value
+
+    def plot(self, metric: str | None = None) -> Any:
+        """Draw one curve for each network with matplotlib, the best one on top.
+
+        Args:
+            metric: what to draw; `monitor` by default.
+
+        Returns:
+            matplotlib's Axes.
+
+        Raises:
+            ImportError: matplotlib is not installed. ValueError: nothing was recorded under this name.
+        """
+        name = self.monitor if metric is None else metric
+        best = self.best
+        if name not in best.history.history:
+            raise ValueError(f"metric: recorded are {', '.join(best.history.history)}, received {metric!r}")
+        try:
+            from matplotlib import pyplot
+        except ImportError:
+            raise ImportError("plot needs matplotlib, which is not installed: pip install matplotlib") from None
+        _, ax = pyplot.subplots(layout="constrained")
+        for fit in (*(f for f in self.fits if f is not best), best):
+            values, epochs = fit.history.history[name], fit.history.epoch
+            every = max(1, len(epochs) // len(values))  # validation may run every few epochs only
+            style: dict[str, Any] = {"color": "0.75", "linewidth": 0.8}
+            if fit is best:
+                label = ", ".join(f"{k}={v}" for k, v in (fit.params or {"seed": fit.seed}).items())
+                style = {"label": label, "linewidth": 2}
+            ax.plot([epoch + 1 for epoch in epochs[every - 1 :: every]][: len(values)], values, **style)
+        ax.set(xlabel="epoch", ylabel=name, title=f"{len(self.fits)} networks")
+        ax.legend()
+        return ax
+
+    def __repr__(self) -> str:
+        ended = ", interrupted" if self.interrupted else ""
+        best = f", best {self.monitor} {self.best.logs[self.monitor]:.6g}" if self.fits else ""
+        return f"<Fits {len(self.fits)} of {self.total} networks, {len(self.errors)} failed{ended}{best}>"

@@ -1,0 +1,240 @@
+"""Threads, one for each core, that train one network after the other."""
+
+from __future__ import annotations
+
+import random as python_random
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from .. import _engine, random
+from .._names import near_match
+from ..callbacks import Callback, EarlyStopping
+from ..callbacks.base import Logs
+from ..callbacks.monitor import MonitorCallback
+from ..models import Model
+from ..models.data import Picked
+from .jobs import Given, Job, Recipe, callbacks_for
+from .progress import ManyProgress
+from .results import Fit, Fits
+
+_REDRAW_SECONDS = 0.1
+
+
+class Stopped(Exception):
+    """A training ends because all do."""
+
+
+class Watch(Callback):
+    """In each training: remembers the logs, and ends it where all are to end or the loss is not finite."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.logs: dict[int, dict[str, Any]] = {}
+        self.share = 0.0  # of the epochs
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        if self._run.stopping:
+            raise Stopped
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.on_epoch_begin(epoch)
+        self.share = (epoch + 1) / self.params["epochs"]
+        self.logs[epoch] = seen = dict(logs or {})
+        if self._run.fail_on_nan and not abs(seen["loss"]) < float("inf"):
+            raise FloatingPointError(f"loss: {seen['loss']} in epoch {epoch + 1}")
+
+    def known(self, last: int) -> dict[str, Any]:
+        """The latest value of everything up to this epoch."""
+        return {k: v for epoch, logs in self.logs.items() if epoch <= last for k, v in logs.items()}
+
+
+class Run:
+    """All trainings of one fit_many.
+
+    Args:
+        jobs: what is to be trained.
+        recipe: makes the models.
+        data: x and y.
+        parts: rows that train and rows that validate, for each fold.
+        arguments: of fit.
+        judge: knows which value decides and which way.
+        fail_on_nan: whether a loss that is not finite is an error.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], recipe: Recipe | Given, data: tuple[Any, Any], parts: Sequence[tuple[Any, Any]],
+        arguments: dict[str, Any], judge: MonitorCallback, fail_on_nan: bool,
+    ) -> None:  # fmt: skip
+        self.fail_on_nan = fail_on_nan
+        self.stopping = False
+        self._total = len(jobs)
+        self._left = iter(jobs)
+        self._recipe = recipe
+        self._data = data
+        self._parts = parts
+        self._arguments = arguments
+        self._judge = judge
+        self._larger = False
+        self._turn = threading.Lock()  # who builds: one at a time, in the order of the jobs
+        self._bell = threading.Lock()  # released where a thread ends
+        self._bell.acquire()
+        self._ended: list[int] = []
+        self._generation = random.generation()
+        self._watches: dict[int, Watch] = {}
+        self._fits: dict[int, Fit] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._held: dict[int, Any] = {}  # what belongs to one model, by id
+        self._best: float | None = None
+
+    def run(self, threads: int, verbose: int) -> Fits:
+        """Train them all on so many threads."""
+        began = perf_counter()
+        workers = min(threads, self._total)
+        self._progress = ManyProgress(verbose, self._total, self._judge.monitor)
+        team = [
+            threading.Thread(target=self._work, args=(threads // workers,), daemon=True, name=f"fit_many-{i}")
+            for i in range(workers)
+        ]
+        try:
+            for thread in team:
+                thread.start()
+            self._wait(workers)
+        except KeyboardInterrupt:
+            self._stop()
+            self._wait(workers)  # a second one does not wait for them
+        finally:
+            self.stopping = True
+            self._draw(last=True)
+        interrupted = len(self._fits) + len(self._errors) < self._total
+        if self._errors and not self._fits and not interrupted:
+            error = self._errors[min(self._errors)]
+            if self._total > 1:
+                error.add_note(f"fit_many: all {self._total} networks failed, this is the first of their errors")
+            raise error
+        if self._errors:
+            index = min(self._errors)
+            warnings.warn(
+                f"fit_many: {len(self._errors)} of {self._total} networks failed; number {index} with "
+                f"{type(self._errors[index]).__name__}: {self._errors[index]}; all are in .errors",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        fits = [self._fits[index] for index in sorted(self._fits)]
+        errors = dict(sorted(self._errors.items()))
+        seconds = perf_counter() - began
+        return Fits(fits, errors, self._total, interrupted, self._judge.monitor, self._larger, seconds)
+
+    def _wait(self, workers: int) -> None:
+        """Until so many threads have ended. (After Ctrl-C in `Thread.join` Python 3.11 takes the thread for ended.)"""
+        while len(self._ended) < workers:
+            self._bell.acquire(timeout=_REDRAW_SECONDS)
+            self._draw()
+
+    def _work(self, threads: int) -> None:
+        _engine.limit_threads(threads)
+        try:
+            self._train_in_turn()
+        finally:
+            self._ended.append(threads)
+            if self._bell.locked():
+                self._bell.release()
+
+    def _train_in_turn(self) -> None:
+        while True:
+            self._turn.acquire()
+            job = None if self.stopping else next(self._left, None)
+            if job is None:
+                self._turn.release()
+                return
+            watch = self._watches[job.index] = Watch(self)
+            try:
+                self._finished(self._train(job, watch))
+            except Stopped:
+                pass
+            except KeyboardInterrupt:  # raised by a callback
+                self._stop()
+            except BaseException as error:
+                self._errors[job.index] = error
+            del self._watches[job.index]
+
+    def _train(self, job: Job, watch: Watch) -> Fit:
+        began = perf_counter()
+        with random.seeded(job.seed or 0):
+            try:
+                with _generators_seeded(job.seed):
+                    model = self._recipe.make(job)
+                self._check_apart(model)
+            finally:
+                self._turn.release()
+            self._judge.model = model
+            self._larger = self._judge.direction()
+            arguments = {**self._arguments, **self._recipe.parts(job.params)[2]}
+            callbacks = callbacks_for(arguments.pop("callbacks"))(job.labels)
+            x, y = self._data
+            train, test = self._parts[job.fold or 0]
+            if test is not None:
+                arguments["validation_data"] = (Picked(x, test), y, arguments["sample_weight"])
+            if train is not None:
+                x = Picked(x, train)
+            history = model.fit(x, y, verbose=0, callbacks=[*callbacks, watch], **arguments)
+        model.free_workspaces()
+        model.keep_streams(self._generation)
+        restored = [c.best_epoch for c in callbacks if isinstance(c, EarlyStopping) and c.best_weights is not None]
+        logs = watch.known(restored[-1] if restored else history.epoch[-1])
+        if self._judge.monitor not in logs:
+            raise ValueError(
+                f"monitor: {self._judge.monitor!r} was not recorded.{near_match(self._judge.monitor, list(logs))} "
+                f"Recorded: {', '.join(logs)}"
+            )
+        return Fit(job.index, job.params, job.seed, job.fold, model, history, logs, perf_counter() - began)
+
+    def _check_apart(self, model: Model) -> None:
+        """Raises ValueError where two trainings would write to one thing."""
+        parts = (("model", model), ("optimizer", model.optimizer), *(("weight", weight) for weight in model.weights))
+        for what, part in parts:
+            if part is not None and id(part) in self._held:
+                raise ValueError(
+                    f"models: two networks share one {what}; the builder has to make a new one at each call"
+                )
+        self._held.update((id(part), part) for _, part in parts)
+
+    def _finished(self, fit: Fit) -> None:
+        value = fit.logs[self._judge.monitor]
+        with self._turn:
+            if value == value and (self._best is None or (value > self._best) == self._larger):
+                self._best = value
+            self._fits[fit.index] = fit
+            self._progress.finished(fit.row(), len(self._fits))
+
+    def _stop(self) -> None:
+        self.stopping = True
+        for watch in list(self._watches.values()):
+            if watch.model is not None:
+                watch.model.stop_training = True
+
+    def _draw(self, last: bool = False) -> None:
+        done = len(self._fits) + len(self._errors)
+        running = sum(watch.share for watch in list(self._watches.values()))
+        self._progress.draw(done + running, len(self._fits), len(self._errors), self._best, last)
+
+
+@contextmanager
+def _generators_seeded(seed: int | None) -> Iterator[None]:
+    """Python's and NumPy's global generators as after `set_random_seed`, and afterwards as before."""
+    if seed is None or seed >= 2**32:
+        yield
+        return
+    before = python_random.getstate(), np.random.get_state()
+    python_random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        python_random.setstate(before[0])
+        np.random.set_state(before[1])
