@@ -22,7 +22,7 @@ _ACTIVATION = "activations are relu, elu, gelu, silu, softmax and the others of 
 _LOSS = "see lanewise.losses and lanewise.metrics for those that exist"
 _SAVE = "save with model.save(path), read with lanewise.load_model(path)"
 _OWN = "write a subclass of Layer with call(), in lanewise.keras.ops"
-_WRAPPER = "build, fit and predict with lanewise.Sequential inside a scikit-learn estimator class of your own"
+_WRAPPER = "use KerasRegressor and KerasClassifier of lanewise.sklearn, around a function that builds the model"
 
 
 def _each(names: str, text: str) -> dict[str, str]:
@@ -52,7 +52,7 @@ _INSTEAD: dict[str, str] = {
     **_each("text image_dataset ImageDataGenerator Tokenizer image", _PREPARE),
     "applications": "lanewise has no pretrained models",
     "wrappers": _WRAPPER,
-    **_each("KerasClassifier KerasRegressor", _WRAPPER),
+    **_each("KerasClassifier KerasRegressor SKLearnClassifier SKLearnRegressor", _WRAPPER),
     **_each("mixed_precision set_global_policy", "layers compute in float32"),
     **_each("DTypePolicy FloatDTypePolicy Quantizer dtype_policies quantizers", "layers compute in float32"),
     **_each("KerasTensor Function InputSpec Operation", "lanewise.Input and layers make what lanewise.Model takes"),

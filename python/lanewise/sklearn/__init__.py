@@ -6,5 +6,6 @@ except ImportError as error:
     raise ImportError(f"lanewise.sklearn: needs scikit-learn: pip install scikit-learn ({error})") from error
 
 from .estimators import MLPClassifier, MLPRegressor
+from .keras import KerasClassifier, KerasRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["KerasClassifier", "KerasRegressor", "MLPClassifier", "MLPRegressor"]
