@@ -284,6 +284,18 @@ def test_ensembles(cancer, diabetes):
     assert many.coefs_ is many.members_[0].coefs_
 
 
+def test_a_member_that_fails_ends_the_others(cancer):
+    x, y = cancer
+
+    def fail(epoch, logs):
+        raise ArithmeticError("of mine")
+
+    made = MLPClassifier(n_ensemble=4, max_iter=10_000, tol=0, n_iter_no_change=10_000)
+    with pytest.raises(ArithmeticError, match="of mine"):
+        made.set_params(callbacks=lw.callbacks.LambdaCallback(on_epoch_end=fail)).fit(x, y)
+    assert made.members_ is None
+
+
 def test_weights_that_are_overwritten_count(diabetes):
     x, y = diabetes
     made = MLPRegressor(hidden_layer_sizes=(5,), random_state=0, max_iter=3).fit(x, y)

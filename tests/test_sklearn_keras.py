@@ -85,7 +85,6 @@ def test_routing(wine):
     assert set(made.history_) == {"accuracy", "loss"} and len(made.history_["loss"]) == 12
     assert made.score(x, y) > 0.95
     assert clone(made).fit(x, y).history_ == made.history_
-    assert clone(made).set_params(model__units=8, units=8) is not None
     search = GridSearchCV(made, {"model__dropout": [0.0, 0.5], "optimizer__learning_rate": [0.01, 0.02]}, cv=2).fit(
         x, y
     )

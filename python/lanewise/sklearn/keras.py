@@ -141,7 +141,8 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
             by_class = compute_sample_weight(self.class_weight, y)
             weights = by_class if weights is None else by_class * weights
         if not keep:
-            meta = {k: v for k, v in vars(self).items() if k.endswith("_") and not k.startswith("_") and k != "model_"}
+            mine = ("model_", "history_")
+            meta = {k: v for k, v in vars(self).items() if k.endswith("_") and k[0] != "_" and k not in mine}
             meta["X_shape_"] = X.shape
             seed = None if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
             with nullcontext() if seed is None else random.seeded(seed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .. import _engine
 from .._names import check_below_one, check_integer, check_number
 from .network import Net, optimizer_of
 from .state import checked
@@ -324,7 +326,7 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
     def _fit_members(
         self, X: Any, y: Any, weights: Any, validation: Any, incremental: bool, first: bool, random: Any
     ) -> Self:
-        """`n_ensemble` networks that differ by their seeds; what they give is averaged."""
+        """`n_ensemble` networks that differ by their seeds, one on each core; what they give is averaged."""
         members = self.members_
         if first or members is None:
             members = []
@@ -333,8 +335,16 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
                 if is_classifier(self):
                     members[-1].class_weight = None  # in the weights already
                     members[-1].classes_, members[-1]._multilabel = self.classes_, self._multilabel
-        for member in members:
-            member._fit(X, y, weights, validation, incremental)
+        workers = min(len(members), _engine.get_num_threads())
+        with ThreadPoolExecutor(workers, initializer=_engine.limit_threads, initargs=(1,)) as pool:
+            try:
+                list(pool.map(lambda member: member._fit(X, y, weights, validation, incremental), members))
+            except BaseException:  # one has failed, or Ctrl-C: the others end with their epoch
+                pool.shutdown(wait=False, cancel_futures=True)
+                for member in members:
+                    if member._live is not None:
+                        member._live.model.stop_training = True
+                raise
         self.members_ = members
         shared = ("feature_names_in_", "n_features_in_", "classes_", "members_")
         self.__dict__.update({k: v for k, v in vars(members[0]).items() if k.endswith("_") and k not in shared})
