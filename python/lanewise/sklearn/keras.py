@@ -274,6 +274,10 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):  # type: ignore[misc]
     def _multilabel(self) -> bool:
         return self.target_type_ == "multilabel-indicator"
 
+    @property
+    def _loss(self) -> Any:
+        return self.model_._get_compiled("fit").outputs[0].loss
+
     def _usual_loss(self, model: Any) -> Any:
         one = self._multilabel or model.output_shape[-1] == 1
         return "binary_crossentropy" if one else "sparse_categorical_crossentropy"
@@ -288,13 +292,13 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):  # type: ignore[misc]
             return numbers
         if self.n_classes_ > columns:
             raise ValueError(f"model: {columns} output columns are too few for {self.n_classes_} classes")
-        if isinstance(self.model_.loss, losses.SparseCategoricalCrossentropy):
+        if isinstance(self._loss, losses.SparseCategoricalCrossentropy):
             return numbers
         return np.eye(columns, dtype=np.float32)[numbers]
 
     def _raw(self, X: Any) -> Any:
         raw = super()._raw(X)
-        if not getattr(self.model_.loss, "from_logits", False):
+        if not getattr(self._loss, "from_logits", False):
             return raw
         function = activations.sigmoid if self._multilabel or raw.shape[1] == 1 else activations.softmax
         return np.asarray(function(raw)).astype(self._dtype)
