@@ -186,6 +186,7 @@ def test_state(wine):
     assert state["model_"]["kind"] == "Functional" and all(
         isinstance(w, np.ndarray) for w in state["model_"]["weights"]
     )
+    assert state["model_"]["own"] == {}
     for broken in (
         [], {**state, "model_": print}, {**state, "model_": {**state["model_"], "kind": "os"}},
         {**state, "model_": {**state["model_"], "weights": [np.zeros(3)]}},

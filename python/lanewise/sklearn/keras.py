@@ -20,8 +20,8 @@ from ..models.model import _rebuilt
 from .targets import check_first_classes, codes, dense_targets, is_multilabel, labels, probabilities
 
 _ROUTES = ("model", "optimizer", "fit", "predict")
-_MODEL = ("kind", "config", "weights", "compile", "optimizer")
-"""What a pickle holds of a model."""
+_MODEL = ("kind", "config", "weights", "compile", "optimizer", "own")
+"""What a pickle holds of a model: plain values and arrays; own: the person's classes and functions in it, by name."""
 
 
 class KerasEstimator(BaseEstimator):  # type: ignore[misc]
