@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 import lanewise as lw
+import twin
+import twin_layers
 from lanewise import _core
 from loss_equations import CASES, EQUATIONS, data
 
@@ -55,6 +57,50 @@ def test_layer(measure: Callable[..., None], library: str, name: str) -> None:
     np.testing.assert_allclose(layer(x, training=True), equation(x.astype(np.float64)), rtol=2e-5, atol=2e-6)
     call = (lambda: layer(x, training=True)) if library == "lanewise" else (lambda: equation(x))
     measure(library, f"{name} {ROWS}x{COLS}", call, nbytes=8 * x.size)
+
+
+TWINS: dict[str, Callable[[], twin.Layer]] = {
+    "BatchNormalization": lambda: twin_layers.BatchNorm(np.ones(COLS), np.zeros(COLS), 0.0, 1.0),
+    "LayerNormalization": lambda: twin_layers.LayerNorm(np.ones(COLS), np.zeros(COLS), EPSILON),
+    "RMSNormalization": lambda: twin_layers.LayerNorm(np.ones(COLS), np.zeros(COLS), EPSILON, center=False),
+    "UnitNormalization": lambda: twin_layers.UnitNorm(),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_norm_backward(measure: Callable[..., None], name: str) -> None:
+    """Forward and backward of the layer behind a root mean square norm, whose scale needs the gradient through it."""
+    rng = np.random.default_rng(3)
+    x, y = (rng.standard_normal((ROWS, COLS), dtype=np.float32) for _ in range(2))
+    model = lw.Sequential([lw.Input((COLS,)), lw.layers.RMSNormalization(epsilon=EPSILON), LAYERS[name][0]()])
+    model.compile("sgd", "mse")
+    value, gradients = twin.value_and_grad([TWINS["RMSNormalization"](), TWINS[name]()], "mse", x, y)
+    got, own = model.value_and_grad(x, y)
+    assert got == pytest.approx(value, rel=1e-5)
+    # terms of 2 / COLS that cancel under a batch norm, which undoes a scale
+    atol = 2e-5 * np.abs(gradients[0]).max() + 1e-6 * 2 / COLS
+    np.testing.assert_allclose(own[0], gradients[0], rtol=0, atol=atol)
+    measure("lanewise", f"{name} forward and backward {ROWS}x{COLS}", lambda: model.value_and_grad(x, y))
+
+
+def test_embedding_training(measure: Callable[..., None]) -> None:
+    """One epoch of Embedding(10000, 16) over 256 ids, their mean, 16 and 1 units, Adam, batch 32."""
+    rng = np.random.default_rng(4)
+    ids, y = rng.integers(0, 10_000, (640, 256)).astype(np.int32), rng.integers(0, 2, (640, 1)).astype(np.float32)
+    lw.utils.set_random_seed(1)
+    model = lw.Sequential([lw.Input((256,)), lw.layers.Embedding(10_000, 16), lw.layers.GlobalAveragePooling1D(),
+                           lw.layers.Dense(16, "relu"), lw.layers.Dense(1, "sigmoid")])  # fmt: skip
+    model.compile("adam", "binary_crossentropy")
+    table, *dense = [w.astype(np.float64) for w in model.get_weights()]
+    hidden = np.maximum(table[ids[:32]].mean(axis=1) @ dense[0] + dense[1], 0)
+    p = 1 / (1 + np.exp(-(hidden @ dense[2] + dense[3])))
+    expected = -np.mean(np.where(y[:32] > 0, np.log(p), np.log(1 - p)))
+    assert model.value_and_grad(ids[:32], y[:32])[0] == pytest.approx(expected, rel=1e-5)
+
+    def call() -> None:
+        model.fit(ids, y, batch_size=32, verbose=0)
+
+    measure("lanewise", "train Embedding 10000x16 over 256, mean, 16, 1", call, steps=20)
 
 
 @pytest.mark.parametrize("library", ["lanewise", "numpy"])
