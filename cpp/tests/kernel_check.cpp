@@ -2,7 +2,8 @@
 // also runs under an emulator. Each result is compared with a float64 reference by a stated bound, and hashed; the
 // hashes of all ISAs with fused multiply-add must be equal, on this machine and (run_kernel_check.sh) across machines.
 //
-// Output: one line "isa kernel hash" each; exit code 1 where a bound is broken or hashes differ.
+// kernel_check [ISA]: that one only. Output: one line "isa kernel hash" each; exit code 1 where a bound is broken or
+// hashes differ.
 #include <cmath>
 #include <map>
 #include <string>
@@ -163,10 +164,11 @@ struct Checker {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   check_pace();
   std::map<std::string, uint64_t> fused;
   for (const std::string& isa : available_isas()) {
+    if (argc > 1 && isa != argv[1]) continue;
     use_isa(isa);
     Checker checker{kernels(), {}};
     checker.all();

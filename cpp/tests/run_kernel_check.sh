@@ -66,7 +66,13 @@ if [ "$(uname -m)" != aarch64 ]; then
   if command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
     objects="" optimise="-O1"
     compile "$CROSS_CXX" "$work/arm" "generic:" "neon:"
-    "$QEMU" "$work/arm/kernel_check" | tee "$work/arm.txt"
+    "$QEMU" "$work/arm/kernel_check" generic > "$work/arm-generic.txt" &
+    generic=$!
+    "$QEMU" "$work/arm/kernel_check" neon | tee "$work/arm.txt"
+    good=0
+    wait "$generic" || good=$?
+    cat "$work/arm-generic.txt"
+    [ "$good" = 0 ]
     fused="$(grep -E '^(avx512|avx2) ' "$work/native.txt" | head -1 | cut -d' ' -f1)"
     if [ -n "$fused" ]; then
       diff <(grep "^$fused " "$work/native.txt" | cut -d' ' -f2-) <(grep '^neon ' "$work/arm.txt" | cut -d' ' -f2-)
