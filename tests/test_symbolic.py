@@ -190,7 +190,7 @@ def test_a_class_trains_as_in_keras_and_as_the_graph_does(tmp_path: Any) -> None
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
     lines: list[str] = []
     model.summary(print_fn=lines.append)
-    assert "Total params: 41" in "\n".join(lines)
+    assert "Trainable params: 41" in "\n".join(lines)
     plain = keras.Model(model.inputs, model.outputs)
     np.testing.assert_array_equal(plain.predict(x, verbose=0), model.predict(x, verbose=0))
     with pytest.raises(NotImplementedError, match="save_weights"):
