@@ -94,8 +94,9 @@ OPTIMIZERS = [
 ]  # fmt: skip
 
 ACTIVATIONS = ["'relu'", "'tanh'", "'sigmoid'", "'elu'", "'selu'", "'gelu'", "'swish'", "'softplus'", "None"]
+# No 'l1' of a bias, which begins at 0: there its slope is 0 here, on TensorFlow and on PyTorch, but 1 on JAX.
 EXTRAS = [
-    "kernel_regularizer='l2'", "kernel_regularizer=k.regularizers.L1L2(0.001, 0.01)", "bias_regularizer='l1'",
+    "kernel_regularizer='l2'", "kernel_regularizer=k.regularizers.L1L2(0.001, 0.01)", "bias_regularizer='l2'",
     "activity_regularizer=k.regularizers.L2(0.01)", "activity_regularizer='l1'", "use_bias=False",
     "kernel_constraint=k.constraints.MaxNorm(1.0)", "kernel_constraint='non_neg'", "trainable=False",
     "bias_initializer='ones'", "kernel_constraint=k.constraints.UnitNorm()",
