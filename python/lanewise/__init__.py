@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from ._fingerprint import fingerprint
     from .layers import Input
-    from .many import fit_many
+    from .many import Ensemble, fit_many
     from .models import Model, Sequential
     from .ops import (
         active_isa,
@@ -52,6 +52,7 @@ _SUBMODULES = frozenset({
 })  # fmt: skip
 
 _HOME = {
+    "Ensemble": "many",
     "Input": "layers",
     "Model": "models",
     "Sequential": "models",
@@ -70,7 +71,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Input", "Model", "Sequential", "__version__", "activations", "active_isa", "available_isas", "build_info",
+    "Ensemble", "Input", "Model", "Sequential", "__version__", "activations", "active_isa", "available_isas",
+    "build_info",
     "callbacks", "compiled_isas", "config", "constraints", "fingerprint", "fit_many", "from_keras", "get_num_threads",
     "initializers", "keras", "layers", "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers",
     "random", "regularizers", "saving", "set_num_threads", "to_keras", "use_isa", "utils",

@@ -92,6 +92,12 @@ class Fits:
         """The History of each of them."""
         return [fit.history for fit in self.fits]
 
+    def ensemble(self) -> Any:
+        """All of them as an `Ensemble`."""
+        from .ensemble import Ensemble
+
+        return Ensemble(self.models)
+
     @property
     def results(self) -> list[dict[str, Any]]:
         """A flat dict of each of them: number, grid, seed, fold, loss and metrics, epochs, seconds."""

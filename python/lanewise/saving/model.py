@@ -126,6 +126,20 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     writer(path, model, include_optimizer)
 
 
+def save_ensemble(ensemble: Any, filepath: Any, overwrite: bool) -> None:
+    """What `Ensemble.save` does."""
+    from . import native
+    from .shapes import check_nameable
+
+    path = _path(filepath)
+    if check_suffix("filepath", path) != "lanewise":
+        raise ValueError(f"filepath: an ensemble goes into a '*.lanewise' file, received {path!r}")
+    for model in ensemble.models:
+        _target("save", model, path, overwrite, weights=False)
+        check_nameable(model)
+    native.write_ensemble(path, ensemble.models)
+
+
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
     """Write the weights only.
 

@@ -1,7 +1,7 @@
 """lanewise's own format; docs/format.md describes it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -28,6 +28,18 @@ def write_model(path: str, model: Any, include_optimizer: bool) -> None:
     head = {"kind": "model", "made_by": __version__, "model": model.get_config(), "compile": compiled}
     state = model.optimizer_state() if compiled is not None else {}
     _write(path, head, [weight.path for weight in model.weights], model.get_weights(), state)
+
+
+def write_ensemble(path: str, models: Sequence[Any]) -> None:
+    """Write built models in the place of `path`: lists of what `write_model` writes, without states of optimizers."""
+    from .. import __version__
+
+    head = {
+        "kind": "ensemble", "made_by": __version__, "model": [model.get_config() for model in models],
+        "compile": [model.get_compile_config() for model in models],
+    }  # fmt: skip
+    names = [f"{i}/{weight.path}" for i, model in enumerate(models) for weight in model.weights]
+    _write(path, head, names, [array for model in models for array in model.get_weights()], {})
 
 
 def write_weights(path: str, model: Any) -> None:
@@ -57,35 +69,62 @@ def _write(
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-def read_model(file: BinaryIO, compile: bool) -> "Model":
-    """The model in an open file.
+def read_model(file: BinaryIO, compile: bool) -> Any:
+    """The model, or the Ensemble, in an open file.
 
     Raises:
         FormatError, ValueError and others: whatever is wrong with it.
     """
+    archive = Archive(file)
+    manifest, plan = _checked(archive)
+    kind, names = manifest["kind"], manifest["weights"]
+    if kind == "weights":
+        raise FormatError("it holds weights only: build the model and call load_weights on it")
+    shapes = [shape for _, _, shape in plan[: len(names)]]
+    if kind == "model":
+        model = _described(manifest["model"], names, shapes)
+        weights, state = _arrays(archive, manifest, plan)
+        model.set_weights(weights)
+        if compile and manifest["compile"] is not None:
+            model.compile_from_config(manifest["compile"])
+            _check_state(state)
+            if state:
+                model.load_optimizer_state(state)
+        return model
+    described, compiled = manifest["model"], manifest["compile"]
+    if not isinstance(described, list) or not isinstance(compiled, list) or len(described) != len(compiled):
+        raise FormatError("model, compile: expected lists of one length")
+    counts = [sum(name.startswith(f"{i}/") for name in names) for i in range(len(described))]
+    if sum(counts) != len(names) or manifest["optimizer"]:
+        raise FormatError("weights: not those of the models")
+    first, models = 0, []
+    for i, (config, count) in enumerate(zip(described, counts, strict=True)):
+        own = [name.removeprefix(f"{i}/") for name in names[first : first + count]]
+        models.append(_described(config, own, shapes[first : first + count]))
+        first += count
+    weights = _arrays(archive, manifest, plan)[0]
+    for model, config, count in zip(models, compiled, counts, strict=True):
+        model.set_weights(weights[:count])
+        weights = weights[count:]
+        if compile and config is not None:
+            model.compile_from_config(config)
+    from ..many import Ensemble
+
+    return Ensemble(models)
+
+
+def _described(config: Any, names: list[str], shapes: list[tuple[int, ...]]) -> "Model":
+    """The model of a description, which has to ask for weights of these names and shapes."""
     from ..models import Functional, Sequential
     from .shapes import SLACK, check_description
 
-    archive = Archive(file)
-    manifest, plan = _checked(archive)
-    if manifest["kind"] != "model":
-        raise FormatError("it holds weights only: build the model and call load_weights on it")
-    config = manifest["model"]
-    shapes = [shape for _, _, shape in plan[: len(manifest["weights"])]]
     check_description(config)
     with zeros_only(sum(map(math.prod, shapes)) + SLACK):
         model: Model = (Functional if "input_layers" in config else Sequential).from_config(config)
     if [weight.shape for weight in model.weights] != shapes:
         raise FormatError("the weights do not have the shapes that the layers ask for")
-    if [weight.path for weight in model.weights] != manifest["weights"]:
+    if [weight.path for weight in model.weights] != names:
         raise FormatError("the weights are not called as the layers ask for")
-    weights, state = _arrays(archive, manifest, plan)
-    model.set_weights(weights)
-    if compile and manifest["compile"] is not None:
-        model.compile_from_config(manifest["compile"])
-        _check_state(state)
-        if state:
-            model.load_optimizer_state(state)
     return model
 
 
@@ -121,7 +160,7 @@ def _checked(archive: Archive) -> tuple[dict[str, Any], Plan]:
         raise FormatError(f"its version is {version!r}")
     if version > VERSION:
         raise FormatError(f"it has version {version} of the format and this lanewise reads up to {VERSION}; upgrade it")
-    if set(manifest) != _KEYS or manifest["kind"] not in ("model", "weights"):
+    if set(manifest) != _KEYS or manifest["kind"] not in ("model", "weights", "ensemble"):
         raise FormatError(f"unknown content: {sorted(set(manifest) ^ _KEYS)[:3] or manifest.get('kind')}")
     for key in ("weights", "optimizer"):
         names = manifest[key]
