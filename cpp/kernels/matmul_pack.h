@@ -73,11 +73,14 @@ inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int
   } else if (b_row == 1) {
     for (int64_t p = 0; p < kb; p += L) {
       const int64_t n = smaller(L, kb - p);
-      for_vectors(width, [&](int64_t j, int64_t lanes) {
-        Vec v[L];
-        load_columns(b + j * b_col + p, b_col, width - j, n, v);
-        for (int64_t c = 0; c < n; ++c) store(v[c], out + (p + c) * width + j, lanes);
-      });
+      for_vectors(
+          width, [&](int64_t j, int64_t lanes) __attribute__((always_inline)) {
+            Vec v[L];
+            load_columns(b + j * b_col + p, b_col, width - j, n, v);
+            LW_UNROLL for (int c = 0; c < L; ++c) {  // from registers
+              if (c < n) store(v[c], out + (p + c) * width + j, lanes);
+            }
+          });
     }
   } else {
     for (int64_t p = 0; p < kb; ++p)
