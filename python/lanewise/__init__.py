@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         regularizers,
         saving,
         sklearn as sklearn,
+        tabular as tabular,
         utils,
     )
     from ._fingerprint import fingerprint
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 
 _SUBMODULES = frozenset({
     "activations", "callbacks", "config", "constraints", "initializers", "keras", "layers", "losses", "metrics",
-    "models", "nn", "ops", "optimizers", "random", "regularizers", "saving", "sklearn", "utils",
+    "models", "nn", "ops", "optimizers", "random", "regularizers", "saving", "sklearn", "tabular",
+    "utils",
 })  # fmt: skip
 
 _HOME = {

@@ -1,0 +1,102 @@
+"""Estimators of tables in one file; docs/format.md describes it."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from ..initializers.base import zeros_only
+from ..models import Functional
+from ..saving.archive import Archive, FormatError, describe, write as write_archive
+from ..saving.shapes import SLACK, check_description
+from .columns import Table
+
+VERSION = 1
+_KEYS = {"format", "version", "made_by", "kind", "class", "params", "table", "scaling", "classes", "flat", "model",
+         "members", "arrays"}  # fmt: skip
+
+
+def write(estimator: Any, filepath: Any) -> None:
+    """Write a fitted estimator in the place of `filepath`."""
+    from .. import __version__
+
+    members = [model.get_weights() for model in estimator.members_]
+    arrays = {f"members/{i}/{j}.npy": w for i, weights in enumerate(members) for j, w in enumerate(weights)}
+    if hasattr(estimator, "_scores"):
+        arrays["scores.npy"] = estimator._scores
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None:
+        classes = {"dtype": "object" if classes.dtype.kind in "OT" else classes.dtype.str, "values": classes.tolist()}
+    params = {k: list(v) if isinstance(v, tuple) else v for k, v in estimator.get_params().items()}
+    for name, value in params.items():
+        if not isinstance(value, int | float | str | list | dict | None):
+            raise TypeError(f"save: {name}={value!r} cannot be written to a file; expected plain values")
+    manifest = {
+        "format": "lanewise", "version": VERSION, "made_by": __version__, "kind": "tabular",
+        "class": type(estimator).__name__, "params": params, "table": estimator.table_.to_json(),
+        "scaling": estimator._scaling, "classes": classes, "flat": getattr(estimator, "_flat", True),
+        "model": estimator.members_[0].get_config(), "members": len(members),
+        "arrays": {name: describe(array) for name, array in arrays.items()},
+    }  # fmt: skip
+    write_archive(os.fspath(filepath), manifest, arrays)
+
+
+def read(cls: Any, filepath: Any) -> Any:
+    """The estimator of this class in a file; every size is checked before it is used.
+
+    Raises:
+        ValueError: whatever is wrong with the file; the message names it.
+    """
+    path = os.fspath(filepath)
+    with open(path, "rb") as file:
+        try:
+            return _read(cls, Archive(file))
+        except Exception as error:
+            what = str(error) if isinstance(error, FormatError) else f"{type(error).__name__}: {error}"
+            raise ValueError(f"filepath: {path!r} is no intact file of a {cls.__name__}: {what[:500]}") from None
+
+
+def _read(cls: Any, archive: Archive) -> Any:
+    manifest = archive.manifest
+    if manifest.get("format") != "lanewise" or manifest.get("kind") != "tabular":
+        raise FormatError(f"it holds {manifest.get('kind')!r}")
+    if manifest.get("version") != VERSION or set(manifest) != _KEYS:
+        raise FormatError(f"unknown version {manifest.get('version')!r} or content")
+    if manifest["class"] != cls.__name__:
+        raise FormatError(f"it holds a {manifest['class']}")
+    plan = archive.plan(manifest["arrays"])
+    count, config = manifest["members"], manifest["model"]
+    estimator = cls(**{k: tuple(v) if k == "units" else v for k, v in manifest["params"].items()})
+    estimator._check()
+    estimator.table_ = Table.from_json(manifest["table"])
+    check_description(config)
+    with zeros_only(count * (sum(math.prod(shape) for _, _, shape in plan) + SLACK)):
+        models = [Functional.from_config(config) for _ in range(count)]
+    width = len(models[0].weights)
+    names = [f"members/{i}/{j}.npy" for i in range(count) for j in range(width)]
+    regression = manifest["classes"] is None
+    if [name for name, _, _ in plan] != names + ["scores.npy"] * regression:
+        raise FormatError("the arrays are not those that the networks ask for")
+    shapes = [weight.shape for weight in models[0].weights]
+    if [shape for _, _, shape in plan[: len(names)]] != shapes * count:
+        raise FormatError("the weights do not have the shapes that the layers ask for")
+    arrays = archive.read(plan)
+    for i, model in enumerate(models):
+        model.set_weights([arrays[f"members/{i}/{j}.npy"] for j in range(width)])
+    estimator.members_, estimator._scaling = models, manifest["scaling"]
+    outputs = models[0].output_shape[-1]
+    if regression:
+        estimator._scores, estimator._flat = arrays["scores.npy"], bool(manifest["flat"])
+        if estimator._scores.ndim != 2 or estimator._scores.shape[1] != outputs:
+            raise FormatError("scores have another shape")
+    else:
+        dtype = np.dtype(manifest["classes"]["dtype"])
+        estimator.classes_ = np.array(manifest["classes"]["values"], dtype)
+        if len(estimator.classes_) != outputs:
+            raise FormatError("there are not as many classes as outputs")
+    estimator.n_features_in_ = len(estimator.table_.columns)
+    estimator.feature_names_in_ = np.array([c.name for c in estimator.table_.columns], object)
+    return estimator
