@@ -14,7 +14,7 @@ from .. import _engine, initializers, random
 from .._engine import AnyArray, Float32, Float64
 from ..callbacks import EarlyStopping
 from ..layers import Activation, Concatenate, Dense, Dropout, Embedding, Input
-from ..many import fit_many
+from ..many import Ensemble, fit_many
 from ..models import Functional, Model
 from ..optimizers import AdamW
 from ..optimizers.schedules import CosineDecay
@@ -99,7 +99,7 @@ def train(
 
 def outputs(models: Sequence[Model], x: Float32) -> Float64:
     """(members, n, outputs)."""
-    return np.stack([model.predict(x, verbose=0) for model in models]).astype(np.float64)
+    return np.asarray(Ensemble(models).predict_all(x), np.float64)
 
 
 def held_out(models: Sequence[Model], x: Float32, parts: Sequence[tuple[Rows, Rows]]) -> tuple[Rows, Float64]:
