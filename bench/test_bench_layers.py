@@ -131,6 +131,35 @@ def test_merging(measure: Callable[..., None], library: str, name: str) -> None:
     measure(library, f"{name} {ROWS}x{COLS}", call, nbytes=12 * a.size)
 
 
+STEPS, WIDTH = 16, 16  # ROWS * STEPS * WIDTH elements, as many as of the layers above
+MOVES: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
+    "slice": (lambda x: x[:, 4:12], lambda x: x[:, 4:12].copy()),
+    "transpose": (lambda x: lw.layers.Permute((2, 1))(x), lambda x: np.ascontiguousarray(x.transpose(0, 2, 1))),
+    "broadcast sum": (lambda x: x + x[:, :1], lambda x: x + x[:, :1]),
+    "divide": (lambda x: x / (x * x + 1.0), lambda x: x / (x * x + np.float32(1.0))),
+    "Dot": (lambda x: lw.layers.Dot(axes=(2, 2))([x, x]), lambda x: x @ x.transpose(0, 2, 1)),
+    "masked mean": (
+        lambda x: lw.layers.GlobalAveragePooling1D()(lw.layers.Masking(0.0)(x)),
+        lambda x: (x * (m := (x != 0).any(-1, keepdims=True))).sum(1) / m.sum(1, dtype=np.float32),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("library", ["lanewise", "numpy"])
+@pytest.mark.parametrize("name", MOVES)
+def test_moves(measure: Callable[..., None], library: str, name: str) -> None:
+    """What slices, broadcasts, joins and masks rows of STEPS x WIDTH, in a model."""
+    write, equation = MOVES[name]
+    x = np.random.default_rng(5).standard_normal((ROWS, STEPS, WIDTH), dtype=np.float32)
+    x[::3, 9:] = 0  # masked steps
+    inputs = lw.Input((STEPS, WIDTH))
+    model = lw.Model(inputs, write(inputs))
+    expected = equation(x.astype(np.float64))
+    np.testing.assert_allclose(model.predict_on_batch(x), expected, rtol=1e-5, atol=1e-5)
+    call = (lambda: model.predict_on_batch(x)) if library == "lanewise" else (lambda: equation(x))
+    measure(library, f"{name} {ROWS}x{STEPS}x{WIDTH}", call, nbytes=4 * (x.size + expected.size))
+
+
 @pytest.mark.parametrize(("name", "params"), {name: (name, params) for name, params in reversed(CASES)}.values())
 def test_loss(measure: Callable[..., None], name: str, params: tuple[float, ...]) -> None:
     """Rows and gradient of a loss that `test_bench_kernels.py` has not."""
