@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
+import lanewise as lw
 from networks import Case, NumPyNetwork
 
 pytestmark = pytest.mark.benchmark(max_time=1.0, min_rounds=5)
@@ -84,3 +86,24 @@ def test_predict(measure: Callable[..., None], library: str, rows: int) -> None:
     assert np.all(np.abs(call() - value) <= roundings * 2.0**-24 / (1 - roundings * 2.0**-24) * size)
     flops = 2.0 * rows * sum(a * b for a, b in pairwise(case.units))
     measure(library, f"predict {'-'.join(map(str, case.units))}, {rows} row(s)", call, flops=flops)
+
+
+@pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.name)
+def test_fit_many(measure: Callable[..., None], case: Case) -> None:
+    """Four networks over one x, an epoch each, with building: to be compared with the epochs of test_training."""
+    x, y = case.data(case.rows)
+
+    def build() -> lw.Sequential:
+        return case.model()
+
+    def call() -> Any:
+        return lw.fit_many(build, x, y, seeds=4, batch_size=case.batch, verbose=0)
+
+    fits = call()
+    for fit in fits:
+        lw.utils.set_random_seed(fit.seed)
+        model = build()
+        model.fit(x, y, batch_size=case.batch, verbose=0)
+        assert lw.fingerprint(model) == lw.fingerprint(fit.model)
+    steps = 4 * (case.rows // case.batch)
+    measure("lanewise", f"fit_many {case.name}", call, flops=steps * case.step_flops(), steps=steps)
