@@ -129,3 +129,27 @@ def test_labels():
         p = model.predict(X, verbose=0)
         wanted = -(np.log(p[np.arange(70), labels]) * SAMPLE_WEIGHT).sum(), (p.argmax(1) == labels) @ SAMPLE_WEIGHT
         np.testing.assert_allclose(found, [wanted[0], wanted[1] / SAMPLE_WEIGHT.sum()], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "weighted", "evaluated", "losses", "bias"), [
+    ("row", False, 26.232154846, [24.377147675, 18.401653290], [-0.0917163342, -0.1201081797]),
+    ("row", True, 12.215590477, [11.830139160, 10.299010277], [-0.0483998917, -0.0612002984]),
+    ("elements", False, 26.232154846, [24.377147675, 18.401653290], [-0.0917163342, -0.1201081797]),
+    ("one", False, 26.232154846, [24.377147675, 18.401653290], [-0.0917163342, -0.1201081797]),
+    ("one", True, 383.139495850, [264.665924072, 169.694107056], [-0.0207489282, -0.1629249603]),
+])  # fmt: skip
+def test_sums_of_a_persons_own_loss(kind, weighted, evaluated, losses, bias):
+    """The sum of whatever `call` returns: a value a row, each element, or one number for the batch."""
+
+    class Own(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            squares = (y_true - y_pred) ** 2
+            return {"elements": squares, "row": squares.sum(axis=-1), "one": squares.sum()}[kind]
+
+    model = network("sum")
+    model.compile(lw.optimizers.SGD(1e-3), Own(reduction="sum"))
+    weights = SAMPLE_WEIGHT if weighted else None
+    assert model.evaluate(X, Y, sample_weight=weights, verbose=0) == pytest.approx(evaluated, rel=1e-6)
+    history = model.fit(X, Y, sample_weight=weights, epochs=2, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(history["loss"], losses, rtol=5e-6)
+    np.testing.assert_allclose(model.get_weights()[1], bias, rtol=2e-5)

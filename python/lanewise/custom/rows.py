@@ -60,17 +60,23 @@ class RowsHost:
             seed = np.broadcast_to((rows / inner).reshape(n, *[1] * (value.ndim - 1)), value.shape).astype(value.dtype)
         return gradients(value, seed, [pred])[0]
 
-    def check(self, output_shape: tuple[int, ...]) -> None:
-        """Run the function once on two rows of ones, so that it fails before anything has changed."""
+    def check(self, output_shape: tuple[int, ...]) -> int:
+        """Run the function once on two rows of ones, so that it fails before anything has changed.
+
+        Returns:
+            How many values it gives for a row; 0: one number for all.
+        """
         true, pred = np.ones((2, *self._target_shape), np.float32), np.full((2, *output_shape), 0.5, np.float32)
         with np.errstate(all="ignore"):
             value = self._function(true.view(Array), Traced(pred) if self._traced else pred.view(Array))
-        per_row(value.value if isinstance(value, Traced) else value, 2, self._name)
+        found = np.asarray(value.value if isinstance(value, Traced) else value)
+        per_row(found, 2, self._name)
         if self._traced and not isinstance(value, Traced):
             raise ValueError(
                 f"{self._name}: the value does not depend on y_pred in a way that can be differentiated; write it with "
                 "operators, NumPy functions or lanewise.keras.ops on y_pred itself"
             )
+        return found.size // 2 if found.ndim else 0
 
 
 def per_row(value: Any, n: int, name: str) -> _engine.Float32:

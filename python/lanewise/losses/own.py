@@ -21,11 +21,13 @@ class OwnRows(RowFunction):
 
     Attributes:
         function: of (y_true, y_pred), float32 arrays of the batch: a value (or several) for each row, or one number.
+        row_values: how many values it gives for a row, 0: one number; for what `host` was last called with.
     """
 
     own = True
     function: Callable[..., Any]
     traced = False
+    row_values = 1
 
     def host(self, target_shape: tuple[int, ...], output_shape: tuple[int, ...], labels: bool) -> _engine.Host:
         """What the engine calls, for targets and predictions of these shapes per sample.
@@ -35,15 +37,16 @@ class OwnRows(RowFunction):
         """
         from ..custom.rows import RowsHost
 
-        hosts: dict[Any, _engine.Host] = self.__dict__.setdefault("_hosts", {})
+        hosts: dict[Any, tuple[_engine.Host, int]] = self.__dict__.setdefault("_hosts", {})
         key = (target_shape, output_shape, labels)
         if key not in hosts:
             called = RowsHost(self.function, self.name, target_shape, self.traced)
-            called.check(output_shape)
+            values = called.check(output_shape)
             like = target_shape == output_shape or labels
             width = 0 if like else int(np.prod(target_shape, dtype=np.int64))
-            hosts[key] = _engine.Host(called, width, labels)
-        return hosts[key]
+            hosts[key] = _engine.Host(called, width, labels), values
+        host, self.row_values = hosts[key]
+        return host
 
     def described(self) -> Any:
         """What stands for it in a file: the name of the function, or the class that its `call` is of.

@@ -194,7 +194,10 @@ class Compiled:
         found.sort(key=lambda entry: entry[0])
         self._sizes = [size for *_, size in found]
         terms = [term for _, term, _ in found]
-        return Terms(self.loss_terms(program, targets), terms, further, Weighing(told, reductions, copies))
+        losses = self.loss_terms(program, targets)
+        fitted = {at: self.outputs[self.fitted[at]].loss for at in reductions if reductions[at] == "sum"}
+        row_values = {at: loss.row_values for at, loss in fitted.items() if isinstance(loss, OwnRows)}
+        return Terms(losses, terms, further, Weighing(told, reductions, copies, row_values))
 
     def check_reductions(self) -> None:
         """Raises ValueError where the loss is not one number, which training could make small."""

@@ -17,19 +17,22 @@ class Weighing(NamedTuple):
     Attributes:
         told: metrics of a person's own in `weighted_metrics`.
         reductions: of each loss that is no mean.
+        row_values: of a loss written in Python that is a sum: how many values a row has, 0: one number for the batch.
         copies: the targets of such losses that weighted metrics look at, with the weights as given: they come last.
     """
 
     told: Sequence[tuple[OwnState, int]]
     reductions: Mapping[int, str]
     copies: Sequence[int]
+    row_values: Mapping[int, int]
 
 
 class WeighedNetwork:
     """A network that gets other weights than it is called with.
 
     The loss of a batch is sum(w * l) / rows in the engine; with the weights w * rows it is the sum, with
-    w * rows / sum(w) the weighted mean.
+    w * rows / sum(w) the weighted mean. A row of several values counts with their mean: their sum is so many times that.
+    One number for the whole batch is every row's; as in Keras its sum is that number, with weights that times their sum.
     """
 
     def __init__(self, network: Network, weighing: Weighing) -> None:
@@ -72,8 +75,10 @@ class WeighedNetwork:
         sizes = np.diff(starts, append=stop - start)
         for target, reduction in self._weighing.reductions.items():
             weight, factor = given[target], sizes.astype(np.float64)
-            if reduction != "sum" and weight is None:
+            values = self._weighing.row_values.get(target, 1)
+            if weight is None and (reduction != "sum" or values == 0):
                 continue
+            factor *= values or 1
             weight = np.ones(len(y[target]), np.float32) if weight is None else weight
             if reduction != "sum":
                 total = np.add.reduceat(weight[rows].astype(np.float64), starts)
