@@ -567,3 +567,40 @@ def test_losses_of_a_dict_of_outputs_are_shown_in_the_order_of_the_dict_of_losse
     model = Model(x, {"p": layers.Dense(1)(x), "k": layers.Dense(1)(x)})
     model.compile("sgd", {"p": "mse", "k": "mae"})  # as Keras 3.15: outputs go by sorted keys, these losses as given
     assert model.output_names == ["k", "p"] and model.metrics_names == ["loss", "p_loss", "k_loss"]
+
+
+def test_attributes_of_layers_count_from_the_next_compile_on():
+    """As in Keras, where compile makes the step anew."""
+    model = lw.Sequential([lw.Input((3,)), lw.layers.Dropout(0.9), lw.layers.Dense(2)])
+    x = np.random.RandomState(0).rand(20, 3).astype("f")
+    model.compile("sgd", "mse")
+    model.fit(x, x[:, :2], verbose=0)
+    before = model.predict(x, verbose=0)
+    model.layers[0].rate = 0.0
+    model.layers[1].activation = lw.activations.tanh
+    model.compile("sgd", "mse")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), lw.ops.tanh_forward(before))
+    np.testing.assert_array_equal(model(x, training=True), model.predict(x, verbose=0))
+
+
+def test_layers_of_a_nested_model_come_and_go():
+    inner = lw.Sequential([lw.Input((3,)), lw.layers.Dense(3)])
+    inputs = lw.Input((3,))
+    outers = [lw.Sequential([inner, lw.layers.Dense(2)]), lw.Model(inputs, lw.layers.Dense(2)(inner(inputs)))]
+    x = np.random.RandomState(0).rand(20, 3).astype("f")
+    for outer in outers:
+        outer.compile("sgd", "mse")
+        outer.fit(x, x[:, :2], verbose=0)
+    first = [outer.predict(x, verbose=0) for outer in outers]
+    inner.add(lw.layers.Dense(3, activation="relu"))
+    for outer, before in zip(outers, first, strict=True):
+        _, last = outer.layers[-2:]
+        expected = np.asarray(inner.predict(x, verbose=0)) @ last.kernel.numpy() + last.bias.numpy()
+        np.testing.assert_allclose(outer.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+        weights = outer.get_weights()
+        assert len(weights) == 6
+        outer.fit(x, x[:, :2], verbose=0)
+        assert all((old != new).any() for old, new in zip(weights[:2], outer.get_weights(), strict=False))
+    inner.pop()
+    assert [outer.predict(x, verbose=0).shape for outer in outers] == [(20, 2), (20, 2)]
+    assert all((outer.predict(x, verbose=0) != before).any() for outer, before in zip(outers, first, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,7 +37,20 @@ class BaseModel(Operation):
         self._seed_generation = -1
         self._epochs_shuffled = 0
         self._calls = 0
-        self._program: Program | None = None
+        self._made: tuple[int, Program] | None = None
+
+    layouts: ClassVar[int] = 0
+    """How often layers were added to models that stand in others, or taken out: their programs are old then."""
+
+    @property
+    def _program(self) -> Program | None:
+        """The layers as a graph, once it was made; None after they changed."""
+        made = self._made
+        return made[1] if made is not None and made[0] == BaseModel.layouts else None
+
+    @_program.setter
+    def _program(self, program: Program | None) -> None:
+        self._made = None if program is None else (BaseModel.layouts, program)
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 
@@ -104,6 +117,7 @@ class BaseModel(Operation):
             "optimizer": optimizer, "loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics,
             "loss_weights": loss_weights,
         }  # fmt: skip
+        self._program = None  # attributes of layers that were set since count from now on, as in Keras
 
     @property
     def compiled(self) -> bool:

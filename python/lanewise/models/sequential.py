@@ -12,6 +12,7 @@ from .._names import serialize
 from ..layers import InputLayer, Layer
 from ..layers.base import match_rank
 from ..layers.operation import KerasTensor, Operation, Shape
+from .base import BaseModel
 from .model import Model
 
 
@@ -73,7 +74,12 @@ class Sequential(Model):
         if shape is not None:
             self._connect(layer, shape)
         self._layers.append(layer)
+        self._changed()
+
+    def _changed(self) -> None:
         self._program = None
+        if self.nodes:
+            BaseModel.layouts += 1
 
     def _connect(self, layer: Any, shape: tuple[int, ...]) -> None:
         """Call the layer on what the layers before it give for samples of this shape."""
@@ -90,8 +96,8 @@ class Sequential(Model):
         """Remove the last layer and return it. Raises ValueError where there is none."""
         if not self._layers:
             raise ValueError("pop: the model has no layers")
-        self._program = None
         layer = self._layers.pop()
+        self._changed()
         del self._tensors[len(self._layers) + 1 :]
         if not self._layers and self._input is None:
             self._sample_shape = None
