@@ -593,7 +593,7 @@ def test_layers_of_a_nested_model_come_and_go():
         outer.fit(x, x[:, :2], verbose=0)
     first = [outer.predict(x, verbose=0) for outer in outers]
     inner.add(lw.layers.Dense(3, activation="relu"))
-    for outer, before in zip(outers, first, strict=True):
+    for outer in outers:
         _, last = outer.layers[-2:]
         expected = np.asarray(inner.predict(x, verbose=0)) @ last.kernel.numpy() + last.bias.numpy()
         np.testing.assert_allclose(outer.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)

@@ -12,7 +12,7 @@ from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Network, Program,
 from .._names import serialize
 from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
-from ..losses.own import OwnRows
+from ..losses.own import OwnLoss, OwnRows
 from ..metrics.own import OwnState
 from .arguments import is_config, loss_weights_of, metric_lists, per_output
 from .weighing import WeighedNetwork, Weighing
@@ -194,10 +194,13 @@ class Compiled:
         found.sort(key=lambda entry: entry[0])
         self._sizes = [size for *_, size in found]
         terms = [term for _, term, _ in found]
-        losses = self.loss_terms(program, targets)
-        fitted = {at: self.outputs[self.fitted[at]].loss for at in reductions if reductions[at] == "sum"}
-        row_values = {at: loss.row_values for at, loss in fitted.items() if isinstance(loss, OwnRows)}
-        return Terms(losses, terms, further, Weighing(told, reductions, copies, row_values))
+        fitted = self.loss_terms(program, targets)  # it tries losses written in Python
+        row_values = {}
+        for at in reductions:
+            loss = self.outputs[self.fitted[at]].loss
+            if isinstance(loss, OwnLoss) and loss.reduction == "sum":
+                row_values[at] = loss.row_values
+        return Terms(fitted, terms, further, Weighing(told, reductions, copies, row_values))
 
     def check_reductions(self) -> None:
         """Raises ValueError where the loss is not one number, which training could make small."""

@@ -31,8 +31,9 @@ class WeighedNetwork:
     """A network that gets other weights than it is called with.
 
     The loss of a batch is sum(w * l) / rows in the engine; with the weights w * rows it is the sum, with
-    w * rows / sum(w) the weighted mean. A row of several values counts with their mean: their sum is so many times that.
-    One number for the whole batch is every row's; as in Keras its sum is that number, with weights that times their sum.
+    w * rows / sum(w) the weighted mean. A row of several values counts with their mean: their sum is that times their
+    number. One number for the whole batch is every row's; its sum is as in Keras that number, with weights that times
+    their sum.
     """
 
     def __init__(self, network: Network, weighing: Weighing) -> None:
