@@ -244,3 +244,48 @@ def test_a_class_that_asks_for_values_or_trains_otherwise_is_refused() -> None:
         class Step(keras.Model):  # type: ignore[misc]
             def train_step(self, data: Any) -> Any:
                 return {}
+
+
+@pytest.mark.parametrize("with_super", [False, True])
+def test_a_class_makes_its_layers_in_build(with_super: bool) -> None:
+    class Late(keras.Model):
+        def build(self, input_shape: Any) -> None:
+            self.hidden = keras.layers.Dense(input_shape[-1], activation="tanh")
+            self.out = keras.layers.Dense(1)
+            if with_super:
+                super().build(input_shape)
+
+        def call(self, inputs: Any) -> Any:
+            return self.out(self.hidden(inputs))
+
+    x = np.random.RandomState(0).rand(20, 3).astype("f")
+    models = [Late(), Late()]
+    models[1].build((None, 3))
+    for model in models:
+        model.compile("sgd", "mse")
+        model.fit(x, x[:, :1], verbose=0)
+        assert [w.shape for w in model.weights] == [(3, 3), (3,), (3, 1), (1,)]
+        hidden = np.asarray(model.hidden(x))
+        np.testing.assert_array_equal(model.predict(x, verbose=0), np.asarray(model.out(hidden)))
+
+
+def test_a_layer_set_too_late_is_refused() -> None:
+    """As in Keras: the graph knows the layers that were there."""
+
+    class Small(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out = keras.layers.Dense(1)
+
+        def call(self, inputs: Any) -> Any:
+            return self.out(inputs)
+
+    model = Small()
+    model.out = keras.layers.Dense(2)
+    x = np.ones((4, 3), np.float32)
+    assert model.predict(x, verbose=0).shape == (4, 2)
+    for name, value in [("out", keras.layers.Dense(1)), ("more", [keras.layers.Dense(1)])]:
+        with pytest.raises(ValueError, match=rf"{name} would stand outside of it; set layers in __init__"):
+            setattr(model, name, value)
+    model.remark = "kept"
+    assert len(model.layers) == 1

@@ -47,6 +47,14 @@ class Subclassed(Functional):
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.__dict__.get("_closed") and any(isinstance(leaf, Operation) for leaf in flatten_any(value)):
+            raise ValueError(
+                f"{self.name}: the model was made of its layers already, {name} would stand outside of it; set layers "
+                "in __init__() or build()"
+            )
+        super().__setattr__(name, value)
+
     @property
     def layers(self) -> list[Any]:
         """The layers that the model keeps as attributes, or in lists and dicts, in the order in which it got them."""
@@ -78,6 +86,14 @@ class Subclassed(Functional):
         """
         if type(self).call in (Model.call, Functional.call):
             raise NotImplementedError(f"{type(self).__name__}: expected a method call(self, inputs)")
+        if type(self).build is not Subclassed.build and not self.__dict__.get("_building"):
+            self._building = True
+            try:
+                self.build(map_leaves(lambda tensor: tensor.shape, inputs))
+            finally:
+                self._building = False
+            if self._traced:  # by its super().build(...)
+                return
         training = _Training(True)
         outputs = self._called(inputs, training)
         if training.asked:
@@ -88,7 +104,7 @@ class Subclassed(Functional):
                     "noise; give training= to the layers instead of asking for it"
                 )
         self._connect(inputs, outputs)
-        self._traced = True
+        self._traced = self._closed = True
         if self._compiled is not None and (len(self.outputs) > 1 or self._outputs_by_key):
             raise ValueError(
                 f"{self.name}: the model has {len(self.outputs)} outputs, which was not known when it was compiled; "
