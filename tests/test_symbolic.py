@@ -152,6 +152,29 @@ def test_a_hostile_description_is_refused() -> None:
             ).call_on([keras.Input((3,))][: len(args) - (function == "zeros")])
 
 
+def test_a_small_file_cannot_ask_for_much_memory() -> None:
+    """Every call could double what it is called on, or make a table of two long vectors."""
+    column, row = keras.Input((1 << 14, 1)), keras.Input((1, 1 << 14))
+    for function in (
+        lambda: column + row,
+        lambda: ops.where(column > 0, row, 1.0),
+        lambda: ops.matmul(column, row),
+        lambda: ops.einsum("bij,bjk->bik", column, row),
+        lambda: ops.einsum("...ij,...jk->...ik", column, row),
+        lambda: ops.outer(column, np.ones(1 << 14, np.float32)),
+    ):
+        with pytest.raises(ValueError, match=f"expected fewer than {1 << 24} elements of two samples"):
+            function()
+    x = keras.Input((2,))
+    with pytest.raises(ValueError, match="concatenate: expected fewer than"):
+        for _ in range(30):
+            x = ops.concatenate([x, x], axis=1)
+    assert x.shape == (None, 1 << 23)
+    a, b = keras.Input((700, 600)), keras.Input((600, 700))
+    for product in (ops.matmul(a, b), ops.einsum("bij,bjk->bik", a, b), ops.einsum("...ij,...jk->...ik", a, b)):
+        assert product.shape == (None, 700, 700)
+
+
 # --- models as classes -----------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial, reduce
 from typing import Any
 
@@ -111,7 +112,7 @@ def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims
 
 
 _GROW = frozenset({"tile", "repeat", "broadcast_to", "one_hot"})
-_MOST_ELEMENTS = 2**28
+_MOST_ELEMENTS = 2**24  # of two samples
 _SUMS = {"sum": {"sum": 1.0}}
 
 
@@ -158,11 +159,10 @@ class Function(Layer):
         """Shape of the result, found by a call on two rows of ones. Raises ValueError where rows do not stay rows."""
         if not input_shape:
             raise ValueError(f"{self.function}: expected a symbolic tensor among its arguments, received none")
-        ones = [np.ones((2, *(axis or 1 for axis in shape[1:])), np.float32) for shape in input_shape]
-        if self.function in _GROW:  # a file may say any number
-            numbers = [n for n in flatten([self._args, list(self._kwargs.values())]) if isinstance(n, int)]
-            if math.prod(max(abs(n), 1) for n in (*numbers, ones[0].size)) > _MOST_ELEMENTS:
-                raise ValueError(f"{self.function}: expected fewer than {_MOST_ELEMENTS} elements of a result")
+        shapes = [(2, *(axis or 1 for axis in shape[1:])) for shape in input_shape]
+        if self._elements(shapes) > _MOST_ELEMENTS:  # a file may say any number
+            raise ValueError(f"{self.function}: expected fewer than {_MOST_ELEMENTS} elements of two samples")
+        ones = [np.ones(shape, np.float32) for shape in shapes]
         with np.errstate(all="ignore"):
             shape = np.shape(self._call(ones))
         if shape[:1] != (2,):
@@ -171,6 +171,33 @@ class Function(Layer):
                 f"axis, received shape {shape} for two rows"
             )
         return (None, *shape[1:])
+
+    def _elements(self, inputs: Sequence[tuple[int, ...]]) -> int:
+        """No fewer elements than the inputs and the result have."""
+        given = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
+        leaves = flatten([_filled(self._args, given), list(_filled(self._kwargs, given).values())])
+        shapes = [leaf.shape for leaf in leaves if isinstance(leaf, np.ndarray)]
+        sizes = list(map(math.prod, shapes))
+        if self.function in _GROW:
+            return math.prod(max(abs(n), 1) for n in (*(n for n in leaves if isinstance(n, int)), *sizes))
+        result = 0
+        if self.function == "einsum":
+            terms, arrow, kept = str(self._args[0]).replace(" ", "").partition("->")
+            axes: dict[str, int] = {}
+            middle = 1
+            for term, shape in zip(terms.split(","), shapes, strict=False):
+                left, dots, right = term.partition("...")
+                end = len(shape) - len(right) if dots else len(left)
+                axes |= dict(zip(left + right, (*shape[: len(left)], *shape[end:]), strict=False))
+                middle = max(middle, math.prod(shape[len(left) : end]))
+            result = middle * math.prod(axes.get(c, 1) for c in (kept if arrow else "".join(axes)))
+        elif self.function in ("matmul", "dot", "outer"):
+            inner = max(shapes[0][-1:] or (1,)) if self.function != "outer" else 1
+            result = math.prod(sizes) // max(inner, 1) ** 2
+        else:
+            with suppress(ValueError):  # of concatenate
+                result = math.prod(np.broadcast_shapes(*shapes))
+        return max(result, sum(sizes))
 
     def merge(self, builder: Builder, values: Sequence[int]) -> int:
         found = self._native(builder, values)
