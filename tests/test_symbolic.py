@@ -312,3 +312,24 @@ def test_a_layer_set_too_late_is_refused() -> None:
             setattr(model, name, value)
     model.remark = "kept"
     assert len(model.layers) == 1
+
+
+def test_weights_are_in_the_order_in_which_layers_were_set() -> None:
+    """As in Keras, whatever the attributes are called."""
+
+    class Private(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self._out = keras.layers.Dense(1)
+            self._hidden = [keras.layers.Dense(4)]
+
+        def call(self, inputs: Any) -> Any:
+            return self._out(self._hidden[0](inputs))
+
+    model = Private()
+    model.compile("sgd", "mse")
+    x = np.ones((4, 3), np.float32)
+    for _ in range(2):
+        model.fit(x, x[:, :1], verbose=0)
+        assert [w.shape for w in model.get_weights()] == [(4, 1), (1,), (3, 4), (4,)]
+    assert model.layers == [model._out, *model._hidden]

@@ -60,7 +60,7 @@ class Subclassed(Functional):
         """The layers that the model keeps as attributes, or in lists and dicts, in the order in which it got them."""
         found: dict[int, Operation] = {}
         for key, value in vars(self).items():
-            if key not in _OWN and not key.startswith("_"):
+            if key not in _OWN:
                 found.update((id(leaf), leaf) for leaf in flatten_any(value) if isinstance(leaf, Operation))
         return list(found.values())
 
