@@ -16,16 +16,21 @@ def fingerprint(model: Any, predictions: ArrayLike | None = None) -> str:
     count as one.
 
     Args:
-        model: a built model.
+        model: a built model; or an `Ensemble`, whose models follow one another.
         predictions: real numbers of any shape, compared as float32.
 
     Raises:
         ValueError: the model is not built. TypeError: predictions that are no real numbers.
     """
-    if not model.built:
+    from .many import Ensemble
+
+    models = model.models if isinstance(model, Ensemble) else [model]
+    if not all(one.built for one in models):
         raise ValueError("fingerprint: the model is not built yet; give the first layer input_shape=, or call build()")
-    names = [weight.name for weight in model.weights]
-    text = _digest(zip(names, model.get_weights(), strict=True))
+    weights = (
+        (weight.name, array) for one in models for weight, array in zip(one.weights, one.get_weights(), strict=True)
+    )
+    text = _digest(weights)
     if predictions is None:
         return text
     array = np.asarray(predictions)
