@@ -190,7 +190,9 @@ def draw(errors: Errors, coverage: Coverage, half_width: np.ndarray, solubility:
     plt = pyplot()
     if plt is None:
         return
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13.5, 4.2), width_ratios=(1.2, 0.8, 1))
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(13.5, 4.2), width_ratios=(1.1, 1, 0.9), layout="constrained"
+    )
     ends = [solubility.min(), solubility.max()]
     predicted = errors.predicted[-1]
     inside = np.abs(predicted - solubility) <= half_width
@@ -198,7 +200,7 @@ def draw(errors: Errors, coverage: Coverage, half_width: np.ndarray, solubility:
         left.errorbar(solubility[rows], predicted[rows], half_width[rows], fmt="o", color=color, markersize=2.5,
                       markeredgewidth=0, elinewidth=0.5, alpha=0.5, label=f"{rows.mean():.0%} {label}")  # fmt: skip
     left.plot(ends, ends, color="0.3", linewidth=1, zorder=3)
-    left.legend(loc="upper left")
+    left.legend(loc="upper left", fontsize="small")
     left.set(xlabel="measured, log10(mol/L)", ylabel="predicted", title="molecules never seen, 90 % intervals")
 
     *thirds, _ = coverage.thirds()
@@ -206,11 +208,11 @@ def draw(errors: Errors, coverage: Coverage, half_width: np.ndarray, solubility:
     middle.bar(range(3), error, 0.55, color="C0")
     for at, (value, part) in enumerate(zip(error, share, strict=True)):
         middle.annotate(f"{value:.2f}\n{part:.0%} inside", (at, value), (0, 3), textcoords="offset points", ha="center")
-    middle.plot(range(3), width, "_", color="0.3", markersize=30, label="half-width of the 90 % interval")
-    middle.set_xticks(range(3), ["agree most", "middle third", "agree least"])
+    middle.plot(range(3), width, "D", color="0.3", markersize=5, label="half-width of the 90 % interval")
+    middle.set_xticks(range(3), ["most", "middle third", "least"])
     middle.set_ylim(0, 1.25 * max(width))
     middle.legend(loc="upper left", fontsize="small")
-    middle.set(ylabel="RMSE, log10(mol/L)", title="error by how far the networks agree")
+    middle.set(xlabel="agreement of the networks", ylabel="RMSE, log10(mol/L)", title="error by thirds of the spread")
 
     shown = errors.names[1:]  # the mean's error is far off to the right
     for row, name in enumerate(shown):
@@ -222,7 +224,6 @@ def draw(errors: Errors, coverage: Coverage, half_width: np.ndarray, solubility:
     right.invert_yaxis()
     right.margins(y=0.2)
     right.set(xlabel="RMSE, log10(mol/L), and 95 % interval", title="models")
-    figure.tight_layout()
     save_picture(figure, "solubility.png")
 
 
