@@ -116,10 +116,11 @@ def _plain(k: Library, head: Callable[[], Any]) -> Any:
 
 
 def _batch_norm(k: Library, head: Callable[[], Any]) -> Any:
+    """No biases ahead of the norms: their gradient is 0, and Adam makes full steps of its roundings."""
     return k.Sequential([
         k.Input((FEATURES,)),
         k.layers.Dense(16, use_bias=False), k.layers.BatchNormalization(momentum=0.875), k.layers.Activation("relu"),
-        k.layers.Dense(8), k.layers.BatchNormalization(), k.layers.Activation("elu"),
+        k.layers.Dense(8, use_bias=False), k.layers.BatchNormalization(), k.layers.Activation("elu"),
         head(),
     ])  # fmt: skip
 

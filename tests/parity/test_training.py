@@ -2,13 +2,13 @@
 
 Three runs each: lanewise, Keras in float32 and Keras in float64, the twin that stands for exact arithmetic.
 
-* Each step's loss is Keras's within 1e-4, relative, or nearer to the twin than Keras's: Keras raises Adam's betas to
-  the step's power in float32, which moves a curve by up to 6e-4 (lanewise's is within 3e-7 of the twin there).
-* Weights, losses and predictions are no further from the twin than four times Keras's own distance. Distances are
+* Each step's loss is Keras's within 1e-4, relative.
+* Losses, weights and predictions are no further from the twin than four times Keras's own distance. Distances are
   Euclidean, over all weights and so on; one below 2**-24 of the size, the rounding of each number to float32, counts as
-  that. Where a rounding changes the side of a relu, one run of Keras is no measure of it: a case that does not hold at
-  once is judged by the furthest of five runs, four of them with the rows of each batch in other orders, which is the
-  same to exact arithmetic.
+  that.
+
+Where Keras itself is no measure to these limits, the run stands in `EXCEPTIONS` by name, with its reading. An exception
+that is missing fails, and so does one that is no longer needed: what is not named holds as it is written here.
 """
 
 from __future__ import annotations
@@ -31,6 +31,18 @@ from parity.keras_steps import Run, Trained
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 HALF_ULP = 2.0**-24
+LIMITS = {"curve": 1e-4, "losses": 4.0, "weights": 4.0, "predictions": 4.0}
+
+# Where Keras's run is no measure, and what is asked instead.
+POWERS = (
+    "Keras raises Adam's betas to the step's power in float32. Each step's loss is nearer to the twin than Keras's."
+)
+ROUNDING = """A rounding decides: the side of a relu, or the sign of a gradient that is 0 (that of a bias before a
+batch normalization), which Adam makes a step of. Within four times the furthest of five runs of Keras, four of them
+with the rows of each batch in other orders, which is the same to exact arithmetic."""
+
+# (network, loss, optimizer, what is limited): (reading, reason). Twice that reading is let through.
+EXCEPTIONS: dict[tuple[str, str, str, str], tuple[float, str]] = {}
 
 
 def weights_for(chosen: Case) -> list[np.ndarray]:
@@ -62,34 +74,29 @@ def step_by_step(model: Any, weights: list[np.ndarray], chosen: Case) -> Run:
     return Run(np.array(losses), model.get_weights(), predicted if isinstance(predicted, list) else [predicted])
 
 
-def distance(one: list[np.ndarray], other: list[np.ndarray]) -> float:
-    squares = sum(float(np.sum((a.astype(np.float64) - b) ** 2)) for a, b in zip(one, other, strict=True))
-    return squares**0.5
-
-
 def size(values: list[np.ndarray]) -> float:
     return sum(float(np.sum(np.square(a, dtype=np.float64))) for a in values) ** 0.5
 
 
-def too_far(mine: Run, theirs: list[Run], twin: Run) -> list[str]:
-    """What is further from the twin than four times the furthest of Keras's runs, in words."""
-    found = []
+def readings(mine: Run, theirs: list[Run], twin: Run) -> dict[str, float]:
+    """What `LIMITS` limits: beside the first of Keras's runs the curve, beside the furthest the distances."""
+    found = {"curve": float(np.max(np.abs(mine.losses / theirs[0].losses - 1)))}
     for what in ("losses", "weights", "predictions"):
-        ours_at, exact, *theirs_at = (
-            [v] if isinstance(v, np.ndarray) else v for v in (getattr(run, what) for run in (mine, twin, *theirs))
+        exact, ours_at, *theirs_at = (
+            [v] if isinstance(v, np.ndarray) else v for v in (getattr(run, what) for run in (twin, mine, *theirs))
         )
-        away, theirs_away = distance(ours_at, exact), max(distance(values, exact) for values in theirs_at)
-        if not away <= 4 * max(theirs_away, HALF_ULP * size(exact)):
-            found.append(f"{what}: {away:.2e} from the twin, Keras {theirs_away:.2e}, size {size(exact):.1e}")
+        away, *theirs_away = (
+            size([a.astype(np.float64) - b for a, b in zip(values, exact, strict=True)])
+            for values in (ours_at, *theirs_at)
+        )
+        found[what] = away / max(*theirs_away, HALF_ULP * size(exact))
     return found
 
 
-def off_the_curve(mine: Run, theirs: Run, twin: Run) -> list[str]:
-    """The first step whose loss is neither Keras's nor nearer to the twin than Keras's, in words."""
-    relative = np.abs(mine.losses - theirs.losses) / np.abs(theirs.losses)
-    nearer = np.abs(mine.losses - twin.losses) < np.abs(theirs.losses - twin.losses)
-    steps = np.flatnonzero(~((relative <= 1e-4) | nearer))
-    return [f"loss of step {s}: {mine.losses[s]} against {theirs.losses[s]}, {relative[s]:.1e}" for s in steps[:1]]
+def nearer(mine: Run, theirs: Run, twin: Run) -> bool:
+    """Each step's loss is within the limit of Keras's, or nearer to the twin than Keras's."""
+    off = np.abs(mine.losses / theirs.losses - 1) > LIMITS["curve"]
+    return bool((np.abs(mine.losses - twin.losses) < np.abs(theirs.losses - twin.losses))[off].all())
 
 
 def other_orders() -> list[np.ndarray]:
@@ -99,26 +106,48 @@ def other_orders() -> list[np.ndarray]:
     return [rng.permuted(batches, axis=1).ravel() for _ in range(4)]
 
 
+def unexpected(chosen: Case, single: Trained, double: Trained, name: tuple[str, str, str]) -> list[str]:
+    """Readings beyond their limits that have no exception, or not one that excuses them; exceptions without need."""
+    weights, optimizer = weights_for(chosen), OPTIMIZERS[name[2]]
+
+    def train(trained: Trained, order: np.ndarray | None = None) -> Run:
+        return trained.train(weights, optimizer, chosen.x, chosen.y, BATCH, order)
+
+    theirs, twin = train(single), train(double)
+    assert np.isfinite(twin.losses).all()
+    mine = step_by_step(compiled(chosen, ours, name[2]), weights, chosen)
+
+    def excused(what: str) -> bool:
+        if what == "curve":
+            return nearer(mine, theirs, twin)
+        runs = [theirs, *(train(single, order) for order in other_orders())]
+        return readings(mine, runs, twin)[what] <= LIMITS[what]
+
+    wrong = []
+    for what, reading in readings(mine, [theirs], twin).items():
+        named, reason = EXCEPTIONS.get((*name, what), (0.0, "none"))
+        if reading <= LIMITS[what]:
+            if named:
+                wrong.append(f"{name}: {what} {reading:.2g}, an exception no longer needed")
+        elif not (reading <= 2 * named and excused(what)):
+            wrong.append(f"{name}: {what} {reading:.2g}, the limit is {LIMITS[what]:g}; exception: {named} {reason}")
+    return wrong
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_losses_and_weights(network: str, loss: str) -> None:
     chosen = case(network, loss)
-    weights = weights_for(chosen)
     single, double = (
         Trained(chosen.build, chosen.losses, chosen.loss_weights, dtype) for dtype in ("float32", "float64")
     )
-    failed = {}
-    for name, optimizer in OPTIMIZERS.items():
-        theirs, twin = (t.train(weights, optimizer, chosen.x, chosen.y, BATCH) for t in (single, double))
-        assert np.isfinite(twin.losses).all()
-        mine = step_by_step(compiled(chosen, ours, name), weights, chosen)
-        found = off_the_curve(mine, theirs, twin)
-        if too_far(mine, [theirs], twin):
-            others = [single.train(weights, optimizer, chosen.x, chosen.y, BATCH, order) for order in other_orders()]
-            found += too_far(mine, [theirs, *others], twin)
-        if found:
-            failed[name] = found
-    assert not failed, "\n".join(f"{name}: {'; '.join(found)}" for name, found in failed.items())
+    wrong = [line for name in OPTIMIZERS for line in unexpected(chosen, single, double, (network, loss, name))]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_exceptions_are_of_runs_that_there_are() -> None:
+    for network, loss, optimizer, what in EXCEPTIONS:
+        assert network in NETWORKS and loss in LOSSES and optimizer in OPTIMIZERS and what in LIMITS
 
 
 @pytest.mark.parametrize(("network", "loss", "optimizer"), [
