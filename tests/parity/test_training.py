@@ -37,12 +37,23 @@ LIMITS = {"curve": 1e-4, "losses": 4.0, "weights": 4.0, "predictions": 4.0}
 POWERS = (
     "Keras raises Adam's betas to the step's power in float32. Each step's loss is nearer to the twin than Keras's."
 )
-ROUNDING = """A rounding decides: the side of a relu, or the sign of a gradient that is 0 (that of a bias before a
-batch normalization), which Adam makes a step of. Within four times the furthest of five runs of Keras, four of them
-with the rows of each batch in other orders, which is the same to exact arithmetic."""
+ROUNDING = """Roundings decide, and this run of Keras's is near by chance: with the rows of each batch in another
+order, which is the same to exact arithmetic, Keras is further. Within four times the furthest of five such runs."""
 
 # (network, loss, optimizer, what is limited): (reading, reason). Twice that reading is let through.
-EXCEPTIONS: dict[tuple[str, str, str, str], tuple[float, str]] = {}
+EXCEPTIONS: dict[tuple[str, str, str, str], tuple[float, str]] = {
+    ("plain", "hinge", "clipvalue", "curve"): (1.8e-4, POWERS),
+    ("embedding", "msle", "adam", "curve"): (1.2e-4, POWERS),
+    ("embedding", "binary_logits", "nadam", "curve"): (1.1e-4, POWERS),
+    ("batch_norm", "kl_divergence", "adamax", "losses"): (5.6, ROUNDING),
+    ("batch_norm", "kl_divergence", "adamax", "weights"): (4.5, ROUNDING),
+    ("batch_norm", "kl_divergence", "adamax", "predictions"): (4.6, ROUNDING),
+    ("batch_norm", "kl_divergence", "nadam", "losses"): (4.7, ROUNDING),
+    ("batch_norm", "kl_divergence", "nadam", "weights"): (4.8, ROUNDING),
+    ("batch_norm", "kl_divergence", "nadam", "predictions"): (4.3, ROUNDING),
+    ("layer_norm", "squared_hinge", "ftrl", "weights"): (8.6, ROUNDING),
+    ("layer_norm", "squared_hinge", "ftrl", "predictions"): (8.1, ROUNDING),
+}
 
 
 def weights_for(chosen: Case) -> list[np.ndarray]:
