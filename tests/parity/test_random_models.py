@@ -1,7 +1,7 @@
 """Random scripts under Keras and under lanewise: the same histories, logs of every batch, results and predictions.
 
 They look for differences of meaning, which are large: numbers may differ by 1e-3 of themselves (Keras on JAX is
-2e-4 from exact arithmetic with Adam at times, see `test_training.py`, which holds curves to 1e-4).
+6e-4 from exact arithmetic with Adam at times, see `test_training.py`, which holds curves to 1e-4).
 """
 
 from __future__ import annotations
