@@ -60,15 +60,14 @@ class Tabular:
 
     def _check(self) -> None:
         params = self.get_params()
-        for name in ("members", "epochs", "patience"):
-            check_integer(name, params[name], 1)
+        for name in ("members", "epochs", "patience", "batch_size"):
+            if name == "members" or params[name] != "auto":
+                check_integer(name, params[name], 1)
         check_integer("bins", params["bins"], 0)
         for name in ("dropout", *(["label_smoothing"] if self._classes else [])):
             check_below_one(name, params[name])
         check_not_negative("weight_decay", params["weight_decay"])
         check_number("learning_rate", params["learning_rate"], "a finite number > 0", lambda v: 0 < v < math.inf)
-        if params["batch_size"] != "auto":
-            check_integer("batch_size", params["batch_size"], 1)
         if not isinstance(params["units"], Sequence) or isinstance(params["units"], str):
             raise TypeError(f"units: expected a list of widths, received {params['units']!r}")
         for i, units in enumerate(params["units"]):

@@ -26,9 +26,9 @@ class TabularRegressor(Tabular):
         learning_rate: its highest value; it rises in a twentieth of the steps and falls to 0 as a cosine.
         weight_decay: decoupled, times the learning rate.
         batch_size: rows a step; 'auto': a 16th of the rows, between 32 and 256.
-        epochs: at most.
-        patience: epochs without improvement on the held-out rows before a network stops.
-        bins: quantiles at which the effect of a number may bend in the first layer; 0: none.
+        epochs: at most; 'auto': 100, on large tables fewer (1500 steps in all), but at least 50.
+        patience: epochs without improvement on the held-out rows before a network stops; 'auto': a quarter of them.
+        bins: quantiles at which the effect of a number may bend in the first layer, at most one for 400 rows; 0: none.
         columns: name -> 'number', 'category', 'boolean', 'date' or 'drop', where it is not found as wished.
         random_state: an integer, for the same bits each time; None: drawn from the global seed.
         n_jobs: cores; None: as many as `get_num_threads()` says.
@@ -43,9 +43,9 @@ class TabularRegressor(Tabular):
     _classes = False
 
     def __init__(
-        self, *, members: int = 8, units: Sequence[int] = (128, 128), activation: Any = "silu", dropout: float = 0.1,
-        learning_rate: float = 0.003, weight_decay: float = 0.02, batch_size: Any = "auto", epochs: int = 200,
-        patience: int = 40, bins: int = 16, columns: Mapping[str, str] | None = None, random_state: int | None = 0,
+        self, *, members: int = 8, units: Sequence[int] = (128, 128), activation: Any = "silu", dropout: float = 0.05,
+        learning_rate: float = 0.006, weight_decay: float = 0.02, batch_size: Any = "auto", epochs: Any = "auto",
+        patience: Any = "auto", bins: int = 16, columns: Mapping[str, str] | None = None, random_state: int | None = 0,
         n_jobs: int | None = None, verbose: Any = "auto",
     ) -> None:  # fmt: skip
         vars(self).update({k: v for k, v in locals().items() if k not in ("self", "__class__")})
@@ -152,9 +152,9 @@ class TabularClassifier(Tabular):
     _classes = True
 
     def __init__(
-        self, *, members: int = 8, units: Sequence[int] = (128, 128), activation: Any = "silu", dropout: float = 0.1,
-        learning_rate: float = 0.003, weight_decay: float = 0.02, label_smoothing: float = 0.1,
-        batch_size: Any = "auto", epochs: int = 200, patience: int = 40, bins: int = 16,
+        self, *, members: int = 8, units: Sequence[int] = (128, 128), activation: Any = "silu", dropout: float = 0.05,
+        learning_rate: float = 0.006, weight_decay: float = 0.02, label_smoothing: float = 0.1,
+        batch_size: Any = "auto", epochs: Any = "auto", patience: Any = "auto", bins: int = 16,
         columns: Mapping[str, str] | None = None, random_state: int | None = 0, n_jobs: int | None = None,
         verbose: Any = "auto",
     ) -> None:  # fmt: skip

@@ -22,6 +22,7 @@ from ..optimizers.schedules import CosineDecay
 _EMBEDDING = 8  # width of an embedding
 _LEAST_FOLDS = 5
 _BATCHES = (32, 256)  # sizes of a batch
+_EPOCHS, _LEAST_EPOCHS, _STEPS_IN_ALL = 100, 50, 1500  # most epochs; fewer where there are so many steps
 _STEPS = 16  # steps an epoch has at least, where batches can be small enough
 
 Rows = NDArray[np.uint32]
@@ -72,7 +73,9 @@ def train(
     size = p.batch_size
     if size == "auto":
         size = min(max(_BATCHES[0], 2 ** int(math.log2(max(rows // _STEPS, 1)))), _BATCHES[1])
-    steps = p.epochs * -(-rows // size)
+    each = -(-rows // size)
+    epochs = min(_EPOCHS, max(_STEPS_IN_ALL // each, _LEAST_EPOCHS)) if p.epochs == "auto" else p.epochs
+    steps = epochs * each
     numbers = itertools.count()
 
     def build() -> Model:
@@ -85,9 +88,11 @@ def train(
         )
         return model
 
-    stop = EarlyStopping(patience=p.patience, restore_best_weights=True)
+    stop = EarlyStopping(
+        patience=max(epochs // 4, 1) if p.patience == "auto" else p.patience, restore_best_weights=True
+    )
     fits = fit_many(
-        build, x, y, folds=parts, seeds=[seed], epochs=p.epochs, batch_size=size, callbacks=[stop],
+        build, x, y, folds=parts, seeds=[seed], epochs=epochs, batch_size=size, callbacks=[stop],
         sample_weight=weights, n_jobs=p.n_jobs, verbose=p.verbose, fail_on_nan=True,
     )  # fmt: skip
     if fits.interrupted:
