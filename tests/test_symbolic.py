@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], bool]] = {
     "where": (lambda x, z: ops.where(z > 0, z, 0.5), lambda x, z: np.where(z > 0, z, 0.5), False),
     "log": (lambda x, z: ops.log(ops.abs(z) + 1.0), lambda x, z: np.log(np.abs(z) + 1), False),
     "std": (lambda x, z: ops.std(x, axis=1), lambda x, z: x.std(1), False),
+    "erf": (lambda x, z: ops.erf(z), lambda x, z: np.vectorize(math.erf)(z), False),
+    "top k": (lambda x, z: ops.top_k(z, 2)[0], lambda x, z: -np.sort(-z, 1)[:, :2], False),
+    "tensordot": (lambda x, z: ops.tensordot(z, C, 1), lambda x, z: z @ C, False),
     "einsum": (lambda x, z: ops.einsum("bij,bkj->bik", x, x), lambda x, z: x @ x.transpose(0, 2, 1), False),
 }  # fmt: skip
 

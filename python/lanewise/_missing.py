@@ -107,7 +107,7 @@ def absent(module: str, name: str, known: Iterable[str], frame: FrameType) -> Ex
     elif not name.startswith("_"):
         import numpy
 
-        if module.endswith(".ops") and hasattr(numpy, name):
+        if ".ops" in module and hasattr(numpy, name):
             text += f": use numpy.{name}, which takes what these functions take."
         else:
             text += f".{_near(name, known) or f' dir({module}) lists what there is.'}"

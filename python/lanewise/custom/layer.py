@@ -50,7 +50,7 @@ class LayerHost:
         if self._taken is None:
             return [x]
         ends = np.cumsum([math.prod(sample) for sample in self._samples])[:-1]
-        parts = np.split(x, ends, axis=1)
+        parts = np.split(x.reshape(len(x), -1), ends, axis=1)
         return [part.reshape(len(x), *sample) for part, sample in zip(parts, self._samples, strict=True)]
 
     def _packed(self, parts: Sequence[Any]) -> Any:

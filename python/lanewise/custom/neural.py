@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .functions import log_sum_exp
-from .operations import _elementwise, _out, _value, convert_to_tensor, exp, ndim, one_hot, shape
+from .operations import _elementwise, _out, _value, convert_to_tensor, erf, exp, ndim, one_hot, shape
 from .tape import Traced, plain
 
 sigmoid = _elementwise(lambda x: 0.5 * np.tanh(0.5 * x) + 0.5, "sigmoid", "1/(1 + exp(-x))")
@@ -41,10 +41,10 @@ def selu(x: Any) -> Any:
 
 
 def gelu(x: Any, approximate: bool = True) -> Any:
-    """x times the normal distribution function of x, by tanh."""
-    if not approximate:
-        raise NotImplementedError("approximate: only True here; as a layer's activation 'gelu' has both forms")
+    """x times the normal distribution function of x; approximate: by tanh."""
     x = _value(x)
+    if not approximate:
+        return _out(np.multiply(np.multiply(x, 0.5), np.add(erf(np.multiply(x, 0.7071067811865476)), 1.0)))
     inner = np.multiply(np.add(x, np.multiply(np.power(x, 3), 0.044715)), 0.7978845608028654)
     return _out(np.multiply(np.multiply(x, 0.5), np.add(np.tanh(inner), 1.0)))
 

@@ -5,6 +5,7 @@ Arrays come out as ndarrays with `.numpy()`. Lists become float32 or int32, as i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -190,6 +191,29 @@ def sort(x: Any, axis: int = -1) -> Any:
     return _out(np.sort(_value(x), axis))
 
 
+_whole_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def erf(x: Any) -> Any:
+    """2/sqrt(pi) times the integral of exp(-t**2) from 0 to x, elementwise."""
+    x = _value(x)
+    a = np.asarray(plain(x))
+    a = a if a.dtype.kind == "f" and not isinstance(x, float) else a.astype(np.float32)
+    y = _whole_erf(a).astype(a.dtype) if a.size else a
+    if not isinstance(x, Traced):
+        return _out(y)
+    return Traced(y, [(x, lambda g: g * (np.exp(-a * a) * np.asarray(2 / math.sqrt(math.pi), a.dtype)))])
+
+
+def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
+    """(the k largest elements along the last axis in descending order, their places); of equals the first."""
+    x = _value(x)
+    if isinstance(x, list | tuple | int | float):
+        x = convert_to_tensor(x)
+    places = argsort(np.negative(plain(x)))[..., :k]
+    return take_along_axis(x, places, -1), places
+
+
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norm of vectors: sqrt(sum x**2), or sum |x| with ord=1."""
     return _out(np.linalg.norm(_value(x), ord, axis, keepdims))
@@ -293,6 +317,25 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 def broadcast_to(x: Any, shape: Any) -> Any:
     """x in a larger shape."""
     return _out(np.broadcast_to(_value(x), shape))
+
+
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
+    """Sums of products over axes: the last `axes` of x1 and the first of x2, or a list of them for each."""
+    x1, x2 = _value(x1), _value(x2)
+    rank1, rank2 = ndim(x1), ndim(x2)
+    if isinstance(axes, int):
+        first, second = list(range(rank1 - axes, rank1)), list(range(axes))
+    else:
+        first, second = (
+            [a % r for a in ([e] if isinstance(e, int) else e)] for e, r in zip(axes, (rank1, rank2), strict=True)
+        )
+    kept1, kept2 = ([a for a in range(r) if a not in used] for r, used in ((rank1, first), (rank2, second)))
+    rows, columns = np.transpose(x1, (*kept1, *first)), np.transpose(x2, (*second, *kept2))
+    outer = (*shape(rows)[: len(kept1)], *shape(columns)[len(second) :])
+    summed = math.prod(shape(columns)[: len(second)])
+    left, right = math.prod(outer[: len(kept1)]), math.prod(outer[len(kept1) :])
+    product = np.matmul(np.reshape(rows, (left, summed)), np.reshape(columns, (summed, right)))
+    return _out(np.reshape(product, outer))
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:

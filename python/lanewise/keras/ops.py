@@ -1,6 +1,8 @@
 """`keras.ops`: operations on arrays, differentiated inside a loss, an activation or a layer of your own."""
 
+import sys as _sys
 from functools import wraps as _wraps
+from types import ModuleType as _ModuleType
 from typing import Any as _Any
 
 from .. import _missing
@@ -28,5 +30,23 @@ def _dispatching(function: _Any) -> _Any:
 
 
 globals().update({_name: _dispatching(globals()[_name]) for _name in __all__})
+
+
+def _module(name: str, names: list[str]) -> _Any:
+    """`keras.ops.<name>`: some of these functions."""
+    module = _ModuleType(f"{__name__}.{name}", f"Functions of `keras.ops`, as Keras's `keras.ops.{name}`.")
+    module.__dict__.update({key: globals()[key] for key in names}, __all__=sorted(names))
+    module.__dict__["__getattr__"] = _missing.getter(module.__name__, names)
+    _sys.modules[module.__name__] = module
+    return module
+
+
+_NEURAL = [*_neural.__all__, "normalize", "one_hot"]
+_NO_ARRAYS = {*_NEURAL, "cast", "convert_to_numpy", "convert_to_tensor", "erf", "is_tensor",
+              "logsumexp", "rsqrt", "shape", "stop_gradient", "top_k"}  # fmt: skip
+nn = _module("nn", _NEURAL)
+linalg = _module("linalg", ["norm"])
+numpy = _module("numpy", [_name for _name in __all__ if _name not in _NO_ARRAYS])
+__all__ += ["linalg", "nn", "numpy"]
 
 __getattr__ = _missing.getter(__name__, __all__)

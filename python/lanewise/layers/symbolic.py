@@ -293,6 +293,10 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
 
     if name in ("shape", "ndim", "size") and isinstance(args[0], KerasTensor):
         return args[0].shape if name == "shape" else args[0].ndim
+    if name == "top_k":
+        x, k = (*args, *kwargs.values())[:2]
+        places = apply("get_item", apply("argsort", apply("negative", x)), (..., slice(k)))
+        return apply("take_along_axis", x, places, axis=-1), places
     if name == "split":
         x, sections, axis = (*args, *kwargs.values(), 0)[:3]
         places = np.split(np.arange(x.shape[axis]), sections)
@@ -353,7 +357,7 @@ def _decoded(value: Any) -> Any:
 _CALLED = frozenset({"x", "x1", "x2", "xs", "condition", "key", "indices", "operands", "target", "output"})
 _MODULES = {"nn": "sigmoid softplus log_sigmoid softsign silu relu leaky_relu elu selu gelu softmax log_softmax "
             "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy one_hot normalize",
-            "math": "logsumexp rsqrt", "linalg": "norm", "core": "cast stop_gradient"}  # fmt: skip
+            "math": "logsumexp rsqrt erf", "linalg": "norm", "core": "cast stop_gradient"}  # fmt: skip
 
 
 def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
