@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lanewise import keras
-from lanewise.keras import ops
+from lanewise.keras import layers, ops
 
 
 def test_modules_of_operations_hold_the_same_functions():
@@ -43,3 +43,94 @@ def test_one_hot_of_argmax_in_a_graph():
     x = keras.Input((4,))
     model = keras.Model(x, ops.one_hot(ops.argmax(x, -1), 4))
     np.testing.assert_array_equal(model.predict(np.eye(4)[[2, 0, 3]], verbose=0), np.eye(4)[[2, 0, 3]])
+
+
+class Positives(keras.metrics.Metric):
+    """As in Keras's guide; `flat`: worked out along one axis, as those do who reduce the last one."""
+
+    def __init__(self, flat=False, **kwargs):
+        super().__init__(**kwargs)
+        self.flat = flat
+        self.total = self.add_variable(shape=(), initializer="zeros", name="total")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        values = ops.cast(ops.equal(ops.cast(y_true, "bool"), True), self.dtype)
+        if self.flat:
+            values = ops.mean(values, axis=-1)
+        if sample_weight is not None:
+            assert sample_weight.shape == (len(y_pred),)
+            sample_weight = ops.cast(sample_weight, self.dtype) / 2
+            sample_weight *= 2
+            values = values * sample_weight
+        self.total.assign(self.total + ops.sum(values))
+
+    def result(self):
+        return self.total
+
+
+X10 = np.linspace(-1, 1, 40).astype(np.float32).reshape(10, 4)
+Y10 = (X10.sum(1) > 0).astype(np.float32)
+
+
+@pytest.mark.parametrize("y", [Y10, Y10[:, None]], ids=["(n,)", "(n, 1)"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_weights_of_a_metric_meet_its_rows(y, flat):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[Positives(flat, name="all")], weighted_metrics=[Positives(flat, name="some")])
+    weights = np.arange(10.0)
+    history = model.fit(X10, y, sample_weight=weights, batch_size=5, verbose=0).history
+    assert history["all"] == [5.0] and history["some"] == [float((weights * Y10).sum())]
+    history = model.fit(X10, y, class_weight={0: 1.0, 1: 3.0}, batch_size=4, verbose=0).history
+    assert history["some"] == [15.0]
+
+
+class Counter(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.total = self.add_weight(shape=(), initializer="zeros", trainable=False, name="total")
+
+    def call(self, inputs):
+        self.total.assign_add(1.0)
+        return inputs * 1.0
+
+
+def test_trial_calls_leave_weights_as_they_were():
+    counter = Counter()
+    counter(X10)
+    assert float(counter.total.numpy()) == 1  # Keras: 1
+    counter = Counter()
+    keras.Model(x := keras.Input((4,)), counter(x))
+    assert float(counter.total.numpy()) == 0  # Keras: 0
+    counter = Counter()
+    model = keras.Sequential([keras.Input((4,)), counter, layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(X10, Y10, epochs=2, batch_size=2, verbose=0)
+    assert float(counter.total.numpy()) == 10  # Keras: 10
+    model.evaluate(X10, Y10, batch_size=5, verbose=0)
+    assert float(counter.total.numpy()) == 12  # Keras: 12
+
+
+@pytest.mark.parametrize(("end", "steps", "read"), [(None, 3, 5), (7, 3, 5), (4, None, 4)])
+def test_validation_on_a_generator_reads_its_first_two_batches_again(end, steps, read):
+    seen, taken = [], []
+
+    def batches():
+        k = 0
+        while end is None or k < end:
+            taken.append(k)
+            yield np.full((2, 4), k, np.float32), np.zeros(2, np.float32)
+            k += 1
+
+    class Watch(keras.callbacks.Callback):
+        def on_test_batch_end(self, batch, logs=None):
+            seen.append(batch)
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    history = model.fit(
+        X10, Y10, epochs=3, validation_data=batches(), validation_steps=steps, callbacks=[Watch()], verbose=0
+    ).history
+    assert len(taken) == read  # as Keras's log of what was taken, with each of the three
+    epochs = [[0, 1, 2], [0, 1, 3], [0, 1, 4]] if steps else [[0, 1, 2, 3], [0, 1], [0, 1]]
+    assert seen == [i for epoch in epochs for i in range(len(epoch))]
+    assert history["val_loss"] == pytest.approx([np.mean([(4 * k) ** 2 for k in epoch]) for epoch in epochs])

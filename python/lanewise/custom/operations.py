@@ -28,6 +28,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
         array = np.asarray(plain(x))
         return array.astype(_DEFAULT.get(array.dtype.kind, array.dtype)).view(Array)
     array = np.asarray(x, dtype=None if dtype is None else _dtype(dtype))
+    if isinstance(x, Array):  # a metric's weights stay what they are
+        return array.view(type(x))
     return array if array.dtype.kind in "OUS" else array.view(Array)
 
 

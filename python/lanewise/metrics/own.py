@@ -26,6 +26,30 @@ class OwnMetric(OwnRows, Metric):
         super().__init__(name or function_name(function))
 
 
+class RowWeights(Array):
+    """Weights (n,) of a batch: beside an array (n, 1) they stand row by row too, not as n columns.
+
+    Keras hands a metric y as it was given, (n,) or (n, 1); here y is always (n, 1) where the output has two axes, so
+    what is worked out from it has one axis or two, and the weights must fit both.
+    """
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        shapes = {np.shape(x) for x in inputs}
+        column = method == "__call__" and any(len(shape) == 2 and shape[1] == 1 for shape in shapes)
+
+        def bare(x: Any) -> Any:
+            if not isinstance(x, RowWeights):
+                return x
+            array = np.asarray(x)
+            return array[:, None] if column and array.ndim == 1 and (len(array), 1) in shapes else array
+
+        if "out" in options:
+            options["out"] = tuple(np.asarray(out) for out in options["out"])
+        found = getattr(ufunc, method)(*map(bare, inputs), **options)
+        only = all(isinstance(x, RowWeights) or np.ndim(x) == 0 for x in inputs)
+        return found.view(RowWeights if only else Array) if isinstance(found, np.ndarray) else found
+
+
 class OwnState(OwnMetric):
     """A subclass of `Metric` that a person wrote, in the engine: `update_state` once a batch, `result` when shown.
 
@@ -44,8 +68,11 @@ class OwnState(OwnMetric):
             pred, target, out = arrays
             out[...] = 0  # the engine's own sums mean nothing
             true = target.reshape(len(pred), *target_shape).copy()
-            weights = () if self.weights is None else (next(self.weights, None),)
-            self.function(true.view(Array), pred.copy().view(Array), *weights)
+            given = [true.view(Array), pred.copy().view(Array)]
+            if self.weights is not None:
+                weights = next(self.weights, None)
+                given.append(weights.view(RowWeights) if weights is not None and pred.ndim == 2 else weights)
+            self.function(*given)
 
         hosts: dict[Any, _engine.Host] = self.__dict__.setdefault("_hosts", {})
         return hosts.setdefault(target_shape, _engine.Host(update))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from .._arrays import as_array
 from ..utils.batches import PyDataset
 from .data import Picked
 
+_PEEKED = 2  # batches of a generator that every validation reads
 _DENSE_BYTES = 1 << 22  # of a sparse matrix made dense at a time
 
 
@@ -42,6 +44,7 @@ class Batches:
         self._iterator: Iterator[Any] | None = None
         self._seen = 0
         self._first: Any = None
+        self._peeked: list[Any] | None = None
         self._has_first = False
         self.count: int | None = source.num_batches if isinstance(source, PyDataset) else _length(source)
 
@@ -95,9 +98,18 @@ class Batches:
             self._source.on_epoch_end()
 
     def begin_again(self) -> None:
-        """The next epoch begins with the first batch, where the source can be run through again."""
+        """The next epoch begins with the first batch; of a generator with its first two again, then it goes on.
+
+        So does Keras, which keeps the two at which it looked for shapes.
+        """
         if self._again:
             self._iterator, self._has_first = None, False
+        elif self._peeked is None:
+            given = [self._first] if self._has_first else []
+            self._peeked = given + list(islice(self._source, _PEEKED - len(given)))
+            self._iterator, self._has_first = chain(self._peeked, self._source), False
+        else:
+            self._iterator = chain(self._peeked, self._source)
 
     def has_more(self) -> bool:
         """Whether another epoch finds a batch."""
