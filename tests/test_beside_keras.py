@@ -134,3 +134,43 @@ def test_validation_on_a_generator_reads_its_first_two_batches_again(end, steps,
     epochs = [[0, 1, 2], [0, 1, 3], [0, 1, 4]] if steps else [[0, 1, 2, 3], [0, 1], [0, 1]]
     assert seen == [i for epoch in epochs for i in range(len(epoch))]
     assert history["val_loss"] == pytest.approx([np.mean([(4 * k) ** 2 for k in epoch]) for epoch in epochs])
+
+
+class Twice(layers.Layer):
+    def call(self, inputs):
+        return inputs * 2.0
+
+
+@keras.saving.register_keras_serializable()
+class Registered(layers.Dense):
+    pass
+
+
+class Below(Registered):
+    pass
+
+
+@pytest.mark.parametrize("layer", [Twice, lambda: Below(3)], ids=["alone", "below a registered one"])
+def test_a_class_that_is_not_registered_is_saved_and_named_by_the_reader(layer, tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layer()])
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(ValueError, match="custom_objects"):
+        keras.models.load_model(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras", custom_objects={"Twice": Twice, "Below": Below})
+    assert type(again.layers[0]) is type(model.layers[0])
+    np.testing.assert_array_equal(again.predict(X10, verbose=0), model.predict(X10, verbose=0))
+
+
+def test_messages_name_what_was_meant():
+    with pytest.raises(ValueError, match=r"'adma'\. Did you mean 'adam'"):
+        keras.optimizers.get("adma")
+    with pytest.raises(TypeError, match=r"Activation\('relu'\)"):
+        keras.Sequential([layers.Dense(3), "relu"])
+    with pytest.raises(NotImplementedError, match="give its length"):
+        keras.Input((None,))
+    for module, name, text in (
+        (layers, "TextVectorization", "Tfidf"), (layers, "TimeDistributed", "last axis"),
+        (keras.utils, "split_dataset", "validation_split"), (layers.Dense(2), "compute_mask", "Masking"),
+    ):  # fmt: skip
+        with pytest.raises(AttributeError, match=text):
+            getattr(module, name)

@@ -142,11 +142,11 @@ def test_saving_refuses_what_could_not_be_loaded(tmp_path):
     with pytest.raises(ValueError, match="not built"):
         lw.Sequential([lw.layers.Dense(1)]).save(path)
 
-    class Mine(lw.layers.Dense):
+    class Dense(lw.layers.Dense):
         pass
 
-    with pytest.raises(ValueError, match="is a Mine, which no file can name"):
-        lw.Sequential([Mine(1, input_shape=(2,))]).save(path)
+    with pytest.raises(ValueError, match="is a Dense, which no file can name"):
+        lw.Sequential([Dense(1, input_shape=(2,))]).save(path)
     with pytest.raises(TypeError, match="unknown arguments"):
         trained().save(path, include_optimiser=False)
     assert not list(tmp_path.iterdir())

@@ -88,7 +88,7 @@ def sample_shape(argument: str, value: Any) -> tuple[int, ...]:
     if not isinstance(value, tuple | list):
         raise TypeError(f"{argument}: expected a tuple of integers, received {value!r} of type {type(value).__name__}")
     if any(axis is None for axis in value):
-        raise NotImplementedError(f"{argument}: every axis needs a size, received {tuple(value)}")
+        raise NotImplementedError(f"{argument}: every axis needs a size, received {tuple(value)}; give its length")
     if not value:
         raise ValueError(f"{argument}: expected at least one axis besides the rows, received ()")
     return tuple(check_integer(argument, axis, 1) for axis in value)

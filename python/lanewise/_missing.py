@@ -56,7 +56,10 @@ _INSTEAD: dict[str, str] = {
     **_each("mixed_precision set_global_policy", "layers compute in float32"),
     **_each("DTypePolicy FloatDTypePolicy Quantizer dtype_policies quantizers", "layers compute in float32"),
     **_each("KerasTensor Function InputSpec Operation", "lanewise.Input and layers make what lanewise.Model takes"),
-    **_each("FeatureSpace HashedCrossing Hashing split_dataset img_to_array array_to_img load_img save_img", _PREPARE),
+    "split_dataset": "fit has validation_split=, scikit-learn train_test_split",
+    "TextVectorization": "make numbers of text with scikit-learn's TfidfVectorizer, or StringLookup for single words",
+    "TimeDistributed": "Dense works on the last axis of (n, time, columns) by itself",
+    **_each("FeatureSpace HashedCrossing Hashing img_to_array array_to_img load_img save_img", _PREPARE),
     **_each("GroupNormalization SpectralNormalization", "normalisation is BatchNormalization, LayerNormalization, "
             "RMSNormalization and UnitNormalization"),
     **_each("EinsumDense ReversibleEmbedding", "Dense, Embedding, or a Layer of your own with keras.ops"),
@@ -130,7 +133,7 @@ _ATTRIBUTES: dict[str, str] = {
             "add_variable_from_reference", _STEPS),
     **_each("stateless_call symbolic_call quantized_call rematerialized_call compute_output_spec "
             "call_signature_parameters", "call it on arrays, or on what Input gives; see also compute_output_shape"),
-    **_each("compute_mask", "masks are not supported"),
+    **_each("compute_mask", "only Masking and Embedding(mask_zero=True) make masks, which the layers after them use"),
     **_each("quantize quantization_mode quantization_config quantized_build get_quantization_layer_structure "
             "enable_lora lora_enabled lora_rank lora_alpha autocast dtype_policy scale_loss", _FLOAT32),
     **_each("save_own_variables load_own_variables get_state_tree set_state_tree variable_serialization_spec", _STATE),

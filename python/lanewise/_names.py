@@ -145,7 +145,9 @@ def near_match(name: str, known: list[str], alike: float = 0.6) -> str:
     import difflib
 
     lower = {k.lower(): k for k in known}
-    found = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=alike)
+    text = name.lower()
+    swapped = (text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1))
+    found = [slip for slip in swapped if slip in lower] or difflib.get_close_matches(text, list(lower), 1, alike)
     return f" Did you mean {lower[found[0]]!r}?" if found else ""
 
 

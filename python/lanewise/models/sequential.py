@@ -60,7 +60,8 @@ class Sequential(Model):
                 )
             layer = layer._keras_history.operation
         if not isinstance(layer, Operation):
-            raise TypeError(f"layer: expected a layer, received {layer!r} of type {type(layer).__name__}")
+            hint = f"; an activation stands there as Activation({layer!r})" if isinstance(layer, str) else ""
+            raise TypeError(f"layer: expected a layer, received {layer!r} of type {type(layer).__name__}{hint}")
         if isinstance(layer, InputLayer):
             if self._layers or self._input is not None:
                 raise ValueError(f"layer: {layer.name!r} is an Input, which can only be the first entry")

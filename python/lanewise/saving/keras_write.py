@@ -74,6 +74,9 @@ def layer_form(layer: Any) -> Config:
     if hasattr(layer, "layers"):
         return model_form(layer)
     described = keras_form(serialize(layer), "keras.layers")
+    kind = type(layer)
+    if described["registered_name"] is None and not kind.__module__.startswith("lanewise."):
+        described |= {"module": kind.__module__, "registered_name": kind.__name__}
     if layer.built and layer.weights:
         described["build_config"] = {"input_shape": list(layer.input_shape)}
     return described
