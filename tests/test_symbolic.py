@@ -337,3 +337,43 @@ def test_weights_are_in_the_order_in_which_layers_were_set() -> None:
         model.fit(x, x[:, :1], verbose=0)
         assert [w.shape for w in model.get_weights()] == [(4, 1), (1,), (3, 4), (4,)]
     assert model.layers == [model._out, *model._hidden]
+
+
+MASKED: dict[str, tuple[Any, list[float]]] = {  # Keras 3.15, backend jax
+    "number": (lambda e: e * 2.0, [3.0, 5.0]),
+    "sum": (lambda e: e + e, [3.0, 5.0]),
+    "negative": (lambda e: -e, [-1.5, -2.5]),
+    "quotient": (lambda e: e / 2.0, [0.75, 1.25]),
+    "power": (lambda e: e**2, [5.0, 9.0]),
+    "Rescaling": (lambda e: L.Rescaling(2.0)(e), [6.0, 8.0]),
+    "Add": (lambda e: L.Add()([e, e]), [6.0, 8.0]),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_operators_drop_a_mask_and_layers_pass_it_on(name: str) -> None:
+    write, expected = MASKED[name]
+    ids = keras.Input((4,), dtype="int32")
+    embedded = L.Embedding(5, 2, mask_zero=True)(ids)
+    model = keras.Model(ids, L.GlobalAveragePooling1D()(write(embedded)))
+    model.set_weights([np.arange(10).reshape(5, 2)])
+    assert model.predict(np.array([[1, 2, 0, 0]]), verbose=0)[0] == pytest.approx(expected)
+
+
+def test_a_call_without_training_never_trains_noise_and_statistics() -> None:
+    """Keras tells only those that ask: dropout stays off, batch norm takes its moving statistics."""
+
+    class Quiet(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = L.Dense(8, kernel_initializer="ones"), L.BatchNormalization()
+            self.drop, self.last = L.Dropout(0.9), L.Dense(1, kernel_initializer="ones")
+
+        def call(self, x: Any) -> Any:
+            return self.last(self.drop(self.norm(self.first(x))))
+
+    x = np.linspace(0, 1, 40).reshape(20, 2).astype(np.float32)
+    model = Quiet()
+    model.compile("sgd", "mse")
+    losses = [model.train_on_batch(x, x.sum(1)) for _ in range(2)]
+    assert losses == pytest.approx([66.06320953, 8.88529968], rel=1e-5)  # Keras 3.15, backend jax

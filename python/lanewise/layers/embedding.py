@@ -44,6 +44,7 @@ class Embedding(Layer):
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
         self.embeddings_constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
         self.mask_zero = bool(mask_zero)
+        self.makes_mask = self.mask_zero
         check_default("lora_rank", lora_rank, None, "low-rank adapters are not there yet")
         check_default("lora_alpha", lora_alpha, None, "low-rank adapters are not there yet")
         check_default("quantization_config", quantization_config, None, "quantised layers are not there yet")
@@ -107,6 +108,8 @@ class Masking(Layer):
     Args:
         mask_value: 0.
     """
+
+    makes_mask = True
 
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         self.mask_value = check_finite("mask_value", mask_value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -79,7 +80,7 @@ class KerasTensor:
 
     def _paired(self, name: str, kind: str, other: Any, scale: Any, offset: Any) -> Any:
         """A layer where Keras has one for it and the shapes are the same, or a number scales; else the function."""
-        if isinstance(other, KerasTensor) and other.shape == self.shape:
+        if isinstance(other, KerasTensor) and other.shape == self.shape and not (self.masked() or other.masked()):
             return self._merged(kind, other)
         return self._scaled(scale, offset) if _is_number(other) else _applied(name, self, other)
 
@@ -89,9 +90,25 @@ class KerasTensor:
         result: KerasTensor = get_class(kind)()([self, other])
         return result
 
+    def masked(self) -> bool:
+        """Whether it comes from a layer that makes a mask: layers pass that on, operators in Keras drop it."""
+        left, seen = [self], {self.key}
+        while left:
+            operation, index, _ = left.pop()._keras_history
+            if any(getattr(leaf, "makes_mask", False) for leaf in operation.leaves()):
+                return True
+            for tensor in operation.nodes[index].inputs:
+                if tensor.key not in seen:
+                    seen.add(tensor.key)
+                    left.append(tensor)
+        return False
+
     def _scaled(self, scale: Any, offset: Any) -> KerasTensor:
         from . import get_class
 
+        if self.masked():
+            scaled: KerasTensor = _applied("multiply", self, scale) if scale != 1.0 or not offset else self
+            return _applied("add", scaled, offset) if offset else scaled
         rescaling: Any = get_class("Rescaling")
         result: KerasTensor = rescaling(scale, offset)(self)
         return result
@@ -134,6 +151,10 @@ for _method, _name in {
     setattr(KerasTensor, f"__{_method}__", _operator(_name))
 for _method, _name in {"truediv": "true_divide", "pow": "power", "mod": "mod", "matmul": "matmul"}.items():
     setattr(KerasTensor, f"__r{_method}__", _operator(_name, swapped=True))
+
+
+tracing = threading.local()
+"""`predicting`: calls made now are as when predicting, those told otherwise left out."""
 
 
 def is_symbolic(inputs: Any) -> bool:
@@ -236,6 +257,8 @@ class Operation(Trained, Configurable):
         """
         if training is not None and not isinstance(training, bool | int):
             training = None  # a model's own, while its call is traced
+        if training is None and getattr(tracing, "predicting", False):
+            training = False
         if training and any(leaf.in_training == "statistics" for leaf in self.leaves()):
             raise NotImplementedError(
                 f"{self.name}: training=True would take statistics of the batch when predicting too, which is not "

@@ -10,7 +10,7 @@ from .._engine import AnyArray, Program
 from .._structure import flatten, map_leaves
 from ..layers.base import match_rank
 from ..layers.core import Input
-from ..layers.operation import KerasTensor, Operation, Shape
+from ..layers.operation import KerasTensor, Operation, Shape, tracing
 from .functional import Functional
 from .model import Model
 
@@ -115,8 +115,10 @@ class Subclassed(Functional):
         from ..custom.layer import takes_training
 
         call: Callable[..., Any] = self.call
+        takes, before = takes_training(call), getattr(tracing, "predicting", False)
+        tracing.predicting = not takes  # as in Keras, whose fit tells only those that ask that they train
         try:
-            outputs = call(inputs, training=training) if takes_training(call) else call(inputs)
+            outputs = call(inputs, training=training) if takes else call(inputs)
         except TypeError as error:
             if "is symbolic" not in str(error):
                 raise
@@ -124,6 +126,8 @@ class Subclassed(Functional):
                 f"{self.name}: call() runs once on tensors without values, to make the model of it; it cannot ask for "
                 f"values (in an if, a loop, NumPy): use lanewise.keras.ops, or a layer of your own. {error}"
             ) from error
+        finally:
+            tracing.predicting = before
         outputs = list(outputs) if isinstance(outputs, tuple) else outputs
         if not all(isinstance(leaf, KerasTensor) for leaf in flatten(outputs)):
             raise TypeError(
