@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from ._fingerprint import fingerprint
     from .layers import Input
-    from .many import Ensemble, fit_many
+    from .many import Ensemble, fit_many, halving, lr_find
     from .models import Model, Sequential
     from .ops import (
         active_isa,
@@ -63,6 +63,8 @@ _HOME = {
     "to_keras": "saving",
     "fingerprint": "_fingerprint",
     "fit_many": "many",
+    "halving": "many",
+    "lr_find": "many",
     "active_isa": "ops",
     "available_isas": "ops",
     "build_info": "ops",
@@ -76,8 +78,8 @@ __all__ = [
     "Ensemble", "Input", "Model", "Sequential", "__version__", "activations", "active_isa", "available_isas",
     "build_info",
     "callbacks", "compiled_isas", "config", "constraints", "fingerprint", "fit_many", "from_keras", "get_num_threads",
-    "initializers", "keras", "layers", "load_model", "losses", "metrics", "models", "nn", "ops", "optimizers",
-    "random", "regularizers", "saving", "set_num_threads", "to_keras", "use_isa", "utils",
+    "halving", "initializers", "keras", "layers", "load_model", "losses", "lr_find", "metrics", "models", "nn", "ops",
+    "optimizers", "random", "regularizers", "saving", "set_num_threads", "to_keras", "use_isa", "utils",
 ]  # fmt: skip
 
 

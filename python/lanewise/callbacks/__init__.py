@@ -6,13 +6,14 @@ from .checkpoint import ModelCheckpoint
 from .early_stopping import EarlyStopping
 from .files import BackupAndRestore, CSVLogger
 from .rates import LearningRateScheduler, ProgbarLogger, ReduceLROnPlateau, SwapEMAWeights
+from .search import OneCycle, OptunaPruning
 from .simple import History, LambdaCallback, TerminateOnNaN
 from .tensorboard import TensorBoard
 
 __all__ = [
     "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
-    "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "SwapEMAWeights", "TensorBoard",
-    "TerminateOnNaN",
+    "LearningRateScheduler", "ModelCheckpoint", "OneCycle", "OptunaPruning", "ProgbarLogger", "ReduceLROnPlateau",
+    "SwapEMAWeights", "TensorBoard", "TerminateOnNaN",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

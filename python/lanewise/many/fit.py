@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,7 @@ def fit_many(
         ValueError / TypeError: bad arguments; nothing has been trained then. Where all networks fail: what the first
             one raised.
     """
+    kind: Callable[..., Run] = fit_arguments.pop("_run", Run)  # halving has one of its own
     own = [name for name in inspect.signature(fit_many).parameters if name != "fit_arguments"]
     check_keywords("fit_many", fit_arguments, tuple(dict.fromkeys((*own, *FIT))))
     verbose = check_verbose(verbose)
@@ -102,7 +103,7 @@ def fit_many(
     else:
         recipe = Recipe(models, compile, candidates)
         jobs = jobs_of(candidates, seeds_of(seeds), None if folds is None else len(parts))
-    return Run(jobs, recipe, (x, y), parts, fit_arguments, judge, fail_on_nan).run(threads, verbose)
+    return kind(jobs, recipe, (x, y), parts, fit_arguments, judge, fail_on_nan).run(threads, verbose)
 
 
 def once(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,18 @@ class Fit:
 
     def __repr__(self) -> str:
         return f"<Fit {', '.join(f'{k}={v!r}' for k, v in self.row().items())}>"
+
+
+def rank(value: float, larger_is_better: bool) -> tuple[bool, float]:
+    """What to sort by, best first; NaN is worse than anything."""
+    bad = value != value
+    return bad, 0.0 if bad else -value if larger_is_better else value
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Of a sample; one value has the deviation 0."""
+    mean = sum(values) / len(values)
+    return mean, (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
 
 
 @dataclass(eq=False)
@@ -124,8 +136,7 @@ class Fits:
         found = []
         for fits in groups.values():
             values = [fit.logs[self.monitor] for fit in fits]
-            mean = sum(values) / len(values)
-            deviation = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
+            mean, deviation = mean_and_deviation(values)
             found.append({"params": fits[0].params, "mean": mean, "std": deviation, "count": len(fits), "fits": fits})
         return sorted(found, key=lambda entry: self._rank(entry["mean"]))
 
@@ -142,9 +153,7 @@ class Fits:
         return min(fits, key=lambda fit: self._rank(fit.logs[self.monitor]))
 
     def _rank(self, value: float) -> tuple[bool, float]:
-        """NaN is worse than anything."""
-        bad = value != value
-        return bad, 0.0 if bad else -value if self.larger_is_better else value
+        return rank(value, self.larger_is_better)
 
     def plot(self, metric: str | None = None) -> Any:
         """Draw one curve for each network with matplotlib, the best one on top.

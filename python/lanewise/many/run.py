@@ -53,6 +53,15 @@ class Watch(Callback):
         """The latest value of everything up to this epoch."""
         return {k: v for epoch, logs in self.logs.items() if epoch <= last for k, v in logs.items()}
 
+    def judged(self, last: int) -> dict[str, Any]:
+        """`known`. Raises ValueError where what decides is not in it."""
+        logs, monitor = self.known(last), self._run.monitor
+        if monitor not in logs:
+            raise ValueError(
+                f"monitor: {monitor!r} was not recorded.{near_match(monitor, list(logs))} Recorded: {', '.join(logs)}"
+            )
+        return logs
+
 
 class Run:
     """All trainings of one fit_many.
@@ -67,6 +76,8 @@ class Run:
         fail_on_nan: whether a loss that is not finite is an error.
     """
 
+    frames = 3  # from a warning to who called
+
     def __init__(
         self, jobs: Sequence[Job], recipe: Recipe | Given, data: tuple[Any, Any], parts: Sequence[tuple[Any, Any]],
         arguments: dict[str, Any], judge: MonitorCallback, fail_on_nan: bool,
@@ -80,6 +91,7 @@ class Run:
         self._parts = parts
         self._arguments = arguments
         self._judge = judge
+        self.monitor = judge.monitor
         self._larger = False
         self._turn = threading.Lock()  # who builds: one at a time, in the order of the jobs
         self._bell = threading.Lock()  # released where a thread ends
@@ -91,6 +103,10 @@ class Run:
         self._errors: dict[int, BaseException] = {}
         self._held: dict[int, Any] = {}  # what belongs to one model, by id
         self._best: float | None = None
+
+    def watch(self, job: Job) -> Watch:
+        """What watches the training of a job."""
+        return Watch(self)
 
     def run(self, threads: int, verbose: int) -> Fits:
         """Train them all on so many threads."""
@@ -123,7 +139,7 @@ class Run:
                 f"fit_many: {len(self._errors)} of {self._total} networks failed; number {index} with "
                 f"{type(self._errors[index]).__name__}: {self._errors[index]}; all are in .errors",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=self.frames,
             )
         fits = [self._fits[index] for index in sorted(self._fits)]
         errors = dict(sorted(self._errors.items()))
@@ -152,7 +168,7 @@ class Run:
             if job is None:
                 self._turn.release()
                 return
-            watch = self._watches[job.index] = Watch(self)
+            watch = self._watches[job.index] = self.watch(job)
             try:
                 self._finished(self._train(job, watch))
             except Stopped:
@@ -167,7 +183,7 @@ class Run:
         began = perf_counter()
         with random.seeded(job.seed or 0):
             try:
-                with _generators_seeded(job.seed):
+                with generators_seeded(job.seed):
                     model = self._recipe.make(job)
                 self._check_apart(model)
             finally:
@@ -186,12 +202,7 @@ class Run:
         model.free_workspaces()
         model.keep_streams(self._generation)
         restored = [c.best_epoch for c in callbacks if isinstance(c, EarlyStopping) and c.best_weights is not None]
-        logs = watch.known(restored[-1] if restored else history.epoch[-1])
-        if self._judge.monitor not in logs:
-            raise ValueError(
-                f"monitor: {self._judge.monitor!r} was not recorded.{near_match(self._judge.monitor, list(logs))} "
-                f"Recorded: {', '.join(logs)}"
-            )
+        logs = watch.judged(restored[-1] if restored else history.epoch[-1])
         return Fit(job.index, job.params, job.seed, job.fold, model, history, logs, perf_counter() - began)
 
     def _check_apart(self, model: Model) -> None:
@@ -218,14 +229,17 @@ class Run:
             if watch.model is not None:
                 watch.model.stop_training = True
 
+    def _share(self, done: int) -> float:
+        """How many networks' worth of work is done, `done` having ended."""
+        return done + sum(watch.share for watch in list(self._watches.values()))
+
     def _draw(self, last: bool = False) -> None:
         done = len(self._fits) + len(self._errors)
-        running = sum(watch.share for watch in list(self._watches.values()))
-        self._progress.draw(done + running, len(self._fits), len(self._errors), self._best, last)
+        self._progress.draw(self._share(done), len(self._fits), len(self._errors), self._best, last)
 
 
 @contextmanager
-def _generators_seeded(seed: int | None) -> Iterator[None]:
+def generators_seeded(seed: int | None) -> Iterator[None]:
     """Python's and NumPy's global generators as after `set_random_seed`, and afterwards as before."""
     if seed is None or seed >= 2**32:
         yield

@@ -293,8 +293,47 @@ class CosineDecayRestarts(_Formula):
         return np.asarray(starts), np.asarray(lengths)
 
 
+class OneCycle(_Formula):
+    """Half a cosine up from peak / 25 to peak in the first part of the steps, then half a cosine down to almost 0.
+
+    `callbacks.OneCycle` sets it with the steps of its `fit`. Keras has no such schedule: a .keras file with it is read
+    here, not there.
+
+    Args:
+        peak: the highest learning rate.
+        total_steps: > 0.
+        warmup: in (0, 1): the share of the steps that the rise takes.
+        start_factor, end_factor: > 0: it begins at peak * start_factor and ends at peak * end_factor.
+        first_step: the step with which it begins; before it the rate is that of the beginning.
+        name: kept.
+
+    Source: Smith & Topin 2018, with fastai's cosines and ends.
+    """
+
+    def __init__(
+        self, peak: float, total_steps: float, warmup: float = 0.3, start_factor: float = 0.04,
+        end_factor: float = 1e-5, first_step: float = 0, name: str | None = "OneCycle",
+    ) -> None:  # fmt: skip
+        super().__init__(name)
+        self.peak = _positive("peak", peak)
+        self.total_steps = _positive("total_steps", total_steps)
+        self.warmup = check_number("warmup", warmup, "a number in (0, 1)", lambda v: 0.0 < v < 1.0)
+        self.start_factor = _positive("start_factor", start_factor)
+        self.end_factor = _positive("end_factor", end_factor)
+        self.first_step = check_not_negative("first_step", first_step)
+
+    def at(self, step: Float64) -> Float64:
+        part = np.clip((step - self.first_step) / max(self.total_steps - 1.0, 1.0), 0.0, 1.0)
+        rising = part < self.warmup
+        ends = np.where(rising, self.start_factor, self.end_factor)
+        way = np.where(rising, 1.0 - part / self.warmup, (part - self.warmup) / (1.0 - self.warmup))  # from the peak
+        share = 0.5 * (1.0 + exact.cos_pi(np.clip(way, 0.0, 1.0)))
+        return np.asarray(self.peak * (ends + (1.0 - ends) * share))
+
+
 _TABLE: dict[str, type[LearningRateSchedule]] = table_of(
-    ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay, CosineDecay, CosineDecayRestarts
+    ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay, CosineDecay, CosineDecayRestarts,
+    OneCycle,
 )  # fmt: skip
 
 
@@ -311,7 +350,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
 
 __all__ = [
     "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule",
-    "PiecewiseConstantDecay", "PolynomialDecay", "deserialize", "serialize",
+    "OneCycle", "PiecewiseConstantDecay", "PolynomialDecay", "deserialize", "serialize",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)
