@@ -174,3 +174,20 @@ def test_messages_name_what_was_meant():
     ):  # fmt: skip
         with pytest.raises(AttributeError, match=text):
             getattr(module, name)
+
+
+def test_the_summary_of_a_class_shows_its_layers_alone():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.out = layers.Dense(3), layers.Dense(1)
+
+        def call(self, inputs):
+            return self.out(ops.relu(self.hidden(inputs)))
+
+    net, lines = Net(), []
+    net(X10)
+    net.summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    assert text.count("(Dense)") == 2 and "Function" not in text and "InputLayer" not in text
+    assert "Total params: 19 " in text

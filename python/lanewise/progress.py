@@ -1,6 +1,7 @@
 """What `fit`, `evaluate` and `predict` print: Keras's progress line, or nothing.
 
-A terminal and a notebook see one line redrawn in place, at most every 50 ms; a file gets one line an epoch.
+A terminal and a notebook see one line redrawn in place, at most every 50 ms; a file gets one line an epoch, with
+verbose=2 two, as from Keras.
 """
 
 import sys
@@ -9,8 +10,8 @@ from typing import Any
 
 WIDTH = 20
 REDRAW_SECONDS = 0.05
-_BAR = ("━", "─", "µs")
-_ASCII_BAR = ("=", ".", "us")
+_BAR = ("━", "─")
+_ASCII_BAR = ("=", ".")
 
 
 class Silent:
@@ -46,12 +47,12 @@ class Progress(Silent):
         self._unit = unit
         self._with_bar = verbose == 1
         self._in_place = _redraws(self._out)
-        self._full, self._empty, self._micro = _BAR if _can_show(self._out, "".join(_BAR)) else _ASCII_BAR
+        self._full, self._empty = _BAR if _can_show(self._out, "".join(_BAR)) else _ASCII_BAR
         self._drawn = 0  # width of the line that stands open on the screen
 
     def on_epoch_begin(self, epoch: int) -> None:
         self._header = f"Epoch {epoch + 1}/{self._epochs}" if self._epochs > 1 else ""
-        if self._header and self._in_place:
+        if self._header and (self._in_place or not self._with_bar):
             self._write(f"{self._header}\n")
         self._began = self._now = self._drawn_at = perf_counter()
         self._first: tuple[int, float] | None = None  # steps done and time at the first update
@@ -74,7 +75,7 @@ class Progress(Silent):
         line = self._line(perf_counter() - self._began, logs)
         if self._in_place and self._drawn:
             line = "\r" + line + " " * (self._drawn - len(line))
-        elif self._header and not self._in_place:
+        elif self._header and self._with_bar and not self._in_place:
             line = f"{self._header} - {line}"
         self._drawn = 0
         self._write(line + "\n")
@@ -104,7 +105,7 @@ class Progress(Silent):
             return f"{seconds:.0f}s/{self._unit}"
         if seconds >= 1e-3:
             return f"{seconds * 1e3:.0f}ms/{self._unit}"
-        return f"{seconds * 1e6:.0f}{self._micro}/{self._unit}"
+        return f"{seconds * 1e6:.0f}us/{self._unit}"
 
     def _write(self, text: str) -> None:
         self._out.write(text)

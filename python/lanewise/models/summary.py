@@ -26,12 +26,16 @@ def print_summary(
 
     Where layers do not simply follow one another, a column says what each is connected to: layer[call][output].
     """
+    from .functional import Functional
+    from .model import Model
+
     graph = getattr(model, "graph", None)
-    connected = graph is not None and not _is_chain(model)
+    own = type(model).call not in (Model.call, Functional.call)  # of a class with a call, its layers alone
+    connected = graph is not None and not own and not _is_chain(model)
     heads = ["Layer (type)", "Output Shape", "Param #"]
     heads += (["Connected to"] if connected else []) + (["Trainable"] if show_trainable else [])
     rows = []
-    for layer in _in_range(model.operations, layer_range):
+    for layer in _in_range(model.layers if own else model.operations, layer_range):
         rows += _rows(layer, model if connected else None, connected, show_trainable, expand_nested, 0)
     total = sum(w.size for w in model.weights)
     slots = model.optimizer_parameters()
