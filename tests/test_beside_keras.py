@@ -191,3 +191,14 @@ def test_the_summary_of_a_class_shows_its_layers_alone():
     text = "\n".join(lines)
     assert text.count("(Dense)") == 2 and "Function" not in text and "InputLayer" not in text
     assert "Total params: 19 " in text
+
+
+def test_a_column_of_text_or_of_categories_says_what_it_is():
+    pandas = pytest.importorskip("pandas")
+    column = pandas.Series(["m", "f", "m"], dtype=object)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match=r"y: .*encode text as numbers first"):
+        model.fit(X10[:3], column, verbose=0)
+    with pytest.raises(TypeError, match=r"y: .*category: \.cat\.codes"):
+        model.fit(X10[:3], column.astype("category"), verbose=0)

@@ -52,6 +52,10 @@ def as_array(argument: str, value: Any) -> AnyArray:
         )
     if array.dtype.kind not in "biuf":
         what_now = _WHAT_NOW.get(array.dtype.kind, "convert it first")
+        if str(getattr(value, "dtype", "")) == "category":
+            what_now = "take the numbers of the category: .cat.codes"
+        elif array.dtype.kind == "O" and array.ndim == 1 and all(isinstance(item, str) for item in array[:32]):
+            what_now = _WHAT_NOW["U"]
         raise TypeError(f"{argument}: expected real numbers, received an array of dtype {array.dtype}; {what_now}")
     if array.ndim == 0:
         raise ValueError(f"{argument}: expected an array of rows, received the single number {array}")

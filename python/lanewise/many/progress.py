@@ -24,7 +24,7 @@ class ManyProgress:
         self._total = total
         self._monitor = monitor
         self._in_place = verbose == 1 and _redraws(self._out)
-        self._full, self._empty, _ = _BAR if _can_show(self._out, "".join(_BAR)) else _ASCII_BAR
+        self._full, self._empty = _BAR if _can_show(self._out, "".join(_BAR)) else _ASCII_BAR
         self._drawn = 0
         self._began = perf_counter()
 

@@ -27,10 +27,10 @@ def print_summary(
     Where layers do not simply follow one another, a column says what each is connected to: layer[call][output].
     """
     from .functional import Functional
-    from .model import Model
+    from .model import Model as Base
 
     graph = getattr(model, "graph", None)
-    own = type(model).call not in (Model.call, Functional.call)  # of a class with a call, its layers alone
+    own = type(model).call not in (Base.call, Functional.call)  # of a class with a call, its layers alone
     connected = graph is not None and not own and not _is_chain(model)
     heads = ["Layer (type)", "Output Shape", "Param #"]
     heads += (["Connected to"] if connected else []) + (["Trainable"] if show_trainable else [])

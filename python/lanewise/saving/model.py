@@ -38,7 +38,7 @@ def check_suffix(argument: str, path: str, weights: bool = False, reading: bool 
             f"'.lanewise' or '.safetensors'; received {path!r}"
         )
     if suffix in _NOT_OURS or (not reading and suffix not in _OURS):
-        names = "*.weights.h5, *.lanewise or *.safetensors" if weights else "*.keras, *.h5 or *.lanewise"
+        names = "*.weights.h5, *.h5, *.lanewise or *.safetensors" if weights else "*.keras, *.h5 or *.lanewise"
         raise ValueError(f"{argument}: expected a file called {names}, received {path!r}")
     if suffix in (".h5", ".hdf5"):
         return "weights.h5" if weights and name.endswith(".weights.h5") else "h5"
