@@ -188,7 +188,7 @@ def test_on_its_own():
     metric = Distance()
     close(metric(np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]])), 1.5)
     assert metric.name.startswith("distance")
-    assert [v.path.split("/")[1] for v in metric.variables] == ["total", "weight_1"]
+    assert [v.path.split("/")[1] for v in metric.variables] == ["total", "variable_1"]
     assert [v.dtype for v in metric.variables] == ["float32", "int32"]
     assert metric.count > 1 and float(metric.total) == 3.0
     metric.reset_state()

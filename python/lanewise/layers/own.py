@@ -124,7 +124,7 @@ def weight_arguments(
     initializer, regularizer = initializer or places[1], regularizer or places[2]
     shape = (shape,) if isinstance(shape, int) else tuple(shape or ())
     if name is None:
-        name = f"weight_{count}" if count else "weight"
+        name = f"variable_{count}" if count else "variable"  # as Keras 3
     initializer = initializers.get(initializer or ("glorot_uniform" if len(shape) > 1 else "zeros"))
     regularizer = regularizers.get(regularizer, "regularizer")
     return name, shape, initializer, regularizer, constraints.get(constraint)
