@@ -83,7 +83,7 @@ def test_an_error_inside_a_property_is_not_hidden():
 
 
 @pytest.mark.parametrize(("module", "name", "text"), [
-    (keras.layers, "GroupNormalization", "LayerNormalization"), (keras.utils, "split_dataset", "prepare arrays"),
+    (keras.layers, "GroupNormalization", "LayerNormalization"), (keras.utils, "split_dataset", "validation_split"),
     (keras.utils, "FeatureSpace", "Normalization in the model"), (keras.layers, "AveragePooling1D", "dense networks"),
     (keras.layers, "RandomFlip", "prepare arrays"), (keras.ops, "hstack", "use numpy.hstack"),
     (keras.layers, "BatchNorm", "Did you mean 'BatchNormalization'"), (keras.layers, "Dence", "Did you mean 'Dense'"),

@@ -58,8 +58,12 @@ _INSTEAD: dict[str, str] = {
     **_each("KerasTensor Function InputSpec Operation", "lanewise.Input and layers make what lanewise.Model takes"),
     "split_dataset": "fit has validation_split=, scikit-learn train_test_split",
     "TextVectorization": "make numbers of text with scikit-learn's TfidfVectorizer, or StringLookup for single words",
+    **_each("Hashing HashedCrossing", "use StringLookup or IntegerLookup, or hash the array before"),
+    "Lambda": "keras.ops and operators on symbolic tensors stand in Model(inputs, outputs) by themselves; for a "
+              "Sequential write a subclass of Layer with call()",
+    "ActivityRegularization": "give the layer before it activity_regularizer=",
     "TimeDistributed": "Dense works on the last axis of (n, time, columns) by itself",
-    **_each("FeatureSpace HashedCrossing Hashing img_to_array array_to_img load_img save_img", _PREPARE),
+    **_each("FeatureSpace img_to_array array_to_img load_img save_img", _PREPARE),
     **_each("GroupNormalization SpectralNormalization", "normalisation is BatchNormalization, LayerNormalization, "
             "RMSNormalization and UnitNormalization"),
     **_each("EinsumDense ReversibleEmbedding", "Dense, Embedding, or a Layer of your own with keras.ops"),
@@ -72,7 +76,7 @@ _INSTEAD: dict[str, str] = {
 
 _FAMILIES = (
     (r"Conv(\d|olution|LSTM)|Pool(ing)?[23]D|^(Average|Avg|Max|Adaptive\w+)Pool|LSTM|GRU|RNN|Attention|Bidirectional|"
-     r"TimeDistributed|Lambda$|UpSampling|ZeroPadding|Cropping|SpatialDropout|TextVectorization", _DENSE),
+     r"UpSampling|ZeroPadding|Cropping|SpatialDropout", _DENSE),
     (r"^(Random(?!Normal|Uniform)|RandA|Aug|Auto|Mix|Cut|Center|Contrast|Equal|Solar|Resizing|MaxNumB)|"
      r"(image|text|audio)_dataset", _PREPARE),
 )  # fmt: skip
