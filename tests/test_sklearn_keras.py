@@ -1,6 +1,7 @@
 """lanewise.sklearn's KerasRegressor and KerasClassifier: checks of scikit-learn, routing, targets, state."""
 
 import pickle
+from functools import update_wrapper
 
 import numpy as np
 import pytest
@@ -36,6 +37,19 @@ def classifier(meta, units=32, dropout=0.0):
     return lw.Model(x, lw.layers.Dense(meta["n_outputs_"], "sigmoid")(h))
 
 
+class Named:
+    """A function whose repr has no address: names of tests are the same in every process."""
+
+    def __init__(self, function):
+        update_wrapper(self, function)
+
+    def __call__(self, *args, **kwargs):
+        return self.__wrapped__(*args, **kwargs)
+
+    def __repr__(self):
+        return self.__name__
+
+
 @pytest.fixture(scope="module")
 def wine():
     x, y = datasets.load_wine(return_X_y=True)
@@ -56,8 +70,8 @@ def failing(estimator):
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [
-        KerasClassifier(classifier, optimizer=lw.optimizers.Adam(0.01), epochs=60, verbose=0),
-        KerasRegressor(regressor, optimizer="adam", epochs=100, verbose=0),
+        KerasClassifier(Named(classifier), optimizer=lw.optimizers.Adam(0.01), epochs=60, verbose=0),
+        KerasRegressor(Named(regressor), optimizer="adam", epochs=100, verbose=0),
     ],
     expected_failed_checks=failing,
 )

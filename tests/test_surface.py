@@ -60,7 +60,7 @@ def test_a_checkpoint_says_what_keras_says(tmp_path, capsys):
 def test_a_model_goes_into_no_file_of_another_name(tmp_path, name):
     with pytest.raises(ValueError, match=r"expected a file called \*.keras, \*.h5 or \*.lanewise, received"):
         network().save(tmp_path / name)
-    with pytest.raises(ValueError, match=r"expected a file called \*.weights.h5, \*.lanewise or \*.safetensors"):
+    with pytest.raises(ValueError, match=r"expected a file called \*.weights.h5, \*.h5, \*.lanewise or \*.safetensors"):
         network().save_weights(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
