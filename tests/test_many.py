@@ -1,9 +1,7 @@
 """fit_many: the bits of as many single fits, on any number of cores; grids, folds, failures, Ctrl-C."""
 
 import hashlib
-import os
 import random
-import signal
 import threading
 import time
 import tracemalloc
@@ -15,6 +13,7 @@ import pandas as pd
 import pytest
 
 import lanewise as lw
+from ctrl_c import assert_no_thread_is_left, interrupted_when
 from lanewise.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback
 from lanewise.layers import BatchNormalization, Dense, Dropout
 from lanewise.many.jobs import folds_of
@@ -544,10 +543,6 @@ def test_all_fail() -> None:
 def test_ctrl_c_returns_what_is_finished() -> None:
     begun = threading.Event()
 
-    def interrupt() -> None:
-        begun.wait(10)
-        os.kill(os.getpid(), signal.SIGINT)
-
     def watch(labels: dict[str, Any]) -> list[Any]:
         def begin(epoch: int, logs: Any) -> None:
             if labels["index"] == 3 and epoch == 2:
@@ -556,19 +551,14 @@ def test_ctrl_c_returns_what_is_finished() -> None:
         return [LambdaCallback(on_epoch_begin=begin)]
 
     grid = [{"epochs": 2}, {"epochs": 2}, {"epochs": 10**6}, {"epochs": 10**6}, {"epochs": 2}]
-    killer = threading.Thread(target=interrupt)
-    killer.start()
     began = time.perf_counter()
-    fits = lw.fit_many(build, X, Y, grid=grid, seeds=[1], n_jobs=2, callbacks=watch, verbose=0)
-    killer.join()
+    with interrupted_when(begun):
+        fits = lw.fit_many(build, X, Y, grid=grid, seeds=[1], n_jobs=2, callbacks=watch, verbose=0)
     assert time.perf_counter() - began < 10
     assert fits.interrupted
     assert [fit.index for fit in fits] == [0, 1]
     assert not fits.errors
-    for thread in threading.enumerate():
-        if thread.name.startswith("fit_many"):
-            thread.join(1)
-            assert not thread.is_alive()
+    assert_no_thread_is_left()
     lw.utils.set_random_seed(1)
     model = build()
     model.fit(X, Y, epochs=2, verbose=0)

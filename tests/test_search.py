@@ -1,7 +1,5 @@
 """lr_find, OneCycle, OptunaPruning, halving."""
 
-import os
-import signal
 import sys
 import threading
 import types
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 import lanewise as lw
+from ctrl_c import assert_no_thread_is_left, interrupted_when
 from lanewise.callbacks import EarlyStopping, LambdaCallback, OneCycle, OptunaPruning, ReduceLROnPlateau
 from lanewise.layers import Dense, Dropout
 from lanewise.optimizers import SGD, Adam, schedules
@@ -358,10 +357,6 @@ def test_one_that_stops_by_itself_competes_with_what_it_has() -> None:
 def test_ctrl_c_returns_those_that_wait() -> None:
     begun = threading.Event()
 
-    def interrupt() -> None:
-        begun.wait(10)
-        os.kill(os.getpid(), signal.SIGINT)
-
     def watch(labels: dict[str, Any]) -> list[Any]:
         def begin(epoch: int, logs: Any) -> None:
             if epoch == 50:
@@ -369,21 +364,16 @@ def test_ctrl_c_returns_those_that_wait() -> None:
 
         return [LambdaCallback(on_epoch_begin=begin)]
 
-    killer = threading.Thread(target=interrupt)
-    killer.start()
-    found = lw.halving(
-        build, X, Y, GRID, epochs=(2, 10**6), factor=10**5, seeds=1, n_jobs=2, callbacks=watch, verbose=0
-    )
-    killer.join()
+    with interrupted_when(begun):
+        found = lw.halving(
+            build, X, Y, GRID, epochs=(2, 10**6), factor=10**5, seeds=1, n_jobs=2, callbacks=watch, verbose=0
+        )
     assert found.interrupted
     assert len(found) == 8
     assert {fit.epochs for fit in found} == {2}
     assert [row["rung"] for row in found.rungs] == [0] * 9
     assert found.best.index == found.rungs[1]["candidate"]  # the winner was on its way
-    for thread in threading.enumerate():
-        if thread.name.startswith("fit_many"):
-            thread.join(1)
-            assert not thread.is_alive()
+    assert_no_thread_is_left()
 
 
 def test_halving_shows_one_line(capsys: pytest.CaptureFixture[str]) -> None:

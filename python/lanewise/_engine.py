@@ -93,15 +93,21 @@ class Trained:
     version = 0
     _trainable = True
 
+    def _parts(self) -> Sequence[Trained]:
+        """What it consists of."""
+        return ()
+
     @property
     def trainable(self) -> bool:
-        """Whether training may change it."""
+        """Whether training may change it; setting it sets what it consists of."""
         return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
         Trained.version += 1
+        for part in self._parts():
+            part.trainable = value
 
 
 class Weight(Trained, Operators):

@@ -84,7 +84,11 @@ class Layer(OwnCall):
     def make_weights(self, shape: tuple[int, ...]) -> None:
         """Make the weights for samples of this shape."""
 
-    makes_mask = False
+    @property
+    def makes_mask(self) -> bool:
+        """Whether layers behind it are told which steps do not count."""
+        return False
+
     mask_use: ClassVar[str] = "passes"
     """What becomes of the mask that Embedding(mask_zero=True) or Masking makes: 'passes', 'drops' (with a warning, as
     in Keras), 'used', or 'refused' (its result would be another one; not supported)."""

@@ -44,7 +44,6 @@ class Embedding(Layer):
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
         self.embeddings_constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
         self.mask_zero = bool(mask_zero)
-        self.makes_mask = self.mask_zero
         check_default("lora_rank", lora_rank, None, "low-rank adapters are not there yet")
         check_default("lora_alpha", lora_alpha, None, "low-rank adapters are not there yet")
         check_default("quantization_config", quantization_config, None, "quantised layers are not there yet")
@@ -78,6 +77,10 @@ class Embedding(Layer):
     def lower(self, builder: Builder, value: int) -> int:
         return builder.add("embedding", value, [self.embeddings.variable])
 
+    @property
+    def makes_mask(self) -> bool:
+        return self.mask_zero
+
     def mask_of(self, builder: Builder, values: Sequence[int], masks: Sequence[int | None]) -> int | None:
         (ids,) = values
         return (
@@ -109,8 +112,6 @@ class Masking(Layer):
         mask_value: 0.
     """
 
-    makes_mask = True
-
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         self.mask_value = check_finite("mask_value", mask_value)
         super().__init__(**kwargs)
@@ -118,6 +119,10 @@ class Masking(Layer):
     def lower(self, builder: Builder, value: int) -> int:
         mask = builder.add("differs", value, other=self.mask_value)
         return builder.add("multiply", [value, builder.broadcast(mask, builder.shape(value))])
+
+    @property
+    def makes_mask(self) -> bool:
+        return True
 
     def mask_of(self, builder: Builder, values: Sequence[int], masks: Sequence[int | None]) -> int | None:
         return builder.add("differs", values[0], other=self.mask_value)

@@ -92,16 +92,8 @@ class KerasTensor:
 
     def masked(self) -> bool:
         """Whether it comes from a layer that makes a mask: layers pass that on, operators in Keras drop it."""
-        left, seen = [self], {self.key}
-        while left:
-            operation, index, _ = left.pop()._keras_history
-            if any(getattr(leaf, "makes_mask", False) for leaf in operation.leaves()):
-                return True
-            for tensor in operation.nodes[index].inputs:
-                if tensor.key not in seen:
-                    seen.add(tensor.key)
-                    left.append(tensor)
-        return False
+        operation, index, _ = self._keras_history
+        return operation.nodes[index].masked
 
     def _scaled(self, scale: Any, offset: Any) -> KerasTensor:
         from . import get_class
@@ -178,6 +170,9 @@ class Node(NamedTuple):
     structure: Any
     training: bool | None = None
     """False: as when predicting, in training too; True: as in training, when predicting too."""
+
+    masked: bool = False
+    """Whether it makes a mask, or something before it does."""
 
     @property
     def inputs(self) -> list[KerasTensor]:
@@ -275,7 +270,8 @@ class Operation(Trained, Configurable):
         self.build_for(shapes)
         found = self.shapes_for(shapes)
         names = [automatic_name("keras_tensor") for _ in found]
-        self.nodes.append(Node(inputs, found, names, self._structure(), training))
+        masked = any(tensor.masked() for tensor in tensors) or any(leaf.makes_mask for leaf in self.leaves())
+        self.nodes.append(Node(inputs, found, names, self._structure(), training, masked))
         return self._results(len(self.nodes) - 1)
 
     def tensors_of(self, index: int) -> list[KerasTensor]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import optimizers, random
-from .._engine import AnyArray, Float32, Trained, Weight
+from .._engine import AnyArray, Float32, Weight
 from .._names import automatic_name, near_match, snake_case
 from .._registry import CustomObjectScope, collected
 from ..layers import Layer
@@ -70,6 +70,9 @@ class Model(Trainer):
         """Layers and nested models in order."""
         raise NotImplementedError
 
+    def _parts(self) -> list[Any]:
+        return self.operations
+
     @property
     def layers(self) -> list[Any]:
         """Layers and nested models in order."""
@@ -122,18 +125,6 @@ class Model(Trainer):
     def non_trainable_variables(self) -> list[Weight]:
         """`non_trainable_weights`."""
         return self.non_trainable_weights
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training may change weights; setting it sets all layers."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        Trained.version += 1
-        for operation in self.operations:
-            operation.trainable = bool(value)
 
     def get_weights(self) -> list[Float32]:
         """Copies of all weights."""

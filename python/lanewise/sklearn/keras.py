@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
+from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -17,6 +17,7 @@ from .._names import check_keywords
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.model import _rebuilt
+from .base import Estimator
 from .targets import check_first_classes, codes, dense_targets, is_multilabel, labels, probabilities
 
 _ROUTES = ("model", "optimizer", "fit", "predict")
@@ -24,7 +25,7 @@ _MODEL = ("kind", "config", "weights", "compile", "optimizer", "own")
 """What a pickle holds of a model: plain values and arrays; own: the person's classes and functions in it, by name."""
 
 
-class KerasEstimator(BaseEstimator):  # type: ignore[misc]
+class KerasEstimator(Estimator):
     """A function that builds a model, and what it is compiled and fitted with.
 
     Args:
@@ -191,11 +192,6 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     # --- state --------------------------------------------------------------------------------------------------
 

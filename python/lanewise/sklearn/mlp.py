@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, compute_sample_weight
@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import _engine
 from .._names import check_below_one, check_integer, check_number
+from .base import Estimator
 from .network import Net, optimizer_of
 from .state import checked
 from .targets import dense_targets
@@ -37,7 +38,7 @@ def stochastic(estimator: Any) -> bool:
     return True
 
 
-class Multilayer(BaseEstimator):  # type: ignore[misc]
+class Multilayer(Estimator):
     """Base of both: `docs/sklearn.md` lists the parameters that scikit-learn's do not have."""
 
     class_weight: Any = None
@@ -363,11 +364,6 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
     def _mean(self, X: Any) -> Any:
         raw = self._raw(X)
         return np.mean(raw, axis=0) if self.members_ else raw
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     # --- state --------------------------------------------------------------------------------------------------
 
