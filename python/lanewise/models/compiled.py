@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,8 +119,8 @@ class Compiled:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"metrics: two values would be called {name!r}; give one of them another name=")
-        self._own_names = own = ["loss", *(metric.name for _, metric in self._metrics), *losses_shown]
-        self.names = [name for name in own if name in names] + sorted(set(names) - set(own))
+        self._own_names = ["loss", *(metric.name for _, metric in self._metrics), *losses_shown]
+        self.names = self._in_order(names)
 
     # --- targets ------------------------------------------------------------------------------------------------
 
@@ -242,7 +242,7 @@ class Compiled:
             found[name] = metric.finished(sums[start : start + size])
             start += size
         self.latest = sums
-        return _flat(found)
+        return _flat(found) if self._states else found
 
     def returned(self, found: dict[str, Any], return_dict: bool) -> Any:
         """What `evaluate` and steps on one batch return, of these results: as a list in Keras's order.
@@ -251,9 +251,12 @@ class Compiled:
         """
         if return_dict:
             return dict(sorted(found.items()))
-        values = [found[name] for name in self._own_names if name in found]
-        values += [found[name] for name in sorted(found.keys() - set(self._own_names))]
+        values = [found[name] for name in (self._in_order(found) if self._states else self.names)]
         return values[0] if len(values) == 1 else values
+
+    def _in_order(self, names: Collection[str]) -> list[str]:
+        own = self._own_names
+        return [name for name in own if name in names] + sorted(set(names) - set(own))
 
     def begin(self) -> Float64:
         """Zero sums to add to, all rows forgotten."""

@@ -181,8 +181,9 @@ class Sequential(Model):
             hint = "; a single row goes in as x[None]" if array.shape == sample else ""
             wanted = ", ".join(map(str, ("n", *sample)))
             raise ValueError(f"{argument}: expected an array of shape ({wanted}), received {array.shape}{hint}")
-        if self._program is not None:
-            return [array], self._program.output_shapes
+        program = self._program
+        if program is not None:
+            return [array], program.output_shapes
         out = self._shape_after((None, *sample))
         return [array], [tuple(axis for axis in out if axis is not None)]
 
