@@ -118,6 +118,20 @@ class Configurable(KeywordChecked):
 C = TypeVar("C", bound=Configurable)
 
 
+def from_description(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that makes something of a description: whatever a malformed one runs into is one ValueError."""
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+            what = f"it has no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+            raise ValueError(f"config: expected what get_config() or to_json() gave; {what[:500]}") from error
+
+    return checked
+
+
 def snake_case(name: str) -> str:
     """`InputLayer` -> `input_layer`, `ReLU` -> `re_lu`, `L1L2` -> `l1_l2`: Keras's spelling of automatic names."""
     text = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._names import lookup
+from .._names import from_description, lookup
 from .functional import Functional
 from .model import Model
 from .sequential import Sequential
@@ -18,6 +18,7 @@ def get_class(name: str) -> type[Any]:
     return lookup("model", name, _TABLE)
 
 
+@from_description
 def deserialize(config: Mapping[str, Any]) -> Any:
     """A new model from {"class_name", "config"}, which may be Keras's."""
     return get_class(config["class_name"]).from_config(config["config"])

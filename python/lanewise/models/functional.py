@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from .._arrays import as_array
 from .._engine import AnyArray, Builder, Program
+from .._names import from_description
 from .._structure import flatten, map_leaves, pack
 from ..layers import InputLayer, Layer
 from ..layers.base import match_rank
@@ -240,6 +241,7 @@ class Functional(Model):
         return functional_config(self)
 
     @classmethod
+    @from_description
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """A new model, with new weights, from what `get_config` returned, here or in Keras."""
         from ..saving.keras_read import own_form

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import optimizers, random
 from .._engine import AnyArray, Float32, Weight
-from .._names import automatic_name, near_match, snake_case
+from .._names import automatic_name, from_description, near_match, snake_case
 from .._registry import CustomObjectScope, collected
 from ..layers import Layer
 from ..layers.base import assign_all
@@ -32,6 +32,7 @@ class Model(Trainer):
         return super().__new__(cls, *args, **kwargs)
 
     @classmethod
+    @from_description
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """A new model, with new weights, from what `get_config` of a functional model or a Sequential returned."""
         from .functional import Functional
@@ -166,6 +167,7 @@ class Model(Trainer):
         """Arguments of `compile` as plain JSON values; None before it."""
         return None if self._compiled is None else self._compiled.get_config()
 
+    @from_description
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """`compile` with what `get_compile_config` returned."""
         self.compile(

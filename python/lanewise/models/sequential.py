@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Builder, Program
-from .._names import serialize
+from .._names import from_description, serialize
 from ..layers import InputLayer, Layer
 from ..layers.base import match_rank
 from ..layers.operation import KerasTensor, Operation, Shape
@@ -275,6 +275,7 @@ class Sequential(Model):
         return config if self._trainable else {**config, "trainable": False}
 
     @classmethod
+    @from_description
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """A new model, with new weights, from what `get_config` returned, here or in Keras."""
         from ..saving.keras_read import own_form

@@ -140,7 +140,7 @@ class Archive:
             raise FormatError(f"it has no entry {MANIFEST!r}")
         if info.file_size > MAX_MANIFEST:
             raise FormatError(f"{MANIFEST} has {info.file_size} bytes, allowed are {MAX_MANIFEST}")
-        manifest = json.loads(self._zip.read(info), parse_constant=_no_constant)
+        manifest = json.loads(str(self._zip.read(info), "utf-8"), parse_constant=_no_constant)
         if not isinstance(manifest, dict):
             raise FormatError(f"{MANIFEST} holds no object")
         return manifest

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _registry, constraints, initializers, layers, losses, metrics, models, optimizers, regularizers
-from .._names import Configurable, serialize
+from .._names import Configurable, from_description, serialize
 from ..models import config as clone
 from . import keras_read, keras_write
 
@@ -48,6 +48,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     return model_from_config(config, custom_objects)
 
 
+@from_description
 def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """A new model, with new weights, from {"class_name", "config"}.
 
@@ -97,6 +98,7 @@ def serialize_keras_object(obj: Any) -> Any:
     raise TypeError(f"obj: expected an object of lanewise, received {obj!r} of type {type(obj).__name__}")
 
 
+@from_description
 def deserialize_keras_object(
     config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True, **kwargs: Any
 ) -> Any:

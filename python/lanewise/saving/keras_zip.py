@@ -54,7 +54,7 @@ def read(file: BinaryIO, compile: bool) -> Any:
     """
     entries = _entries(file)
     with ZipFile(file) as archive:
-        config = json.loads(_unpacked(archive, entries[_CONFIG], _MAX_CONFIG))
+        config = json.loads(str(_unpacked(archive, entries[_CONFIG], _MAX_CONFIG), "utf-8"))
         if not isinstance(config, dict):
             raise FormatError(f"{_CONFIG} holds no object")
         _put_vocabularies(archive, entries, config)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..initializers.base import zeros_only
 from .archive import AnyArray, Archive, FormatError, Mismatch, Plan, describe, write
+from .shapes import SLACK, check_description
 
 if TYPE_CHECKING:
     from ..models import Model
@@ -81,8 +82,10 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
     if kind == "weights":
         raise FormatError("it holds weights only: build the model and call load_weights on it")
     shapes = [shape for _, _, shape in plan[: len(names)]]
+    elements = sum(map(math.prod, shapes)) + SLACK
     if kind == "model":
-        model = _described(manifest["model"], names, shapes)
+        with zeros_only(elements):
+            model = _described(manifest["model"], names, shapes)
         weights, state = _arrays(archive, manifest, plan)
         model.set_weights(weights)
         if compile and manifest["compile"] is not None:
@@ -98,10 +101,11 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
     if sum(counts) != len(names) or manifest["optimizer"]:
         raise FormatError("weights: not those of the models")
     first, models = 0, []
-    for i, (config, count) in enumerate(zip(described, counts, strict=True)):
-        own = [name.removeprefix(f"{i}/") for name in names[first : first + count]]
-        models.append(_described(config, own, shapes[first : first + count]))
-        first += count
+    with zeros_only(elements):  # of all models together
+        for i, (config, count) in enumerate(zip(described, counts, strict=True)):
+            own = [name.removeprefix(f"{i}/") for name in names[first : first + count]]
+            models.append(_described(config, own, shapes[first : first + count]))
+            first += count
     weights = _arrays(archive, manifest, plan)[0]
     for model, config, count in zip(models, compiled, counts, strict=True):
         model.set_weights(weights[:count])
@@ -116,11 +120,9 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
 def _described(config: Any, names: list[str], shapes: list[tuple[int, ...]]) -> "Model":
     """The model of a description, which has to ask for weights of these names and shapes."""
     from ..models import Functional, Sequential
-    from .shapes import SLACK, check_description
 
     check_description(config)
-    with zeros_only(sum(map(math.prod, shapes)) + SLACK):
-        model: Model = (Functional if "input_layers" in config else Sequential).from_config(config)
+    model: Model = (Functional if "input_layers" in config else Sequential).from_config(config)
     if [weight.shape for weight in model.weights] != shapes:
         raise FormatError("the weights do not have the shapes that the layers ask for")
     if [weight.path for weight in model.weights] != names:

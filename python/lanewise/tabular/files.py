@@ -69,11 +69,13 @@ def _read(cls: Any, archive: Archive) -> Any:
         raise FormatError(f"it holds a {manifest['class']}")
     plan = archive.plan(manifest["arrays"])
     count, config = manifest["members"], manifest["model"]
+    if type(count) is not int or not 1 <= count <= len(plan):
+        raise FormatError(f"members: {count!r} networks of {len(plan)} arrays")
     estimator = cls(**{k: tuple(v) if k == "units" else v for k, v in manifest["params"].items()})
     estimator._check()
     estimator.table_ = Table.from_json(manifest["table"])
     check_description(config)
-    with zeros_only(count * (sum(math.prod(shape) for _, _, shape in plan) + SLACK)):
+    with zeros_only(sum(math.prod(shape) for _, _, shape in plan) + SLACK):
         models = [Functional.from_config(config) for _ in range(count)]
     width = len(models[0].weights)
     names = [f"members/{i}/{j}.npy" for i in range(count) for j in range(width)]
@@ -93,8 +95,10 @@ def _read(cls: Any, archive: Archive) -> Any:
         if estimator._scores.ndim != 2 or estimator._scores.shape[1] != outputs:
             raise FormatError("scores have another shape")
     else:
-        dtype = np.dtype(manifest["classes"]["dtype"])
-        estimator.classes_ = np.array(manifest["classes"]["values"], dtype)
+        dtype, values = np.dtype(manifest["classes"]["dtype"]), manifest["classes"]["values"]
+        if dtype.kind not in "biufUO" or dtype.itemsize > 16 + 4 * max(len(str(value)) for value in values):
+            raise FormatError(f"classes: {dtype} is no type of labels")
+        estimator.classes_ = np.array(values, dtype)
         if len(estimator.classes_) != outputs:
             raise FormatError("there are not as many classes as outputs")
     estimator.n_features_in_ = len(estimator.table_.columns)
