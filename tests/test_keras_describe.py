@@ -36,6 +36,31 @@ def network():
 # --- JSON -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[]", "3", '{"class_name": "Sequential"}', '{"class_name": "Sequential", "config": {}}',
+     '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {}}]}}',
+     '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense"}], "build_input_shape": [null, 3]}}',
+     '{"class_name": "Functional", "config": {"layers": [], "input_layers": [], "output_layers": []}}',
+     '{"class_name": "Functional", "config": {"layers": [{"class_name": "InputLayer", "name": "a"}]}}',
+     '{"class_name": "Dense", "config": null}', '{"class_name": "Sequential", "config": "x"}'],
+)  # fmt: skip
+def test_malformed_descriptions_are_one_clear_error(text):
+    with pytest.raises(ValueError) as caught:
+        lw.saving.model_from_json(text)
+    assert len(str(caught.value)) > 20 and not isinstance(caught.value, KeyError)
+
+
+@pytest.mark.parametrize("cls", [lw.Sequential, lw.Model, lw.models.Functional])
+@pytest.mark.parametrize(
+    "config", [{}, {"layers": None}, {"layers": [3]}, {"layers": [{"class_name": "Dense"}]}, None, 3]
+)
+def test_malformed_configs_are_one_clear_error(cls, config):
+    with pytest.raises(ValueError) as caught:
+        cls.from_config(config)
+    assert len(str(caught.value)) > 20
+
+
 def test_json_goes_round():
     model = network()
     text = model.to_json(indent=1)

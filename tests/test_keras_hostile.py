@@ -344,6 +344,19 @@ def test_many_arrays_that_share_their_bytes(tmp_path):
     refused(made.keras_file(tmp_path / "m.keras", config, path.read_bytes()), "too large|more than a file of this size")
 
 
+def test_a_damaged_state_of_the_optimizer_leaves_the_weights_alone(tmp_path):
+    network = model()
+    network.compile("adam", "sparse_categorical_crossentropy")
+    before = lw.fingerprint(network)
+    for name, value in (("0", np.array(-3)), ("1", np.array(np.nan, "f4")), ("2", None)):
+        change = replace(
+            f"optimizer/vars/{name}", texts if value is None else lambda r, n, v=value: r.__setitem__(n, v)
+        )
+        path = hostile_weights(tmp_path / "w.weights.h5", change)
+        refused(path, "number of steps|learning rate is nan|no plain numbers", network.load_weights)
+        assert lw.fingerprint(network) == before and network.optimizer.iterations == 0
+
+
 def test_hostile_legacy_files(tmp_path):
     path = tmp_path / "m.h5"
 

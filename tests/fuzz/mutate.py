@@ -1,4 +1,4 @@
-"""Changes of files that keep them readable: JSON stays JSON, a zip keeps its checksums; bytes change where nothing else fits."""
+"""Changes of files that keep them readable: JSON stays JSON, a zip keeps its checksums; else bytes change."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 ODD: list[Any] = [
     None, True, False, -1, 0, 1, 2, 2**31, 2**32 + 1, 2**53, 2**63, 10**30, 0.5, -0.0, 1e-320, 1e308, "", "a", [], {},
-    [[]], [None, 3], [2**32, 2**32], "Dense", "Lambda", "os.system", "__class__", "../../x", "\u0000", "eval", "{epoch}",
-    "Functional", "Sequential", "function", {"class_name": "Dense", "config": {}}, {"class_name": "function", "config": "eval"},
-    {"class_name": "__lambda__", "config": {"value": "4wEA"}}, "CategoryEncoding", "AUC", "MeanIoU", "Embedding", "Normalization",
+    [[]], [None, 3], [2**32, 2**32], "Dense", "Lambda", "os.system", "__class__", "../../x", "\u0000", "eval",
+    "{epoch}", "Functional", "Sequential", "function", {"class_name": "Dense", "config": {}},
+    {"class_name": "function", "config": "eval"}, {"class_name": "__lambda__", "config": {"value": "4wEA"}},
+    "CategoryEncoding", "AUC", "MeanIoU", "Embedding", "Normalization",
 ]  # fmt: skip
 """Values that a reader does not expect."""
 
@@ -131,7 +132,10 @@ def archive(data: bytes, rng: random.Random) -> bytes:
     else:
         entries[at] = (entries[rng.randrange(len(entries))][0], content)
     out = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", rng.choice([zipfile.ZIP_STORED] * 5 + [zipfile.ZIP_DEFLATED])) as new:
+    with (
+        warnings.catch_warnings(),
+        zipfile.ZipFile(out, "w", rng.choice([zipfile.ZIP_STORED] * 5 + [zipfile.ZIP_DEFLATED])) as new,
+    ):
         warnings.simplefilter("ignore")  # two entries of one name
         for name, content in entries:
             new.writestr(zipfile.ZipInfo(name or "x"), content)

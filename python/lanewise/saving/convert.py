@@ -43,7 +43,7 @@ def from_keras(model: Any, custom_objects: Mapping[str, Any] | None = None) -> A
         optimizer = model.optimizer
         variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
         values = _Values([np.asarray(variable) for variable in variables])
-        keras_state.load_state(twin, values, [str(i) for i in range(len(values.arrays))])
+        keras_state.read_state(twin, values, [str(i) for i in range(len(values.arrays))])()
     return twin
 
 

@@ -118,7 +118,7 @@ def _compile(root: h5.Group, model: Any, training: Any) -> None:
     if "optimizer_weights" in root:
         group = root.group("optimizer_weights")
         names = group.texts("weight_names")
-        keras_state.load_state(model, group, names, names)
+        keras_state.read_state(model, group, names, names)()
 
 
 def is_legacy(root: h5.Group) -> bool:

@@ -155,12 +155,12 @@ def _is_kind(name: str, kinds: tuple[str, ...]) -> bool:
 
 
 def restore(model: Any, steps: int, rate: float | None, slots: Sequence[tuple[Slot, Float32]]) -> None:
-    """Set what was read; values are checked before anything changes."""
+    """Set what was read and checked."""
     optimizer = model.optimizer
     kinds = optimizer.native.slot_names()
     of_weight: dict[int, tuple[Weight, dict[str, Float32]]] = {}
     for (kind, weight), value in slots:
-        of_weight.setdefault(id(weight), (weight, {}))[1][kind] = weight.checked(value)
+        of_weight.setdefault(id(weight), (weight, {}))[1][kind] = value
     known = float(optimizer.learning_rate)
     if rate is not None and not optimizer.follows_schedule and np.float32(known) != np.float32(rate):
         optimizer.learning_rate = rate  # files hold it in float32 only

@@ -5,9 +5,10 @@ Layers are counted by class within each model, whatever their names are; a model
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -183,16 +184,16 @@ def _named_groups(root: Group, model: Any) -> dict[str, Group]:
     return found if len(set(wanted)) == len(wanted) and all(name in found for name in wanted) else {}
 
 
-def read_optimizer(root: Group, model: Any) -> None:
-    """Give the optimizer of a compiled model the state in the file; where it is another's, only a warning."""
+def read_optimizer(root: Group, model: Any) -> Callable[[], None]:
+    """What gives the optimizer of a compiled model the state in the file; where it is another's, only a warning."""
     if "optimizer/vars" not in root:
-        return
+        return lambda: None
     group = root.group("optimizer/vars")
     count = len(group.names())
     places = [str(i) for i in range(count)]
     if not all(place in group for place in places):
         raise FormatError("optimizer: its variables are not numbered from 0")
-    load_state(model, group, places)
+    return read_state(model, group, places)
 
 
 class Numbers(Protocol):
@@ -202,8 +203,11 @@ class Numbers(Protocol):
     def array(self, path: str, /) -> AnyArray: ...
 
 
-def load_state(model: Any, group: Numbers, places: Sequence[str], names: Sequence[str] = ()) -> None:
-    """Give the optimizer the values at these places in Keras's order; a warning where they are another's."""
+def read_state(model: Any, group: Numbers, places: Sequence[str], names: Sequence[str] = ()) -> Callable[[], None]:
+    """What gives the optimizer the values at these places in Keras's order, all read and checked.
+
+    Where they are another optimizer's, there is a warning and nothing to give.
+    """
     state = keras_optimizer.state_of(model, [group.shape(place) for place in places], names)
     if state is None:
         if len(places) > 2:  # else it was compiled and never trained
@@ -212,13 +216,15 @@ def load_state(model: Any, group: Numbers, places: Sequence[str], names: Sequenc
                 f"{type(model.optimizer).__name__}; it starts anew",
                 stacklevel=2,
             )
-        return
+        return lambda: None
     steps = group.array(places[0])
     if steps.dtype.kind not in "iu" or not 0 <= int(steps) < 2**62:
         raise FormatError("optimizer: its number of steps is none")
     rate = None if state.rate is None else float(group.array(places[state.rate]))
-    slots = [(slot, group.array(places[i])) for slot, i in state.slots]
-    keras_optimizer.restore(model, int(steps), rate, slots)
+    if rate is not None and not 0 <= rate < math.inf:
+        raise FormatError(f"optimizer: its learning rate is {rate}")
+    slots = [((kind, weight), weight.checked(group.array(places[i]))) for (kind, weight), i in state.slots]
+    return lambda: keras_optimizer.restore(model, int(steps), rate, slots)
 
 
 def assign(model: Any, places: Places, fresh: bool = False) -> None:

@@ -66,7 +66,7 @@ def read(file: BinaryIO, compile: bool) -> Any:
         compiled = config.get("compile_config")
         if compile and isinstance(compiled, Mapping) and compiled.get("optimizer") is not None:
             compile_from(model, compiled)
-            keras_state.read_optimizer(root, model)
+            keras_state.read_optimizer(root, model)()
     return model
 
 

@@ -75,8 +75,6 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
         kind = "keras" if path.lower().endswith(".keras") else "lanewise"
         if file.read(len(h5.SIGNATURE)) == h5.SIGNATURE:
             kind = "h5"
-        if kind != "lanewise":
-            h5.library()
         file.seek(0)
         try:
             yield kind, file
@@ -179,14 +177,14 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     Nothing in the file is executed: classes come from closed tables, and every size is checked before it is used.
 
     Args:
-        filepath: what `save_model` wrote, or a '.keras' or '.h5' file of Keras 2 or 3 (with h5py).
+        filepath: what `save_model` wrote, or a '.keras' or '.h5' file of Keras 2 or 3.
         custom_objects: name -> class or function of yours, for the names that the file holds beside the known ones.
         compile: False leaves out optimizer, loss and metrics.
         safe_mode: accepted; loading is always safe: Python code in a file is refused.
 
     Raises:
         ValueError: no model file, damaged, made by a later version, or with what lanewise does not have.
-        ImportError: h5py is not installed. OSError: it cannot be read.
+        OSError: it cannot be read.
     """
     from . import keras_h5, keras_zip, native
 
@@ -210,8 +208,8 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name
         by_name: take the layers that have the same name, and leave the others (legacy '.h5' files).
 
     Raises:
-        ValueError: not built, a damaged file, or weights of other shapes. ImportError: h5py is not installed.
-        OSError: it cannot be read.
+        ValueError: not built, a damaged file, or weights of other shapes. OSError: it cannot be read.
+        ImportError: safetensors is not installed.
     """
     from . import keras_h5, keras_state, keras_zip, native
 
@@ -235,9 +233,11 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name
                 if legacy:
                     keras_state.assign(model, keras_h5.places(root, model, by_name, skip_mismatch))
                 elif not by_name:
-                    keras_state.assign(model, keras_state.read_weights(root, model, skip_mismatch=skip_mismatch))
-                    if model.compiled:
-                        keras_state.read_optimizer(root, model)
+                    places = keras_state.read_weights(root, model, skip_mismatch=skip_mismatch)
+                    restore = keras_state.read_optimizer(root, model) if model.compiled else None
+                    keras_state.assign(model, places)
+                    if restore is not None:
+                        restore()
     if by_name and not legacy:
         raise ValueError(f"by_name: only legacy '.h5' files go by the names of layers, received {path!r}")
     if kind == "lanewise":
