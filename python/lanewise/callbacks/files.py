@@ -1,7 +1,6 @@
 """CSVLogger and BackupAndRestore: callbacks that write files."""
 
 import csv
-import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -68,17 +67,19 @@ def _cell(value: Any) -> Any:
 class BackupAndRestore(Callback):
     """Keeps a backup from which an interrupted `fit` goes on when it is called again.
 
-    The backup holds weights, optimizer and position in the random streams, so that the weights in the end are, to the
-    bit, those of a training that was never interrupted (with save_freq='epoch').
+    The backup holds weights, optimizer, sums of losses and metrics, and the position in the epoch and in the random
+    streams: the training goes on with the next batch, and weights and logs are, to the bit, those of a training that
+    was never interrupted. (A generator begins its epoch again; metrics of your own with a state and other callbacks
+    begin anew.)
 
     Args:
         backup_dir: directory of the backup, of this training alone.
-        save_freq: 'epoch', or every so many batches; a restored training starts its epoch again.
+        save_freq: 'epoch', or every so many batches.
         double_checkpoint: whether the backup before the last one is kept as well.
         delete_checkpoint: whether the directory is removed when training has ended.
 
     Raises:
-        ValueError: in training, where the model is not built, or the backup is not of this model.
+        ValueError: in training, where the model is not built, or the backup is damaged or not of this training.
     """
 
     def __init__(
@@ -106,25 +107,34 @@ class BackupAndRestore(Callback):
         paths = [path for path in (self._path, f"{self._path}.bkp") if os.path.exists(path)]
         for path in paths:
             try:
-                with np.load(path) as file:
-                    stored = {name: file[name] for name in file.files}
-            except (OSError, ValueError, EOFError):
+                progress, stored = _read(path)
+                self._restore(progress, stored)
+                return
+            except Exception as error:
                 if path == paths[-1]:
-                    raise
-                continue
-            self._restore(stored)
-            return
+                    raise ValueError(f"backup_dir: {path!r} is no intact backup of this training: {error}") from error
 
-    def _restore(self, stored: dict[str, Any]) -> None:
+    def _restore(self, progress: Any, stored: dict[str, Any]) -> None:
+        from ..models.batches import Place
+
+        counts = [progress[key] for key in ("epoch", "batches", "batch", "seen")]
+        if not all(type(count) is int and 0 <= count < 2**48 for count in counts):
+            raise ValueError(f"{progress!r} is no place in a training")
         weights = [stored[f"weight/{i}"] for i in range(len(self.model.weights)) if f"weight/{i}" in stored]
-        self.model.set_weights(weights)
         state = {name.removeprefix("state/"): value for name, value in stored.items() if name.startswith("state/")}
         for i, weight in enumerate(self.model.weights):  # by number: names of layers may count on in one process
             for name in [name for name in state if name.startswith(f"{i}/")]:
                 state[f"{weight.path}/{name.partition('/')[2]}"] = state.pop(name)
-        self.model.load_optimizer_state(state)
-        self._epochs = json.loads(str(stored["progress"]))["epoch"]
+        before = self.model.get_weights()
+        self.model.set_weights(weights)
+        try:
+            self.model.load_optimizer_state(state)
+        except BaseException:
+            self.model.set_weights(before)
+            raise
+        self._epochs, self._batches = counts[:2]
         self.model._initial_epoch = self._epochs
+        self.model._place = Place(counts[2], counts[3], stored.get("sums"))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._epochs = epoch + 1
@@ -137,23 +147,39 @@ class BackupAndRestore(Callback):
             self._save()
 
     def _save(self) -> None:
+        from ..saving.archive import describe, write
         from ..saving.atomic import replacing
 
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._path):
-            shutil.copyfile(self._path, f"{self._path}.bkp")
+            with open(self._path, "rb") as last, replacing(f"{self._path}.bkp") as copy:
+                shutil.copyfileobj(last, copy)
         arrays: dict[str, Any] = {f"weight/{i}": value for i, value in enumerate(self.model.get_weights())}
         number = {weight.path: i for i, weight in enumerate(self.model.weights)}
         for name, value in self.model.optimizer_state().items():
             path, _, slot = name.rpartition("/")
             arrays[f"state/{number[path]}/{slot}" if path else f"state/{name}"] = value
-        progress = json.dumps({"epoch": self._epochs, "batch": self._batches})
-        with replacing(self._path) as file:
-            np.savez(file, progress=np.asarray(progress), **arrays)
+        place = self.model._place
+        if place.batch:
+            arrays["sums"] = place.sums
+        progress = {"epoch": self._epochs, "batches": self._batches, "batch": place.batch, "seen": place.seen}
+        entries = {f"{name}.npy": value for name, value in arrays.items()}
+        described = {name: describe(value) for name, value in entries.items()}
+        write(self._path, {"progress": progress, "arrays": described}, entries)
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self.delete_checkpoint and os.path.isdir(self.backup_dir):
             shutil.rmtree(self.backup_dir)
+
+
+def _read(path: str) -> tuple[Any, dict[str, Any]]:
+    """(progress, arrays by name) of a backup, every size checked before it is used."""
+    from ..saving.archive import Archive
+
+    with open(path, "rb") as file:
+        archive = Archive(file)
+        arrays = archive.read(archive.plan(archive.manifest["arrays"]))
+    return archive.manifest["progress"], {name.removesuffix(".npy"): value for name, value in arrays.items()}
 
 
 def check_save_freq(save_freq: Any) -> Any:

@@ -31,6 +31,28 @@ def zeros_only(elements: int) -> Iterator[None]:
         _left.reset(token)
 
 
+_items: ContextVar[list[int] | None] = ContextVar("items left", default=None)
+
+
+@contextmanager
+def few_items(count: int) -> Iterator[None]:
+    """Inside, what a description names by a number alone, such as thresholds of metrics, may be so many in all."""
+    token = _items.set([count])
+    try:
+        yield
+    finally:
+        _items.reset(token)
+
+
+def take_items(argument: str, count: int) -> None:
+    """Raises ValueError where a file asks for too many."""
+    left = _items.get()
+    if left is not None:
+        left[0] -= count
+        if left[0] < 0:
+            raise ValueError(f"{argument}: {count} are too many for a file")
+
+
 class Initializer(Configurable):
     """Makes the first values of a weight: call it with a shape.
 

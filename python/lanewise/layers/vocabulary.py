@@ -92,7 +92,7 @@ class _IndexLookup(_Prepared):
                 vocabulary = [line.rstrip("\n") for line in file]
             vocabulary = [int(line) for line in vocabulary] if isinstance(self, IntegerLookup) else vocabulary
         tokens = [self._token("vocabulary", token) for token in np.asarray(vocabulary).tolist()]
-        special = self._special()
+        special = self._special() if self._token_start <= len(tokens) else []
         if special and tokens[: len(special)] == special:
             tokens = tokens[len(special) :]
         if not tokens:
@@ -101,7 +101,7 @@ class _IndexLookup(_Prepared):
         if twice:
             raise ValueError(f"vocabulary: expected each token once, received several times: {twice[:5]}")
         if (self.mask_token is not None and self.mask_token in tokens) or (self.invert and self.oov_token in tokens):
-            raise ValueError(f"vocabulary: special tokens stand in front, as {special}, or are left out")
+            raise ValueError("vocabulary: special tokens (mask, unknown) stand in front, all of them, or are left out")
         if self.max_tokens is not None and self._token_start + len(tokens) > self.max_tokens:
             raise ValueError(
                 f"vocabulary: with the special tokens {self._token_start + len(tokens)}, allowed are "

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._engine import Float64
 from .._names import check_integer, check_number
+from ..initializers.base import take_items
 from ..losses.base import Param
 from .base import Metric, ratio
 
@@ -161,6 +162,7 @@ class Recall(_Quotient):
 
 
 def _even_thresholds(n: int) -> list[float]:
+    take_items("num_thresholds", n)
     return [0.5] if n == 1 else [0.0] + [(i + 1) * 1.0 / (n - 1) for i in range(n - 2)] + [1.0]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._engine import Float64
 from .._names import check_finite, check_integer
+from ..initializers.base import take_items
 from ..losses.base import Param
 from .base import Metric
 from .scores import EPSILON
@@ -77,6 +78,7 @@ class MeanIoU(IoU):
         sparse_y_true: bool = True, sparse_y_pred: bool = True, axis: int = -1,
     ) -> None:  # fmt: skip
         every = range(check_integer("num_classes", num_classes, 1))
+        take_items("num_classes", num_classes)
         super().__init__(num_classes, every, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
     def get_config(self) -> dict[str, Any]:

@@ -239,6 +239,33 @@ def _is_row_list(batch: Any) -> bool:
     return not any(isinstance(item, list | tuple | dict) or np.ndim(item) for item in batch)
 
 
+class Place:
+    """Where `fit` stands in its epoch, for BackupAndRestore.
+
+    Attributes:
+        batch: batches done. seen: batches of the order that earlier epochs took, with `steps_per_epoch`.
+        sums: of losses and metrics so far.
+        order: the order of the rows, in a tuple; None before it is made.
+    """
+
+    def __init__(self, batch: int = 0, seen: int = 0, sums: Any = None) -> None:
+        self.batch, self.seen, self.sums = batch, seen, sums
+        self.order: tuple[Any] | None = None
+
+    def begin(self, zeros: Any) -> Any:
+        """The sums with which the epoch begins, or goes on. Raises ValueError: a backup of other metrics."""
+        if self.batch:
+            if np.shape(self.sums) != zeros.shape:
+                raise ValueError("BackupAndRestore: the backup was made with other losses or metrics")
+            zeros += self.sums
+        self.sums = zeros
+        return zeros
+
+    def end(self, seen: int) -> None:
+        """The epoch is over."""
+        self.batch, self.seen = 0, seen
+
+
 class Cursor:
     """Where training with `steps_per_epoch` stands in the rows: the next epoch goes on there.
 
@@ -251,7 +278,15 @@ class Cursor:
         self._batch_size = batch_size
         self._steps = steps
         self._seen = 0
-        self.order: Any = None
+
+    @property
+    def seen(self) -> int:
+        """Batches of the order that earlier epochs took."""
+        return self._seen
+
+    def go_to(self, seen: int) -> None:
+        """Begin the next epoch after so many batches of the order."""
+        self._seen = seen if seen < self._count else 0
 
     @property
     def at_start(self) -> bool:

@@ -14,7 +14,7 @@ from .._engine import Float32, Network, Pace
 from .._names import check_integer, keyword_checked
 from .advice import loss_slip, warn_of_outputs
 from .base import callback_list, check_verbose, sorted_logs
-from .batches import Cursor, SparseBatches, batch_rows, batches_of, is_sparse
+from .batches import Cursor, Place, SparseBatches, batch_rows, batches_of, is_sparse
 from .compiled import Compiled
 from .data import Rows, split_point, unpack_validation
 from .predictor import Predictor, Source
@@ -29,6 +29,7 @@ class Trainer(Predictor):
     stop_training = False
     history: History | None = None
     _initial_epoch: int | None = None  # where BackupAndRestore goes on
+    _place = Place()  # in the epoch, where it goes on or makes its backup
 
     # --- fit ----------------------------------------------------------------------------------------------------
 
@@ -130,9 +131,10 @@ class Trainer(Predictor):
             self.stop_training = False
             warned, first = False, None
             warn_of_outputs(compiled, self._ready(rows.shapes), self._weights_lock.read, rows)
-            self._initial_epoch = None
+            self._initial_epoch, self._place = None, Place()
             try:
                 hooks.on_train_begin(None)
+                cursor.go_to(self._place.seen)
                 logs: dict[str, float] = {}
                 for epoch in range(self._initial_epoch or initial_epoch, epochs):
                     if batches is not None and logs and not batches.has_more():
@@ -170,6 +172,7 @@ class Trainer(Predictor):
                     compiled.optimizer.finalize_variable_values(self.trainable_weights)
                 hooks.on_train_end(logs)
             finally:
+                self._place = Place()
                 progress.close()
         return history
 
@@ -196,40 +199,51 @@ class Trainer(Predictor):
         self, compiled: Compiled, network: Network, rows: Rows, cursor: Cursor, batch_size: int, shuffle: bool,
         hooks: CallbackList, progress: Any,
     ) -> dict[str, float]:  # fmt: skip
-        seed = self._run_seed()
-        if cursor.at_start:
-            order = _engine.permutation(seed, self._epochs_shuffled, rows.size) if shuffle else None
-            cursor.order = rows.shuffled(order)
+        seed, place = self._run_seed(), self._place
+        if cursor.at_start and not place.batch:
             self._epochs_shuffled += 1
+            place.order = None
+        if place.order is None:  # a new epoch's, or that in which a backup was made
+            order = _engine.permutation(seed, self._epochs_shuffled - 1, rows.size) if shuffle else None
+            place.order = (rows.shuffled(order),)
         first, last = cursor.span()
-        sums = compiled.begin()
+        sums = place.begin(compiled.begin())
+        skipped = place.batch * batch_size
+        if place.batch > -(-(last - first) // batch_size):
+            raise ValueError(f"BackupAndRestore: the backup was made after batch {place.batch} of an epoch of fewer")
+        first = min(first + skipped, last)
+        results = compiled.results(sums) if place.batch else {}
         pace = self._paces.setdefault(("train", batch_size), Pace())
         native = compiled.optimizer.native
         each = hooks.needs_batches
         for start, stop in _engine.slices(last - first, batch_size, pace, each):
+            batch = (skipped + start) // batch_size
             if each:
-                hooks.on_train_batch_begin(start // batch_size, None)
+                hooks.on_train_batch_begin(batch, None)
             compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
             sums += self._weights_lock.write(
-                network.train, rows.x, rows.y, rows.weights, cursor.order, first + start, first + stop, batch_size,
+                network.train, rows.x, rows.y, rows.weights, place.order[0], first + start, first + stop, batch_size,
                 native, seed,
             )  # fmt: skip
             results = compiled.results(sums)
+            place.batch = -(-(skipped + stop) // batch_size)
             if each:
-                hooks.on_train_batch_end(start // batch_size, sorted_logs(results))
-            progress.update(-(-stop // batch_size), sorted_logs(results))
+                hooks.on_train_batch_end(batch, sorted_logs(results))
+            progress.update(place.batch, sorted_logs(results))
             if self.stop_training:
                 break
+        place.end(cursor.seen)
         return results
 
     def _train_batches(
         self, compiled: Compiled, batches: Source, class_weight: Any, steps: int | None, shuffle: bool,
         hooks: CallbackList, progress: Any,
     ) -> dict[str, float]:  # fmt: skip
-        seed, epoch = self._run_seed(), self._epochs_shuffled
-        self._epochs_shuffled += 1
-        sums, done = compiled.begin(), 0
-        results: dict[str, float] = {}
+        seed, place, done = self._run_seed(), self._place, 0
+        self._epochs_shuffled += place.batch == 0
+        epoch = self._epochs_shuffled - 1
+        sums = place.begin(compiled.begin())
+        results: dict[str, float] = compiled.results(sums) if place.batch else {}
         native = compiled.optimizer.native
         each = hooks.needs_batches
         for raw in batches.epoch(steps, seed, epoch, shuffle):
@@ -239,6 +253,10 @@ class Trainer(Predictor):
             unit = batch_size if each else rows.size
             for start in range(0, rows.size, unit):
                 stop = min(start + unit, rows.size)
+                behind = min(max(place.batch - done, 0), -(-(stop - start) // batch_size))  # trained before the backup
+                done, start = done + behind, start + behind * batch_size
+                if start >= stop:
+                    continue
                 if each:
                     hooks.on_train_batch_begin(done, None)
                 compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
@@ -247,11 +265,14 @@ class Trainer(Predictor):
                 )  # fmt: skip
                 done += -(-(stop - start) // batch_size)
                 results = compiled.results(sums)
+                place.batch = done
                 if each:
                     hooks.on_train_batch_end(done - 1, sorted_logs(results))
                 progress.update(done, sorted_logs(results))
                 if self.stop_training:
+                    place.end(0)
                     return results
+        place.end(0)
         return results
 
     def train_on_batch(

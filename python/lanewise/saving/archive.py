@@ -23,6 +23,7 @@ Plan = list[tuple[str, str, tuple[int, ...]]]
 MANIFEST = "lanewise.json"
 MAX_MANIFEST = 2 * 2**20  # bytes of JSON
 MAX_ENTRIES = 20_000
+_MAX_NODES = 100_000  # lists and objects of a description
 _MAX_DIRECTORY = 128 * MAX_ENTRIES  # bytes of the zip's own list of entries
 _DTYPES = {"float32": "<f4", "float64": "<f8", "int64": "<i8", "uint64": "<u8"}
 _END = struct.Struct("<4s4H2LH")  # the zip's last record
@@ -35,6 +36,24 @@ class FormatError(ValueError):
 
 class Mismatch(ValueError):
     """An intact file that holds the weights of another model: what it holds, without the file's name."""
+
+
+def parsed(data: bytes | str, longest: int, constants: bool = True) -> Any:
+    """The value of a JSON text, none of which takes much more memory than the text.
+
+    Args:
+        data: the text; bytes are UTF-8.
+        longest: characters that it may have.
+        constants: whether NaN and Infinity, which Keras writes, are numbers.
+    """
+    import json
+
+    if len(data) > longest:
+        raise FormatError(f"a description of {len(data)} bytes, allowed are {longest}")
+    text = data if isinstance(data, str) else str(data, "utf-8")
+    if text.count("[") + text.count("{") > _MAX_NODES:
+        raise FormatError(f"a description of more than {_MAX_NODES} lists and objects")
+    return json.loads(text, parse_constant=None if constants else _no_constant)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
@@ -131,8 +150,6 @@ class Archive:
         self.manifest = self._read_manifest()
 
     def _read_manifest(self) -> dict[str, Any]:
-        import json
-
         info = self._entries.pop(MANIFEST, None)
         if info is None:
             if "config.json" in self._entries and "model.weights.h5" in self._entries:
@@ -140,7 +157,7 @@ class Archive:
             raise FormatError(f"it has no entry {MANIFEST!r}")
         if info.file_size > MAX_MANIFEST:
             raise FormatError(f"{MANIFEST} has {info.file_size} bytes, allowed are {MAX_MANIFEST}")
-        manifest = json.loads(str(self._zip.read(info), "utf-8"), parse_constant=_no_constant)
+        manifest = parsed(self._zip.read(info), MAX_MANIFEST, constants=False)
         if not isinstance(manifest, dict):
             raise FormatError(f"{MANIFEST} holds no object")
         return manifest

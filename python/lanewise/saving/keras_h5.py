@@ -12,10 +12,10 @@ import numpy as np
 from .._engine import Weight
 from ..initializers.base import zeros_only
 from . import h5, keras_optimizer, keras_read, keras_state, keras_write
-from .archive import AnyArray, FormatError, Mismatch
+from .archive import AnyArray, FormatError, Mismatch, parsed
 from .atomic import replacing
 from .keras_state import Places
-from .keras_zip import KERAS_VERSION, built, compile_from
+from .keras_zip import KERAS_VERSION, MAX_CONFIG, built, compile_from
 from .shapes import SLACK
 
 _HEADER_LIMIT = 64_000  # bytes of one attribute; Keras's own limit is 64,512
@@ -101,13 +101,13 @@ def read_model(path: str, compile: bool) -> Any:
         if text is None:
             raise FormatError("it holds weights only: build the model and call load_weights on it")
         with zeros_only(root.file_size // 2 + SLACK):
-            model = built(keras_read.own_form(json.loads(text)))
+            model = built(keras_read.own_form(parsed(text, MAX_CONFIG)))
         if "model_weights" not in root:
             raise FormatError("it has no group 'model_weights'")
         keras_state.assign(model, by_order(root.group("model_weights"), model), fresh=True)
         training = root.text("training_config") if compile else None
         if training is not None:
-            _compile(root, model, json.loads(training))
+            _compile(root, model, parsed(training, MAX_CONFIG))
     return model
 
 

@@ -11,13 +11,13 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from ..initializers.base import zeros_only
 from . import h5, keras_read, keras_state, keras_write
-from .archive import FormatError
+from .archive import FormatError, parsed
 from .atomic import replacing
-from .shapes import SLACK
+from .shapes import SLACK, check_size
 
 KERAS_VERSION = "3.15.1"  # whose layout this is
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-_MAX_CONFIG = 8 * 2**20  # bytes of JSON
+MAX_CONFIG = 4 * 2**20  # bytes of JSON
 _MAX_ENTRIES = 1000
 _MAX_DIRECTORY = 2**20  # bytes of the zip's own list of entries
 _SLACK = 32 * 2**20  # bytes that packed entries may unpack to beyond twice the file
@@ -30,8 +30,8 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
     if compiled is not None:
         form["compile_config"] = keras_write.compile_form(compiled)
     config = json.dumps(form, allow_nan=False).encode("ascii")
-    if len(config) > _MAX_CONFIG:
-        raise ValueError(f"model: its description takes {len(config)} bytes (allowed: {_MAX_CONFIG})")
+    if len(config) > MAX_CONFIG:
+        raise ValueError(f"model: its description takes {len(config)} bytes (allowed: {MAX_CONFIG})")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}).encode("ascii")
     weights = io.BytesIO()
     with h5.writing(weights) as root:
@@ -54,7 +54,7 @@ def read(file: BinaryIO, compile: bool) -> Any:
     """
     entries = _entries(file)
     with ZipFile(file) as archive:
-        config = json.loads(str(_unpacked(archive, entries[_CONFIG], _MAX_CONFIG), "utf-8"))
+        config = parsed(_unpacked(archive, entries[_CONFIG], MAX_CONFIG), MAX_CONFIG)
         if not isinstance(config, dict):
             raise FormatError(f"{_CONFIG} holds no object")
         _put_vocabularies(archive, entries, config)
@@ -77,7 +77,7 @@ def _put_vocabularies(archive: ZipFile, entries: Mapping[str, ZipInfo], config: 
         arguments = entry.get("config")
         if info is None or not isinstance(arguments, dict) or arguments.get("vocabulary") is not None:
             continue
-        lines = _unpacked(archive, info, _MAX_CONFIG).decode("utf-8").splitlines()
+        lines = _unpacked(archive, info, MAX_CONFIG).decode("utf-8").splitlines()
         while lines and not lines[-1]:
             lines.pop()
         arguments["vocabulary"] = list(map(int, lines)) if entry["class_name"] == "IntegerLookup" else lines
@@ -104,6 +104,7 @@ def built(described: Any) -> Any:
 
     if not isinstance(described, dict) or not isinstance(described.get("class_name"), str):
         raise FormatError("it describes no model")
+    check_size(described.get("config"))
     model = deserialize(described)
     if not model.built:
         raise FormatError("the model in it was saved before it was built: there are no weights")

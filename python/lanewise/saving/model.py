@@ -9,8 +9,11 @@ from typing import Any, BinaryIO
 
 from .._names import UnknownName
 from .._registry import CustomObjectScope
+from ..initializers.base import few_items
 from . import h5
 from .archive import FormatError, Mismatch
+
+_MAX_ITEMS = 100_000  # of things that a file names by their number alone
 
 # --- which format -----------------------------------------------------------------------------------------------
 
@@ -77,7 +80,8 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
             kind = "h5"
         file.seek(0)
         try:
-            yield kind, file
+            with few_items(_MAX_ITEMS):
+                yield kind, file
         except Mismatch as error:
             raise ValueError(f"filepath: {path!r} {error}") from None
         except Exception as error:

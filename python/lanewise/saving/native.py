@@ -8,7 +8,7 @@ import numpy as np
 
 from ..initializers.base import zeros_only
 from .archive import AnyArray, Archive, FormatError, Mismatch, Plan, describe, write
-from .shapes import SLACK, check_description
+from .shapes import SLACK, check_description, check_size
 
 if TYPE_CHECKING:
     from ..models import Model
@@ -85,6 +85,7 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
     elements = sum(map(math.prod, shapes)) + SLACK
     if kind == "model":
         with zeros_only(elements):
+            check_size(manifest["model"])
             model = _described(manifest["model"], names, shapes)
         weights, state = _arrays(archive, manifest, plan)
         model.set_weights(weights)
@@ -97,6 +98,7 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
     described, compiled = manifest["model"], manifest["compile"]
     if not isinstance(described, list) or not isinstance(compiled, list) or len(described) != len(compiled):
         raise FormatError("model, compile: expected lists of one length")
+    check_size(*described)
     counts = [sum(name.startswith(f"{i}/") for name in names) for i in range(len(described))]
     if sum(counts) != len(names) or manifest["optimizer"]:
         raise FormatError("weights: not those of the models")

@@ -8,6 +8,7 @@ from .. import _registry, layers
 from .archive import FormatError
 
 MAX_LAYERS = 1000
+MAX_CALLS = 5000  # layers and their calls in one file
 SLACK = 2**20  # elements that layers may hold beside the weights in the file, such as constants of a Normalization
 _MAX_SAMPLE = 2**40  # elements of one sample
 
@@ -35,6 +36,21 @@ def check_nameable(model: Any) -> None:
                 f"save: layer {layer.name!r} is a {name}, which no file can name; use lanewise.layers, or register "
                 "the class: @lanewise.saving.register_keras_serializable()"
             )
+
+
+def check_size(*described: Any) -> None:
+    """Raises FormatError where descriptions of models, those in models too, have more layers and calls than any."""
+    left, waiting = MAX_CALLS, list(described)
+    while waiting:
+        config = waiting.pop()
+        entries = config.get("layers") if isinstance(config, Mapping) else None
+        for entry in entries if isinstance(entries, list) else ():
+            nodes = entry.get("inbound_nodes") if isinstance(entry, Mapping) else None
+            left -= max(1, len(nodes) if isinstance(nodes, list) else 0)
+            if isinstance(entry, Mapping):
+                waiting.append(entry.get("config"))
+        if left < 0:
+            raise FormatError(f"layers: more than {MAX_CALLS} of them, or of their calls")
 
 
 def check_description(config: Any) -> None:

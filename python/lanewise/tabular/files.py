@@ -11,7 +11,7 @@ import numpy as np
 from ..initializers.base import zeros_only
 from ..models import Functional
 from ..saving.archive import Archive, FormatError, describe, write as write_archive
-from ..saving.shapes import SLACK, check_description
+from ..saving.shapes import SLACK, check_description, check_size
 from .columns import Table
 
 VERSION = 1
@@ -75,6 +75,7 @@ def _read(cls: Any, archive: Archive) -> Any:
     estimator._check()
     estimator.table_ = Table.from_json(manifest["table"])
     check_description(config)
+    check_size(*[config] * count)
     with zeros_only(sum(math.prod(shape) for _, _, shape in plan) + SLACK):
         models = [Functional.from_config(config) for _ in range(count)]
     width = len(models[0].weights)

@@ -1,0 +1,171 @@
+"""BackupAndRestore at every step: what goes on has the bits of what was never interrupted."""
+
+import shutil
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import lanewise as lw
+from lanewise.keras.callbacks import BackupAndRestore, Callback, EarlyStopping, ModelCheckpoint, TerminateOnNaN
+from lanewise.saving import archive
+
+X = np.random.default_rng(0).normal(size=(47, 3)).astype(np.float32)
+Y = X.sum(1)
+
+
+class Data(lw.keras.utils.PyDataset):
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, i):
+        return X[5 * i : 5 * i + 5], Y[5 * i : 5 * i + 5]
+
+
+KINDS = {
+    "rows": ((X, Y), {"batch_size": 5}),
+    "an order over several epochs": ((X, Y), {"batch_size": 5, "steps_per_epoch": 4}),
+    "rows as they stand": ((X, Y), {"batch_size": 4, "shuffle": False, "validation_split": 0.2}),
+    "sparse rows": ((scipy.sparse.csr_matrix(X), Y), {"batch_size": 5}),
+    "a data set": ((Data(), None), {}),
+}
+OPTIMIZERS = {
+    "adam": lambda: lw.optimizers.Adam(0.01),
+    "accumulated": lambda: lw.optimizers.SGD(0.01, momentum=0.9, gradient_accumulation_steps=3),
+    "averaged": lambda: lw.optimizers.Adam(0.01, use_ema=True),
+    "scheduled": lambda: lw.optimizers.Nadam(lw.optimizers.schedules.CosineDecay(0.1, 50)),
+}
+
+
+def built(optimizer):
+    lw.random.set_seed(3)
+    layers = [
+        lw.layers.Dense(5, "tanh", input_shape=(3,)), lw.layers.Dropout(0.3), lw.layers.BatchNormalization(),
+        lw.layers.Dense(1),
+    ]  # fmt: skip
+    model = lw.Sequential(layers)
+    model.compile(OPTIMIZERS[optimizer](), "mse", metrics=["mae"])
+    return model
+
+
+def bits(model):
+    """Weights and state of the optimizer."""
+    return lw.fingerprint(model), [np.asarray(value).tobytes() for value in model.optimizer_state().values()]
+
+
+class Keep(Callback):
+    """Copies the backup after each batch; stands behind BackupAndRestore."""
+
+    def __init__(self, folder, copies):
+        self.folder, self.copies = folder, copies
+
+    def on_train_batch_end(self, batch, logs=None):
+        shutil.copytree(self.folder, self.copies / str(len(list(self.copies.iterdir())) + 1))
+
+
+def trained(optimizer, kind, folder, *more):
+    """(model, history) of a training that goes on from the backup in a folder, if there is one."""
+    model, ((x, y), options) = built(optimizer), KINDS[kind]
+    lw.random.set_seed(len(more))  # a restored training takes nothing from the streams of its own process
+    with np.errstate(all="raise"):
+        history = model.fit(
+            x, y, epochs=5, verbose=0, callbacks=[BackupAndRestore(folder, save_freq=1), *more], **options
+        )
+    return model, history.history
+
+
+@pytest.mark.filterwarnings("ignore:x. expected 4 batches in an epoch")
+@pytest.mark.parametrize(
+    ("optimizer", "kind"),
+    [*(("adam", kind) for kind in KINDS), *((name, "rows") for name in list(OPTIMIZERS)[1:])],
+)
+def test_every_step_of_a_training_can_be_the_last_before_a_restart(tmp_path, optimizer, kind):
+    folder, copies = tmp_path / "backup", tmp_path / "copies"
+    copies.mkdir()
+    whole, logs = trained(optimizer, kind, folder, Keep(folder, copies))
+    expected = bits(whole)
+    steps = len(list(copies.iterdir()))
+    assert steps == whole.optimizer.native.iterations >= 18
+    for step in range(1, steps + 1):
+        model, rest = trained(optimizer, kind, copies / str(step))
+        assert bits(model) == expected, step
+        epochs = len(rest["loss"])
+        assert {name: values[-epochs:] for name, values in logs.items()} == rest, step
+    print(f"{optimizer}, {kind}: {steps} of {steps} resumed trainings have the bits of the uninterrupted one")
+
+
+def test_a_backup_of_another_place_gives_other_bits(tmp_path):
+    """The check above can fail: a backup that forgets its place in the epoch is seen."""
+    folder, copies = tmp_path / "backup", tmp_path / "copies"
+    copies.mkdir()
+    whole, _ = trained("adam", "rows", folder, Keep(folder, copies))
+    path = copies / "13" / "latest.npz"
+    with open(path, "rb") as file:
+        kept = archive.Archive(file)
+        arrays = kept.read(kept.plan(kept.manifest["arrays"]))
+    assert kept.manifest["progress"] == {"epoch": 1, "batches": 13, "batch": 3, "seen": 0}
+    archive.write(str(path), {**kept.manifest, "progress": {**kept.manifest["progress"], "batch": 4}}, arrays)
+    assert lw.fingerprint(trained("adam", "rows", copies / "13")[0]) != lw.fingerprint(whole)
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [({"batch": 99}, "after batch 99 of an epoch of fewer"), ({"batch": -1}, "no place in a training"),
+     ({"epoch": 10**30}, "no place in a training"), ({"seen": "x"}, "no place in a training")],
+)  # fmt: skip
+def test_backups_that_do_not_fit(tmp_path, progress, text):
+    folder, copies = tmp_path / "backup", tmp_path / "copies"
+    copies.mkdir()
+    trained("adam", "rows", folder, Keep(folder, copies))
+    path = copies / "3" / "latest.npz"
+    with open(path, "rb") as file:
+        kept = archive.Archive(file)
+        arrays = kept.read(kept.plan(kept.manifest["arrays"]))
+    archive.write(str(path), {**kept.manifest, "progress": {**kept.manifest["progress"], **progress}}, arrays)
+    with pytest.raises(ValueError, match=text):
+        trained("adam", "rows", copies / "3")
+
+
+def test_a_cut_off_backup_falls_back_to_the_one_before_at_every_length(tmp_path):
+    folder = tmp_path / "backup"
+    backup = BackupAndRestore(folder, double_checkpoint=True, delete_checkpoint=False)
+    built("adam").fit(X, Y, epochs=2, verbose=0, callbacks=[backup])
+    whole = (folder / "latest.npz").read_bytes()
+    for length in range(0, len(whole), 61):
+        (folder / "latest.npz").write_bytes(whole[:length])
+        backup.set_model(built("adam"))
+        backup.on_train_begin()
+        assert backup.model._initial_epoch == 1
+
+
+# --- a training that goes wrong -----------------------------------------------------------------------------------
+
+
+def exploding(*callbacks, **options):
+    """A training whose rows are NaN from the fourth epoch on; (model, losses)."""
+
+    class Poison(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:
+                x[:] = np.nan
+
+    x = X.copy()
+    model = built("adam")
+    history = model.fit(x, Y, epochs=9, verbose=0, callbacks=[Poison(), *callbacks], **options)
+    return model, history.history["loss"]
+
+
+@pytest.mark.filterwarnings("ignore:loss")
+def test_a_training_that_turns_nan_keeps_the_best_weights_when_asked(tmp_path):
+    best = built("adam")
+    losses = best.fit(X, Y, epochs=3, verbose=0).history["loss"]
+    assert losses == sorted(losses, reverse=True)  # the third epoch is the best
+    model, seen = exploding(TerminateOnNaN(), EarlyStopping("loss", patience=20, restore_best_weights=True))
+    assert seen[:3] == losses and np.isnan(seen[3]) and len(seen) == 4
+    assert lw.fingerprint(model) == lw.fingerprint(best)
+    model, seen = exploding(EarlyStopping("loss", patience=2, restore_best_weights=True))
+    assert len(seen) == 5 and lw.fingerprint(model) == lw.fingerprint(best)
+    path = tmp_path / "best.lanewise"
+    model, _ = exploding(TerminateOnNaN(), ModelCheckpoint(path, "loss", save_best_only=True))
+    assert np.isnan(model.get_weights()[0]).any()
+    assert lw.fingerprint(lw.load_model(path)) == lw.fingerprint(best)
