@@ -31,7 +31,8 @@ def regressor(meta, compile_kwargs, units=32):
 
 def classifier(meta, units=32, dropout=0.0):
     x = lw.Input((meta["n_features_in_"],))
-    h = lw.layers.Dropout(dropout)(lw.layers.Dense(units, "relu")(x))
+    h = lw.layers.Dense(units, "relu")(x)
+    h = lw.layers.Dropout(dropout)(h) if dropout else h
     if meta["target_type_"] == "multiclass":
         return lw.Model(x, lw.layers.Dense(meta["n_classes_"], "softmax")(h))
     return lw.Model(x, lw.layers.Dense(meta["n_outputs_"], "sigmoid")(h))
@@ -62,28 +63,34 @@ def diabetes():
     return scale(x), (y - y.mean()) / y.std()
 
 
-def failing(estimator):
-    why = "Keras's loss of weighted rows is sum(w * l) / rows, not / sum(w): a weight is no repetition"
-    return {f"check_sample_weight_equivalence_on_{kind}_data": why for kind in ("dense", "sparse")}
-
-
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [
         KerasClassifier(Named(classifier), optimizer=lw.optimizers.Adam(0.01), epochs=60, verbose=0),
         KerasRegressor(Named(regressor), optimizer="adam", epochs=100, verbose=0),
-    ],
-    expected_failed_checks=failing,
+    ]
 )
-def test_all_of_scikit_learns_checks_but_one(estimator, check):
+def test_all_of_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-def test_a_weight_counts_as_in_keras(diabetes):
+def test_a_weight_is_how_often_a_row_counts(diabetes):
     x, y = diabetes
-    made = KerasRegressor(regressor, optimizer="sgd", verbose=0, random_state=1, batch_size=len(y))
-    plain, twice = (clone(made).fit(x, y, weight).history_["loss"][0] for weight in (None, np.full(len(y), 2.0)))
-    np.testing.assert_allclose(twice, 2 * plain, rtol=1e-6)
+    made = KerasRegressor(regressor, optimizer="adam", epochs=5, verbose=0, random_state=1)
+    count = np.random.default_rng(1).integers(0, 4, len(y))
+    rows = np.random.default_rng(2).permutation(np.repeat(np.arange(len(y)), count))
+    whole = clone(made).set_params(batch_size=4000)
+    once, often = clone(whole).fit(x, y, count), clone(whole).fit(x[rows], y[rows])
+    assert once.history_ == often.history_ and (once.predict(x) == often.predict(x)).all()
+    np.testing.assert_allclose(clone(whole).fit(x, y, 3 * count).history_["loss"], once.history_["loss"], rtol=1e-6)
+    plain = clone(made).fit(x, y)
+    np.testing.assert_array_equal(clone(made).fit(x, y, np.full(len(y), 2.0)).predict(x), plain.predict(x))
+    some = np.where(np.arange(len(y)) % 3, 1.0, 0.0)  # in small batches, and beside metrics
+    beside = clone(made).set_params(metrics=["mae"])
+    left = beside.fit(x, y, some).history_
+    assert left == clone(beside).fit(x[some > 0], y[some > 0]).history_
+    with pytest.raises(ValueError, match=r"sample_weight|non-zero"):
+        clone(made).fit(x, y, np.zeros(len(y)))
 
 
 def test_routing(wine):

@@ -96,6 +96,7 @@ class Run:
         self._turn = threading.Lock()  # who builds: one at a time, in the order of the jobs
         self._bell = threading.Lock()  # released where a thread ends
         self._bell.acquire()
+        self._begun: list[int] = []  # threads that run, and those that have ended
         self._ended: list[int] = []
         self._generation = random.generation()
         self._watches: dict[int, Watch] = {}
@@ -123,7 +124,9 @@ class Run:
             self._wait(workers)
         except KeyboardInterrupt:
             self._stop()
-            self._wait(workers)  # a second one does not wait for them
+            self._wait(
+                len(self._begun)
+            )  # it may come before all threads are there; a second one does not wait for them
         finally:
             self.stopping = True
             self._draw(last=True)
@@ -153,6 +156,7 @@ class Run:
             self._draw()
 
     def _work(self, threads: int) -> None:
+        self._begun.append(threads)
         _engine.limit_threads(threads)
         try:
             self._train_in_turn()

@@ -71,12 +71,16 @@ def _write(
 
 
 def read_model(file: BinaryIO, compile: bool) -> Any:
-    """The model, or the Ensemble, in an open file.
+    """The model, the Ensemble or the estimator of a table in an open file.
 
     Raises:
         FormatError, ValueError and others: whatever is wrong with it.
     """
     archive = Archive(file)
+    if archive.manifest.get("kind") == "tabular":
+        from ..tabular.files import opened
+
+        return opened(archive)
     manifest, plan = _checked(archive)
     kind, names = manifest["kind"], manifest["weights"]
     if kind == "weights":

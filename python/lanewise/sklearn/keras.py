@@ -18,6 +18,7 @@ from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.model import _rebuilt
 from .base import Estimator
+from .network import MERGED_ROWS, merged
 from .targets import check_first_classes, codes, dense_targets, is_multilabel, labels, probabilities
 
 _ROUTES = ("model", "optimizer", "fit", "predict")
@@ -128,6 +129,17 @@ class KerasEstimator(Estimator):
         """The targets as the model takes them."""
         return y
 
+    def _merges(self, arguments: dict[str, Any], shape: tuple[int, ...]) -> bool:
+        """Whether equal rows may be taken together: a batch is all rows, and nothing looks at them one by one."""
+        outputs = self.model_._get_compiled("fit").outputs
+        one_by_one = arguments["validation_split"] or any(output.metrics or output.weighted for output in outputs)
+        return (
+            len(shape) == 2
+            and shape[0] <= min(arguments["batch_size"] or 32, MERGED_ROWS)
+            and not one_by_one
+            and all(leaf.in_training is None for leaf in self.model_.leaves())
+        )
+
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool = False, **given: Any) -> Self:
         keep = (self.warm_start or incremental) and hasattr(self, "model_")
         X, y = validate_data(
@@ -165,7 +177,8 @@ class KerasEstimator(Estimator):
         if "validation_data" in arguments:
             held_x, held_y, *rest = arguments["validation_data"]
             arguments["validation_data"] = (held_x, self._encoded(dense_targets(np.asarray(held_y))), *rest)
-        history = model.fit(X, self._encoded(y), sample_weight=weights, **arguments).history
+        X, targets, weights = counted(X, self._encoded(y), weights, self._merges(arguments, X.shape))
+        history = model.fit(X, targets, sample_weight=weights, **arguments).history
         before = self.history_ if keep else {}
         self.history_ = {name: [*before.get(name, []), *map(float, values)] for name, values in history.items()}
         return self
@@ -176,7 +189,8 @@ class KerasEstimator(Estimator):
         Args:
             X: (n, ...), a frame or a sparse matrix.
             y: (n,) or (n, outputs).
-            sample_weight: (n,).
+            sample_weight: (n,), how often each row counts, up to a factor: they are scaled to the mean 1, and rows of
+                weight 0 are left out.
             **kwargs: for the model's `fit`, before the estimator's own parameters; `validation_data=(X, y)`.
         """
         return self._fit(X, y, sample_weight, **kwargs)
@@ -215,6 +229,28 @@ class KerasEstimator(Estimator):
 
 
 _KINDS: dict[str, type[Model]] = {kind.__name__: kind for kind in (Sequential, Functional)}
+
+
+def counted(x: Any, y: Any, weights: Any, merge: bool) -> tuple[Any, Any, Any]:
+    """Rows, targets and weights with which Keras's loss, sum(w * l) / rows, is scikit-learn's, sum(w * l) / sum(w).
+
+    Args:
+        x, y: rows and what the model is to say of them.
+        weights: how often each row is there, up to a factor; None: once.
+        merge: whether equal rows may be taken together, so that a weight and a repetition give the same bits.
+
+    Raises:
+        ValueError: weights whose sum is not above 0.
+    """
+    if merge:
+        x, y, weights = merged(x.toarray() if hasattr(x, "tocsr") else x, y, weights)
+    if weights is None:
+        return x, y, None
+    there = np.flatnonzero(weights)
+    total = float(np.sum(weights, dtype=np.float64))
+    if not total > 0:
+        raise ValueError(f"sample_weight: expected a sum above 0, received {total}")
+    return x[there], y[there], weights[there] * (len(there) / total)
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:

@@ -19,7 +19,7 @@ ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"
 _DENSE_BYTES = 1 << 26  # sparse rows are made dense at once up to here, beyond it so many bytes at a time
 
 
-_MERGED_ROWS = 4096  # up to so many rows are looked through for equal ones
+MERGED_ROWS = 4096  # up to so many rows are looked through for equal ones
 
 
 class _Steady(Pace):
@@ -103,7 +103,7 @@ class Net:
         if hasattr(x, "tocsr"):
             x = x.toarray() if self.dense_x else x.tocsr()
         self.whole = n <= batch_size
-        if self.whole and self.dense_x and n <= _MERGED_ROWS and not (self.norms or self.dropout):
+        if self.whole and self.dense_x and n <= MERGED_ROWS and not (self.norms or self.dropout):
             x, y, weights = merged(x, y, weights)
         n = x.shape[0]
         program = model._ready([(columns,)])

@@ -15,7 +15,7 @@ from .._names import check_below_one, check_integer, check_keywords, check_not_n
 from ..models import Model
 from ..models.data import check_rows, row_weights
 from . import files, network
-from .columns import Table
+from .columns import EMBEDDINGS, Table
 
 
 class Tabular:
@@ -24,6 +24,7 @@ class Tabular:
     _classes: ClassVar[bool]
     table_: Table
     members_: list[Model]
+    _scaling: dict[str, Any]
     random_state: Any
 
     # --- parameters, as scikit-learn asks for them --------------------------------------------------------------
@@ -64,6 +65,9 @@ class Tabular:
             if name == "members" or params[name] != "auto":
                 check_integer(name, params[name], 1)
         check_integer("bins", params["bins"], 0)
+        kind = params["numeric_embeddings"]
+        if kind not in EMBEDDINGS:
+            raise ValueError(f"numeric_embeddings: expected 'auto', 'piecewise-linear' or None, received {kind!r}")
         for name in ("dropout", *(["label_smoothing"] if self._classes else [])):
             check_below_one(name, params[name])
         check_not_negative("weight_decay", params["weight_decay"])
@@ -77,12 +81,13 @@ class Tabular:
 
     # --- fit ----------------------------------------------------------------------------------------------------
 
-    def _fit(self, x: Any, y: Any, labels: AnyArray | None, sample_weight: Any) -> None:
-        """Columns, networks, then what the held-out rows say."""
+    def _fit(self, x: Any, y: Any, labels: AnyArray | None, sample_weight: Any, **known: Any) -> Self:
+        """Columns, networks, then what the held-out rows say; all of it, and what is `known`, becomes the estimator's
+        at once when it is there: a fit that fails or is interrupted changes nothing."""
         params: Any = self
         if len(y) < 2:
             raise ValueError("y: expected at least two rows, one to train on and one to validate on, received 1")
-        table, numbers = Table.fit(x, params.columns, params.bins)
+        table, numbers = Table.fit(x, params.columns, params.bins, params.numeric_embeddings)
         check_rows("y", len(y), len(numbers))
         weights = row_weights("sample_weight", sample_weight, len(numbers))
         if weights is not None and (weights.min() < 0 or not weights.any()):
@@ -98,15 +103,15 @@ class Tabular:
         if weights is not None:
             rows, said = rows[weights[rows] > 0], said[weights[rows] > 0]
         spread = network.outputs(members, numbers)[:, rows].std(axis=0)
-        self.table_, self.members_ = table, members
-        self._calibrate(scaling, y[rows].astype(np.float64), said, spread)
-        self.n_features_in_ = len(table.columns)
-        self.feature_names_in_ = np.array([c.name for c in table.columns], object)
+        found = self._calibrated(scaling, y[rows].astype(np.float64), said, spread)
+        vars(self).update(known, table_=table, members_=members, **found, **table.attributes())
+        return self
 
     def _scaled(self, y: Float32, weights: Float32 | None) -> tuple[Float32, dict[str, Any]]:
         raise NotImplementedError
 
-    def _calibrate(self, scaling: dict[str, Any], y: Float64, said: Float64, spread: Float64) -> None:
+    def _calibrated(self, scaling: dict[str, Any], y: Float64, said: Float64, spread: Float64) -> dict[str, Any]:
+        """Attributes that the held-out rows give."""
         raise NotImplementedError
 
     def _outputs(self, x: Any) -> Float64:

@@ -22,6 +22,7 @@ _RARE = 3  # of an embedding, levels seen less often share the row of those that
 _LEVELS = 10_000  # the most frequent ones that are kept
 _ROWS_PER_BIN = 400  # on small tables bins cost more than they bring: Carseats (400 rows) 0.430 with 16, 0.384 without
 _WIDTH = 512  # columns that the bins of all numbers may have together
+EMBEDDINGS = ("auto", "piecewise-linear", None)
 
 
 @dataclass
@@ -81,6 +82,7 @@ class Column:
         scales: of each of its parts; None for one that is constant.
         levels: of a category, most frequent first.
         text: whether a category was text.
+        zone: whether dates had a time zone.
         gaps: whether values were missing.
         embedded: whether a category is one id: 0 unseen, 1 missing, 2 and up the levels.
         note: why it is not used.
@@ -94,6 +96,7 @@ class Column:
     gaps: bool = False
     embedded: bool = False
     note: str = ""
+    zone: bool = False
 
     @classmethod
     def fit(cls, name: str, kind: str | None, values: Values, bins: int) -> Self:
@@ -102,9 +105,10 @@ class Column:
         if kind in (None, "drop"):
             return cls(name, "drop", note="left out by you" if kind else "every value is missing")
         assert kind is not None
-        values = as_kind(name, kind, None, values)
+        values = as_kind(name, kind, values)
         missing = values.missing()
-        column = cls(name, kind, text=values.text, gaps=bool(missing.any()) and not missing.all())
+        gaps = bool(missing.any()) and not missing.all()
+        column = cls(name, kind, text=values.text, gaps=gaps, zone=values.zone)
         if kind == "category":
             counts = Counter(values.array[~missing].tolist())
             least = 1
@@ -149,6 +153,7 @@ class Column:
         elif self.kind == "number" and self.scales[0] is not None:
             scale = self.scales[0]
             text += f", median {scale.centre:.6g}, scale {1 / scale.factor:.6g}"
+            text += f", {len(scale.bins) - 1} bins" if scale.bins else ""
         return text + (", with missing values" if self.gaps else "")
 
 
@@ -161,8 +166,15 @@ class Table:
         self.used = [c for c in self.columns if c.kind != "drop"]
 
     @classmethod
-    def fit(cls, x: Any, kinds: Mapping[str, str] | None, bins: int) -> tuple[Self, Float32]:
+    def fit(
+        cls, x: Any, kinds: Mapping[str, str] | None, bins: int, embeddings: str | None = "auto"
+    ) -> tuple[Self, Float32]:  # fmt: skip
         """The columns of a table, and it as numbers.
+
+        Args:
+            x: the table.
+            kinds: of columns, where they are given.
+            bins: of each number; embeddings: 'auto' takes fewer on small and on wide tables, None none.
 
         Raises:
             ValueError / TypeError: no table, kinds that are not there, no column that can be used.
@@ -176,7 +188,10 @@ class Table:
                 raise ValueError(f"columns[{name!r}]: expected one of {', '.join(KINDS)}, drop, received {kind!r}")
         given = [values_of(name, column) if kinds.get(name) != "drop" else Values(None, np.full(rows, np.nan))
                  for name, column in zip(names, columns, strict=True)]  # fmt: skip
-        bins = min(bins, rows // _ROWS_PER_BIN, _WIDTH // max(sum(v.kind == "number" for v in given), 1))
+        if embeddings == "auto":
+            bins = min(bins, rows // _ROWS_PER_BIN, _WIDTH // max(sum(v.kind == "number" for v in given), 1))
+        elif embeddings is None:
+            bins = 0
         table = cls([Column.fit(n, kinds.get(n), v, bins) for n, v in zip(names, given, strict=True)], named)
         if not table.used:
             reasons = "; ".join(f"{c.name!r} {c.note}" for c in table.columns[:5])
@@ -207,7 +222,7 @@ class Table:
 
     def _numbers(self, given: Sequence[Values]) -> Float32:
         """Columns of numbers first, then those of ids."""
-        each = [c.apply(as_kind(c.name, c.kind, c.text, v)) for c, v in zip(self.used, given, strict=True)]
+        each = [c.apply(as_kind(c.name, c.kind, v, c.text, c.zone)) for c, v in zip(self.used, given, strict=True)]
         plain = [column for c, found in zip(self.used, each, strict=True) if not c.embedded for column in found]
         ids = [found[0] for c, found in zip(self.used, each, strict=True) if c.embedded]
         return np.stack([*plain, *ids], axis=1).astype(np.float32, order="C")
@@ -216,6 +231,11 @@ class Table:
     def vocabularies(self) -> list[int]:
         """Ids of each embedded category."""
         return [len(c.levels) + 2 for c in self.used if c.embedded]
+
+    def attributes(self) -> dict[str, Any]:
+        """What scikit-learn asks of a fitted estimator."""
+        names = np.array([column.name for column in self.columns], object)
+        return {"n_features_in_": len(names), "feature_names_in_": names}
 
     def describe(self) -> str:
         """A line for each column."""

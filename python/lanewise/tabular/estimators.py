@@ -28,7 +28,10 @@ class TabularRegressor(Tabular):
         batch_size: rows a step; 'auto': a 16th of the rows, between 32 and 256.
         epochs: at most; 'auto': 100, on large tables fewer (1500 steps in all), but at least 50.
         patience: epochs without improvement on the held-out rows before a network stops; 'auto': a quarter of them.
-        bins: quantiles at which the effect of a number may bend in the first layer, at most one for 400 rows; 0: none.
+        numeric_embeddings: 'piecewise-linear': beside itself a number enters as how much of each of its bins lies below
+            it, which the first layer embeds, so that its effect may bend at each quantile; None: as itself alone;
+            'auto': piecewise linear with at most one bin for 400 rows, and 512 in all columns together.
+        bins: of a number, between quantiles; 0: none.
         columns: name -> 'number', 'category', 'boolean', 'date' or 'drop', where it is not found as wished.
         random_state: an integer, for the same bits each time; None: drawn from the global seed.
         n_jobs: cores; None: as many as `get_num_threads()` says.
@@ -41,12 +44,15 @@ class TabularRegressor(Tabular):
     """
 
     _classes = False
+    _flat: bool
+    _scores: Float64
 
     def __init__(
         self, *, members: int = 8, units: Sequence[int] = (128, 128), activation: Any = "silu", dropout: float = 0.05,
         learning_rate: float = 0.006, weight_decay: float = 0.02, batch_size: Any = "auto", epochs: Any = "auto",
-        patience: Any = "auto", bins: int = 16, columns: Mapping[str, str] | None = None, random_state: int | None = 0,
-        n_jobs: int | None = None, verbose: Any = "auto",
+        patience: Any = "auto", numeric_embeddings: str | None = "auto", bins: int = 16,
+        columns: Mapping[str, str] | None = None, random_state: int | None = 0, n_jobs: int | None = None,
+        verbose: Any = "auto",
     ) -> None:  # fmt: skip
         vars(self).update({k: v for k, v in locals().items() if k not in ("self", "__class__")})
 
@@ -60,6 +66,7 @@ class TabularRegressor(Tabular):
 
         Raises:
             ValueError / TypeError: data or parameters that do not fit; the message names what and where.
+            KeyboardInterrupt: Ctrl-C, within moments. As with every error the estimator is what it was before the call.
         """
         self._check()
         array = as_array("y", y)
@@ -68,9 +75,8 @@ class TabularRegressor(Tabular):
         bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
         if len(bad):
             raise ValueError(f"y: expected finite numbers, received {array[bad[0]]} in row {bad[0]} ({len(bad)} rows)")
-        self._flat = array.ndim == 1
-        self._fit(x, array.astype(np.float64).reshape(len(array), -1), None, sample_weight)
-        return self
+        rows = array.astype(np.float64).reshape(len(array), -1)
+        return self._fit(x, rows, None, sample_weight, _flat=array.ndim == 1)
 
     def _scaled(self, y: Any, weights: Float32 | None) -> tuple[Float32, dict[str, Any]]:
         w = np.ones(len(y)) if weights is None else weights.astype(np.float64)
@@ -83,23 +89,18 @@ class TabularRegressor(Tabular):
             "mean": mean.tolist(), "deviation": deviation.tolist(), "ends": ends,
         }  # fmt: skip
 
-    def _calibrate(self, scaling: dict[str, Any], y: Float64, said: Float64, spread: Float64) -> None:
+    def _calibrated(self, scaling: dict[str, Any], y: Float64, said: Float64, spread: Float64) -> dict[str, Any]:
         error = np.abs(y - said)
         noise = np.sqrt(np.maximum((error**2).mean(axis=0) - (spread**2).mean(axis=0), 0.1 * (error**2).mean(axis=0)))
-        self._scaling = {**scaling, "noise": np.maximum(noise, 1e-12).tolist()}
-        self._scores = np.sort(error / self._sigma(spread), axis=0)  # (rows held out, targets)
-
-    def _sigma(self, spread: Float64) -> Float64:
-        """How far off a prediction is, up to a factor: what all share, and where the networks differ."""
-        found: Float64 = np.sqrt(np.array(self._scaling["noise"]) ** 2 + spread**2)
-        return found
+        scaling = {**scaling, "noise": np.maximum(noise, 1e-12).tolist()}
+        return {"_scaling": scaling, "_scores": np.sort(error / _sigma(scaling, spread), axis=0)}  # (rows, targets)
 
     def _predicted(self, x: Any) -> tuple[Float64, Float64]:
         """(n, targets): the mean of the networks, and sigma in units of y."""
         said = self._outputs(x)
         deviation = np.array(self._scaling["deviation"])
         mean = np.clip(said.mean(axis=0) * deviation + self._scaling["mean"], *np.array(self._scaling["ends"]))
-        return mean, self._sigma(said.std(axis=0)) * deviation
+        return mean, _sigma(self._scaling, said.std(axis=0)) * deviation
 
     def _shaped(self, values: Float64) -> Float64:
         return values[:, 0] if self._flat else values
@@ -150,13 +151,14 @@ class TabularClassifier(Tabular):
     """
 
     _classes = True
+    classes_: AnyArray
 
     def __init__(
         self, *, members: int = 8, units: Sequence[int] = (128, 128), activation: Any = "silu", dropout: float = 0.05,
         learning_rate: float = 0.006, weight_decay: float = 0.02, label_smoothing: float = 0.1,
-        batch_size: Any = "auto", epochs: Any = "auto", patience: Any = "auto", bins: int = 16,
-        columns: Mapping[str, str] | None = None, random_state: int | None = 0, n_jobs: int | None = None,
-        verbose: Any = "auto",
+        batch_size: Any = "auto", epochs: Any = "auto", patience: Any = "auto",
+        numeric_embeddings: str | None = "auto", bins: int = 16, columns: Mapping[str, str] | None = None,
+        random_state: int | None = 0, n_jobs: int | None = None, verbose: Any = "auto",
     ) -> None:  # fmt: skip
         self.label_smoothing = label_smoothing
         vars(self).update({k: v for k, v in locals().items() if k not in ("self", "__class__")})
@@ -182,17 +184,15 @@ class TabularClassifier(Tabular):
             raise ValueError(f"y: expected at least two classes, received {classes.tolist()}")
         if labels.dtype.kind == "f" and (classes != np.rint(classes)).any():
             raise ValueError("y: expected labels, received fractions; for numbers there is TabularRegressor")
-        self.classes_ = classes
         smooth = self.label_smoothing
         y = np.full((len(codes), len(classes)), smooth / len(classes), np.float32)
         y[np.arange(len(codes)), codes] += np.float32(1.0 - smooth)
-        self._fit(x, y, codes, sample_weight)
-        return self
+        return self._fit(x, y, codes, sample_weight, classes_=classes)
 
     def _scaled(self, y: Float32, weights: Float32 | None) -> tuple[Float32, dict[str, Any]]:
         return y, {}
 
-    def _calibrate(self, scaling: dict[str, Any], y: Float64, said: Float64, spread: Float64) -> None:
+    def _calibrated(self, scaling: dict[str, Any], y: Float64, said: Float64, spread: Float64) -> dict[str, Any]:
         """The temperature by which the held-out rows' probabilities come out best."""
         codes = y.argmax(axis=1)
         losses = []
@@ -200,7 +200,7 @@ class TabularClassifier(Tabular):
         for power in sharpness:
             p = _sharpened(said, float(power))
             losses.append(-math.fsum(np.log(np.maximum(p[np.arange(len(p)), codes], 1e-12))))
-        self._scaling = {"sharpness": float(sharpness[int(np.argmin(losses))])}
+        return {"_scaling": {"sharpness": float(sharpness[int(np.argmin(losses))])}}
 
     def predict_proba(self, x: Any) -> Float64:
         """(n, classes) probabilities, in the order of `classes_`.
@@ -224,6 +224,12 @@ class TabularClassifier(Tabular):
     def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Share of rows whose label is right."""
         return float(np.average(self.predict(x) == _labels(y), weights=sample_weight))
+
+
+def _sigma(scaling: dict[str, Any], spread: Float64) -> Float64:
+    """How far off a prediction is, up to a factor: what all share, and where the networks differ."""
+    found: Float64 = np.sqrt(np.array(scaling["noise"]) ** 2 + spread**2)
+    return found
 
 
 def _sharpened(p: Float64, power: float) -> Float64:

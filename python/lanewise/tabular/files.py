@@ -53,19 +53,23 @@ def read(cls: Any, filepath: Any) -> Any:
     path = os.fspath(filepath)
     with open(path, "rb") as file:
         try:
-            return _read(cls, Archive(file))
+            return opened(Archive(file), cls)
         except Exception as error:
             what = str(error) if isinstance(error, FormatError) else f"{type(error).__name__}: {error}"
             raise ValueError(f"filepath: {path!r} is no intact file of a {cls.__name__}: {what[:500]}") from None
 
 
-def _read(cls: Any, archive: Archive) -> Any:
+def opened(archive: Archive, expected: Any = None) -> Any:
+    """The estimator in an archive, of any class or of the expected one. Raises whatever is wrong with it."""
+    from .estimators import TabularClassifier, TabularRegressor
+
     manifest = archive.manifest
     if manifest.get("format") != "lanewise" or manifest.get("kind") != "tabular":
-        raise FormatError(f"it holds {manifest.get('kind')!r}")
+        raise FormatError(f"it holds {manifest.get('kind')!r}, no table's estimator; load_model reads models")
     if manifest.get("version") != VERSION or set(manifest) != _KEYS:
         raise FormatError(f"unknown version {manifest.get('version')!r} or content")
-    if manifest["class"] != cls.__name__:
+    cls: Any = {kind.__name__: kind for kind in (TabularRegressor, TabularClassifier)}.get(manifest["class"], expected)
+    if cls is None or manifest["class"] != (expected or cls).__name__:
         raise FormatError(f"it holds a {manifest['class']}")
     plan = archive.plan(manifest["arrays"])
     count, config = manifest["members"], manifest["model"]
@@ -102,6 +106,5 @@ def _read(cls: Any, archive: Archive) -> Any:
         estimator.classes_ = np.array(values, dtype)
         if len(estimator.classes_) != outputs:
             raise FormatError("there are not as many classes as outputs")
-    estimator.n_features_in_ = len(estimator.table_.columns)
-    estimator.feature_names_in_ = np.array([c.name for c in estimator.table_.columns], object)
+    vars(estimator).update(estimator.table_.attributes())
     return estimator

@@ -19,12 +19,14 @@ _MISSING = ("NAType", "NaTType")
 class Values(NamedTuple):
     """A column: float64 with NaN (numbers, booleans), datetime64[us] with NaT, or text with None (categories).
 
-    kind: None where every value is missing. text: whether a category was text, not numbers.
+    kind: None where every value is missing. text: whether a category was text, not numbers. zone: whether dates had a
+    time zone (they are in UTC then).
     """
 
     kind: str | None
     array: AnyArray
     text: bool = False
+    zone: bool = False
 
     def missing(self) -> NDArray[np.bool_]:
         """Which rows have no value."""
@@ -108,7 +110,8 @@ def values_of(name: str, column: Any) -> Values:
             days = np.where(np.isnat(array), np.nan, array / np.timedelta64(1, "D"))
             return Values(None if np.isnan(days).all() else "number", days)
         if kind == "M":
-            return Values(None if np.isnat(array).all() else "date", array.astype("datetime64[us]"))
+            zone = "tz=" in dtype or "time_zone='" in dtype  # of PyArrow, polars
+            return Values(None if np.isnat(array).all() else "date", array.astype("datetime64[us]"), zone=zone)
     given = [None if is_missing(v) else v for v in array.tolist()] if kind != "M" else list(array.astype(str))
     return _objects(name, given, labelled)
 
@@ -128,7 +131,8 @@ def _objects(name: str, given: list[Any], labelled: bool) -> Values:
             return Values("number", found)
         if all(isinstance(v, datetime.date | np.datetime64) for v in known):
             moments = [_utc(v) for v in given]
-            return Values("date", np.array(moments, "datetime64[us]"))
+            zone = any(getattr(v, "tzinfo", None) is not None for v in known)
+            return Values("date", np.array(moments, "datetime64[us]"), zone=zone)
     if not all(isinstance(v, (str, bytes, *real)) for v in known):
         odd = next(v for v in known if not isinstance(v, (str, bytes, *real)))
         raise TypeError(f"x: column {name!r}: expected numbers, text, booleans or dates, received {odd!r}")
@@ -155,8 +159,8 @@ def _label(value: Any) -> str:
     return str(value)
 
 
-def as_kind(name: str, kind: str, text: bool | None, values: Values) -> Values:
-    """A column as `kind`; text: for categories, whether it was text in `fit` (None: not known yet).
+def as_kind(name: str, kind: str, values: Values, text: bool | None = None, zone: bool | None = None) -> Values:
+    """A column as `kind`; text, zone: whether a category was text, dates had a zone, in `fit` (None: not known yet).
 
     Raises:
         ValueError: it holds something else; the message names the column.
@@ -166,17 +170,29 @@ def as_kind(name: str, kind: str, text: bool | None, values: Values) -> Values:
         blank: Any = np.nan
         if kind == "date":
             blank = np.datetime64("NaT", "us")
-        return Values(kind, np.full(len(array), None if kind == "category" else blank), bool(text))
+        return Values(kind, np.full(len(array), None if kind == "category" else blank), bool(text), bool(zone))
     if kind == "category" and found in ("number", "boolean"):
         array = np.array([None if v != v else _label(v) for v in array.tolist()], object)
         values = Values(kind, array, False)
         found = kind
-    if found == kind and (kind != "category" or text is None or text == values.text):
+    same = (kind != "category" or text in (None, values.text)) and (kind != "date" or zone in (None, values.zone))
+    if found == kind and same:
         return values
     if kind == "number" and found == "boolean":
         return Values(kind, array)
     if kind == "boolean" and found == "number" and np.isin(array[~np.isnan(array)], (0, 1)).all():
         return Values(kind, array)
-    expected = {"number": "numbers", "boolean": "booleans", "date": "dates", "category": "text" if text else "numbers"}
-    shown = next(v for v in array.tolist() if v is not None and v == v)
-    raise ValueError(f"x: column {name!r}: expected {expected[kind]}, received values such as {shown!r}")
+    dates = "dates" if found != "date" else "dates with a time zone" if zone else "dates without a time zone"
+    expected = {"number": "numbers", "boolean": "booleans", "date": dates, "category": "text" if text else "numbers"}
+    known = [v for v in array.tolist() if v is not None and v == v]
+    shown = next((v for v in known if isinstance(v, str) and not _is_number(v)), known[0])
+    with_zone = " with a time zone" if values.zone else ""
+    raise ValueError(f"x: column {name!r}: expected {expected[kind]}, received values such as {shown!r}{with_zone}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
