@@ -114,6 +114,29 @@ def test_rows_within_samples_wait_for_the_gathered_batch():
     assert not core.Network(graph, [value]).instructions("evaluate")[0].startswith("|")  # one row each: the same shares
 
 
+def weights_after(x, batch_size, threads):
+    keras.utils.set_random_seed(3)
+    wide, narrow = keras.Input((1000,)), keras.Input((5,))
+    h = keras.layers.Dense(64, activation="relu")(wide)
+    model = keras.Model([wide, narrow], keras.layers.Dense(1)(keras.layers.Concatenate()([h, narrow])))
+    model.compile("adam", "mse")
+    with running(threads=threads):
+        model.fit([x, x[:, :5]], x[:, 5], epochs=2, batch_size=batch_size, verbose=0)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("batch_size", [64, 130, 131])  # the inputs of 130 samples are 130,650 floats, of 131: 131,655
+def test_threads_that_gather_for_themselves_and_those_that_share_the_work(batch_size):
+    x = floats(np.random.default_rng(1), 300, 1000)
+    one = weights_after(x, batch_size, 1)
+    for threads in (2, 3, 7):
+        for a, b in zip(one, weights_after(x, batch_size, threads), strict=True):
+            assert same_bits(a, b)
+    for layout in (np.asfortranarray(x), x.astype(np.float64), np.repeat(x, 2, axis=1)[:, ::2]):
+        for a, b in zip(one, weights_after(layout, batch_size, 2), strict=True):
+            assert same_bits(a, b)
+
+
 def test_branches_that_meet_before_a_reshape():
     """The gradient of a value that goes on as it is and reshaped: both parts are added in the value's own shape."""
     rng = np.random.default_rng(5)

@@ -208,7 +208,26 @@ bool splits_columns(int64_t n, int threads) {
   return each * threads * 4 <= panels * 5;  // at most a quarter more than an even share
 }
 
-void place_barriers(const Plan& plan, const PlanInput& input, std::vector<Instruction>& list, int threads) {
+std::vector<char> whole_inputs(const Plan& plan, const PlanInput& input, const std::vector<Instruction>& list,
+                               int threads) {
+  std::vector<char> whole;
+  for (int v : input.graph->inputs()) {
+    const int storage = plan.tensors[static_cast<size_t>(plan.value_tensor[static_cast<size_t>(v)])].storage;
+    bool all = false, written = threads == 1;
+    for (const auto& i : list) {
+      for (const Access& a : accesses(plan, input, i, threads)) {
+        if (a.resource != storage) continue;
+        all |= a.partition == kAll && !is_host(input, i);
+        written |= a.write;
+      }
+    }
+    whole.push_back(all && !written);
+  }
+  return whole;
+}
+
+void place_barriers(const Plan& plan, const PlanInput& input, const std::vector<char>& own,
+                    std::vector<Instruction>& list, int threads) {
   std::vector<Access>
       pending;  // since the last barrier; at first the gathered batch, which each thread wrote by samples
   auto gathered = [&](int t) {
@@ -216,7 +235,8 @@ void place_barriers(const Plan& plan, const PlanInput& input, std::vector<Instru
     const bool one_row = tensor.rows == 1;  // else a share of the rows need not be one of whole samples
     pending.push_back({tensor.storage, one_row ? partition(kRowsOf, 1) : int64_t{kSamples}, true});
   };
-  for (int v : input.graph->inputs()) gathered(plan.value_tensor[static_cast<size_t>(v)]);
+  for (size_t i = 0; i < own.size(); ++i)
+    if (!own[i]) gathered(plan.value_tensor[static_cast<size_t>(input.graph->inputs()[i])]);
   for (int t : plan.target_tensor) gathered(t);
   for (int t : plan.weight_tensor) gathered(t);
   for (auto& instruction : list) {

@@ -12,7 +12,7 @@ enum Stream : uint32_t { kStreamWeights = 0, kStreamShuffle = 1, kStreamDropout 
 // Elements that one partial sum of a squared norm covers.
 constexpr int64_t kNormChunk = 16384;
 
-// One batch on its way through a list. Everything is shared by the team; nothing here is owned.
+// One batch on its way through a list, as one thread of the team sees it; nothing here is owned.
 struct Run {
   const Plan* plan;
   const PlanInput* input;
@@ -39,6 +39,7 @@ struct Run {
   float* penalties = nullptr;      // of each regularizer, then of each activity
   double* sums = nullptr;          // see Network::train
   HostFailure* failure = nullptr;  // null: host calls may throw
+  Upcoming* upcoming = nullptr;    // what this thread will gather for the next batch
   int64_t failure_step = 0;        // what it is told of this batch
 
   const Tensor& shape(int t) const { return plan->tensors[static_cast<size_t>(t)]; }

@@ -155,6 +155,7 @@ void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch
     mm.beside[0] = w.data();
     for (int s = 0; s < 2; ++s) mm.beside[1 + s] = run.slots[i.variable * Optimizer::kMaxSlots + s];
   }
+  mm.upcoming = run.upcoming;
   mm.context = &context;
   run_share(run, mm, thread, true, scratch);
 }

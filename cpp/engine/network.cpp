@@ -107,11 +107,17 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   }
 }
 
-const Network::List& Network::list(Which which, int threads) {
+const Network::TeamList& Network::list(Which which, int threads, bool own) {
   std::lock_guard<std::mutex> lock(cache_mutex_);
-  auto [at, fresh] = with_barriers_.try_emplace({which, threads}, lists_[which]);
-  if (fresh) place_barriers(plan(which), input_, at->second, threads);
-  return at->second;
+  auto [at, fresh] = team_lists_.try_emplace({which, threads, own});
+  TeamList& team = at->second;
+  if (fresh) {
+    team.instructions = lists_[which];
+    team.own.assign(graph_->inputs().size(), 0);
+    if (own) team.own = whole_inputs(plan(which), input_, team.instructions, threads);
+    place_barriers(plan(which), input_, team.own, team.instructions, threads);
+  }
+  return team;
 }
 
 double Network::estimated_seconds(Which which, int64_t batch) const {
@@ -135,7 +141,7 @@ int Network::threads_for(Which which, int64_t batch) {
   double best_time = alone;
   for (int n = 2; n <= most; ++n) {
     double barriers = 2;
-    for (const auto& i : list(which, n)) barriers += i.barrier;
+    for (const auto& i : list(which, n).instructions) barriers += i.barrier;
     const double time = alone / n + barriers * kBarrier;
     if (time < best_time * 0.9) best = n, best_time = time;
   }
@@ -197,7 +203,7 @@ std::vector<std::string> Network::instructions(const std::string& which, int thr
     throw std::invalid_argument("which: expected predict, evaluate, gradient, train or train_clipped. Received: '" +
                                 which + "'.");
   std::vector<std::string> lines;
-  for (const auto& i : list(at->second, threads)) lines.push_back(describe(plan(at->second), i));
+  for (const auto& i : list(at->second, threads).instructions) lines.push_back(describe(plan(at->second), i));
   return lines;
 }
 

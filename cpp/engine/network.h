@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <tuple>
 
 #include "engine/execute.h"
 #include "engine/pace.h"
@@ -84,7 +85,12 @@ class Network {
   bool integer_input(size_t i) const { return tensor_of(graph_->inputs()[i]).labels; }
   int input_storage(size_t i) const { return tensor_of(graph_->inputs()[i]).storage; }
   const Tensor& output_tensor(size_t o) const { return tensor_of(input_.outputs[o]); }
-  const List& list(Which which, int threads);
+  // As a team of this size runs it; own: small batches, which threads that read all of them gather for themselves.
+  struct TeamList {
+    List instructions;
+    std::vector<char> own;  // of each input
+  };
+  const TeamList& list(Which which, int threads, bool own = true);
   double estimated_seconds(Which which, int64_t batch) const;
   int threads_for(Which which, int64_t batch);
   std::unique_ptr<Workspace> take_workspace(Which which, int64_t batch, int threads);
@@ -110,7 +116,7 @@ class Network {
   Plan plan_, whole_plan_;   // whole: with clipping by norm
   List lists_[kLists];       // fused or not
   std::mutex cache_mutex_;
-  std::map<std::pair<int, int>, List> with_barriers_;  // (which, threads)
+  std::map<std::tuple<int, int, bool>, TeamList> team_lists_;  // (which, threads, own)
   std::vector<std::unique_ptr<Workspace>> workspaces_;
   std::map<std::pair<int, int64_t>, Pace> paces_;  // (which, batch size); under mutex_, held alone
   bool calls_host_ = false;                        // some operation, loss or metric is written in Python

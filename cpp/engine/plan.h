@@ -201,8 +201,13 @@ Plan make_plan(const PlanInput& input, bool whole_gradients);
 // tensors that somebody outside the list reads.
 void fuse(const Plan& plan, std::vector<Instruction>& list, const std::vector<int>& kept);
 
-// Marks the instructions that must wait, for a team of this size.
-void place_barriers(const Plan& plan, const PlanInput& input, std::vector<Instruction>& list, int threads);
+// Of each input of the graph, whether the threads of a team all read the whole of it and nobody writes it, so that each
+// may as well gather it for itself.
+std::vector<char> whole_inputs(const Plan& plan, const PlanInput& input, const std::vector<Instruction>& list,
+                               int threads);
+// Marks the instructions that must wait, for a team of this size whose threads have inputs of their `own`.
+void place_barriers(const Plan& plan, const PlanInput& input, const std::vector<char>& own,
+                    std::vector<Instruction>& list, int threads);
 
 // How a result with n columns is shared out: by column panels, or by rows where that would leave threads idle.
 bool splits_columns(int64_t n, int threads);

@@ -5,6 +5,10 @@
 
 namespace lanewise {
 
+// Floats of a batch up to which every thread gathers for itself what it reads whole: both copies stay in L2, where half
+// of one would have to come from another core (figures in cpp/README.md).
+constexpr int64_t kOwnFloats = 1 << 17;
+
 std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Data& data, int64_t start, int64_t stop,
                                                 int64_t batch_size, const TeamShare& team, Optimizer* optimizer) {
   batch_size = std::min(batch_size, stop - start);
@@ -22,9 +26,14 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     const Source* source;
     int tensor;
   };
-  std::vector<Feed> feeds;
-  for (size_t i = 0; i < data.inputs.size(); ++i)
+  std::vector<Feed> feeds;  // inputs first
+  size_t largest = 0;
+  int64_t inputs = 0;  // floats of all, a sample
+  for (size_t i = 0; i < data.inputs.size(); ++i) {
     feeds.push_back({&data.inputs[i], p.value_tensor[static_cast<size_t>(graph_->inputs()[i])]});
+    inputs += data.inputs[i].cols;
+    if (data.inputs[i].cols > data.inputs[largest].cols) largest = i;
+  }
   for (size_t i = 0; i < data.targets.size(); ++i) feeds.push_back({&data.targets[i], p.target_tensor[i]});
   std::vector<Source> weights(data.weights.size());
   for (size_t i = 0; i < weights.size(); ++i) {
@@ -37,29 +46,45 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   run.weights = weights_of.data();
 
   // Lists for every team size that could come out of the region, before it opens.
-  std::vector<const List*> lists;
-  for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n));
+  std::vector<const TeamList*> lists;
+  for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n, batch_size * inputs <= kOwnFloats));
+  std::vector<std::pair<int, int64_t>> own;
+  for (size_t i = 0; i < data.inputs.size(); ++i)
+    if (lists.back()->own[i]) own.emplace_back(input_storage(i), batch_size * data.inputs[i].cols);
+  if (!own.empty()) workspace->separate(own, team.count());
   Barrier barrier;
   HostFailure failure;
   run.failure = calls_host_ ? &failure : nullptr;
   run_team(team.count(), [&](int thread, int threads) {
+    const TeamList& list = *lists[static_cast<size_t>(threads - 1)];
     Run mine = run;
     mine.threads = threads;
+    mine.tensors = workspace->tensors(thread);
+    const auto rows_of = [&](size_t feed, int64_t batch) {
+      return feed < list.own.size() && list.own[feed] ? Range{0, batch} : share(batch, thread, threads);
+    };
+    const Source& x = data.inputs[largest];
+    Upcoming upcoming{x.data, data.order, x.row_stride, x.cols * x.col_stride, 0, 0, 0};
+    if (optimizer && 0 < x.col_stride && x.col_stride <= 8) mine.upcoming = &upcoming;
     for (int64_t s = 0; s < steps; ++s) {
       mine.failure_step = s;
       const int64_t first = start + s * batch_size;
       mine.batch = std::min(batch_size, stop - first);
       if (optimizer) mine.arguments = arguments[static_cast<size_t>(s)];
-      for (const Feed& feed : feeds) {
+      for (size_t f = 0; f < feeds.size(); ++f) {
+        const Feed& feed = feeds[f];
         const Tensor& shape = p.tensors[static_cast<size_t>(feed.tensor)];
-        const Range rows = share(mine.batch, thread, threads);
-        float* out = tensors[shape.storage] + rows.begin * feed.source->cols;
+        const Range rows = rows_of(f, mine.batch);
+        float* out = mine.tensors[shape.storage] + rows.begin * feed.source->cols;
         if (shape.labels)
           gather(*feed.source, data.order, first, rows.begin, rows.end, reinterpret_cast<int32_t*>(out));
         else
           gather(*feed.source, data.order, first, rows.begin, rows.end, out);
       }
-      for (const auto& instruction : *lists[static_cast<size_t>(threads - 1)]) {
+      const int64_t next = first + mine.batch;
+      const Range soon = rows_of(largest, std::min(batch_size, stop - next));
+      upcoming.row = next + soon.begin, upcoming.end = next + soon.end, upcoming.offset = 0;
+      for (const auto& instruction : list.instructions) {
         if (instruction.barrier) barrier.wait(threads);
         execute(mine, instruction, thread, workspace->scratch(thread));
       }
@@ -187,7 +212,7 @@ void Network::apply_gradients(Optimizer& optimizer, const std::vector<const floa
       input_.variables[static_cast<size_t>(v)]->from_row_major(gradients[static_cast<size_t>(v)], stored);
   }
   const FloatEnvironment environment;
-  for (const auto& i : list(kApply, 1))
+  for (const auto& i : list(kApply, 1).instructions)
     if (by_norm || (i.kind != Kind::kSquareSums && i.kind != Kind::kClip)) execute(run, i, 0, workspace->scratch(0));
   optimizer.set_iterations(optimizer.iterations() + 1);
   return_workspace(std::move(workspace));

@@ -59,16 +59,35 @@ class Workspace {
   float** tensors() { return tensors_.data(); }
   float* own(int storage) const { return own_[static_cast<size_t>(storage)]; }
   void reset() { tensors_ = own_; }
+  // Gives each thread but the first memory of its own for these storages: (storage, floats).
+  void separate(const std::vector<std::pair<int, int64_t>>& storages_and_floats, int threads) {
+    int64_t each = 0;
+    for (const auto& [storage, floats] : storages_and_floats) each += (floats + 15) / 16 * 16;
+    if (separate_.size() < each * (threads - 1)) separate_ = Buffer<float>(each * (threads - 1));
+    float* at = separate_.data();
+    tables_.assign(static_cast<size_t>(threads - 1), tensors_);
+    for (auto& table : tables_)
+      for (const auto& [storage, floats] : storages_and_floats) {
+        table[static_cast<size_t>(storage)] = at;
+        at += (floats + 15) / 16 * 16;
+      }
+  }
+  float** tensors(int thread) {
+    return thread == 0 || tables_.empty() ? tensors() : tables_[static_cast<size_t>(thread - 1)].data();
+  }
   float* scratch(int thread) const { return scratch_.data() + thread * scratch_floats_; }
-  int64_t bytes() const { return (memory_.size() + scratch_.size()) * static_cast<int64_t>(sizeof(float)); }
+  int64_t bytes() const {
+    return (memory_.size() + scratch_.size() + separate_.size()) * static_cast<int64_t>(sizeof(float));
+  }
 
  private:
   int which_;
   int64_t batch_;
   int threads_;
   int64_t scratch_floats_ = 0;
-  Buffer<float> memory_, scratch_;
+  Buffer<float> memory_, scratch_, separate_;
   std::vector<float*> own_, tensors_;
+  std::vector<std::vector<float*>> tables_;
 };
 
 }  // namespace lanewise

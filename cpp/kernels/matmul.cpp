@@ -21,7 +21,8 @@ constexpr int64_t kAliased = 512;
 constexpr int kAliasedRows = 8;
 
 // Three runs for the tile of rows [i, i + rows) of panel p, of which `done` of the strip's m rows are behind it: the
-// arrays beside C, at the tile's own place; else what the next panel takes from B, a share of it for each tile.
+// arrays beside C, at the tile's own place; else rows that are read after this product, a line a term; else what the
+// next panel takes from B, a share of it for each tile.
 LW_INLINE bool runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, int64_t kb, int64_t p, int64_t width,
                           int64_t i, int64_t rows, int64_t done, int64_t m, Ahead& ahead) {
   if (mm.beside[0] != nullptr) {
@@ -30,6 +31,16 @@ LW_INLINE bool runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, 
       ahead.run[s] = reinterpret_cast<const char*>(array + p * kPanel * mm.m + i * width);
     }
     ahead.step = rows * width * 4 * 3 / kb;
+    return true;
+  }
+  if (mm.upcoming != nullptr && mm.upcoming->row < mm.upcoming->end) {
+    constexpr int64_t kLine = 64;
+    Upcoming& u = *mm.upcoming;
+    const int64_t row = u.order != nullptr ? static_cast<int64_t>(u.order[u.row]) : u.row;
+    for (int64_t s = 0; s < 3; ++s) ahead.run[s] = u.data + row * u.stride + u.offset + s * kLine;
+    ahead.step = 3 * kLine;
+    u.offset += kb * kLine;
+    if (u.offset >= u.bytes) u.offset = 0, ++u.row;
     return true;
   }
   if (!plan.fetch_b || (p + 2) * kPanel > mm.n) return false;
@@ -60,7 +71,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
   float* const packed_a = packed_b + plan.b_floats;
   const int64_t blocks = mm.k == 0 ? 1 : (mm.k + kBlockK - 1) / kBlockK;
   const int64_t last_width = mm.n - (panel_count(mm.n) - 1) * kPanel;
-  const bool fetches = plan.fetch_b || mm.beside[0] != nullptr;
+  const bool fetches = plan.fetch_b || mm.beside[0] != nullptr || mm.upcoming != nullptr;
   auto width_of = [&](int64_t p) { return p + 1 == panel_count(mm.n) ? last_width : kPanel; };
 
   for (int64_t g0 = p0; g0 < p1; g0 += plan.group) {

@@ -32,6 +32,15 @@ constexpr int64_t kFewTerms = 64;
 // Floats of a variable that do not stay in L2 from one step to the next.
 constexpr int64_t kFetchFloats = 1 << 18;
 
+// Rows of memory that will be read soon, in the order in which they will: row r lies at data + (order ? order[r] : r) *
+// stride. Tiles ask for the next few lines while they compute, and leave here what comes after them.
+struct Upcoming {
+  const char* data;
+  const uint32_t* order;
+  int64_t stride, bytes;     // from row to row, and of one row
+  int64_t row, end, offset;  // rows [row, end), the first of them from byte `offset` on
+};
+
 struct Matmul {
   int64_t m, n, k;
   const float* a;  // element (i, p) at a[i*a_row + p*a_col]
@@ -49,6 +58,8 @@ struct Matmul {
   // Arrays in the layout of a variable C (m, n) that the epilogue reads and writes: asked for while their tile is
   // computed. Null where there are fewer, or where they stay in L2 anyway.
   const float* beside[3];
+  // What is asked for where there is nothing beside C, or null.
+  Upcoming* upcoming;
 };
 
 static inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
@@ -81,9 +92,11 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   plan.rows = mm.m < kRows ? mm.m : kRows;
   // B is copied where its columns have a stride, and where a power-of-two row stride (those rows fall into the same
   // L1 sets) or sheer size would cost more over the rows of A.
-  plan.pack_b =
-      mm.b_transposed ||
-      (!mm.b_panels && (mm.b_col != 1 || (mm.m >= 64 && mm.k >= 64 && (mm.b_row % 256 == 0 || mm.b_row > 1024))));
+  const bool far_apart = mm.m >= 64 && mm.k >= 64 && (mm.b_row % 256 == 0 || mm.b_row > 1024);
+  // Beside an epilogue that streams other arrays through L1, fewer sets are enough to lose B: 1000-128-1's dW with Adam
+  // (b_row 128) took 5 us of 112 longer, more or less as memory happened to lie.
+  const bool crowded = mm.c == nullptr && mm.m >= 256 && mm.k >= 16 && mm.b_row % 64 == 0;
+  plan.pack_b = mm.b_transposed || (!mm.b_panels && (mm.b_col != 1 || far_apart || crowded));
   if (mm.n == 1) {
     plan.way = Way::kColumn;
     plan.tile_floats = kGemvRows + 2 * mm.k;
