@@ -11,7 +11,8 @@ namespace lanewise {
 // runs is measured in blocks of 10 ms, and now and then the other one is tried and compared with the blocks beside it.
 // - A single event (another program has a CPU for 10 ms) changes nothing: the usual time is the median of three blocks,
 //   and trials are averaged: of log(team / one), each between -0.7 and 0.7, the newer half.
-// - A trial is short, 0.25 ms after as much to fill the caches. One in which the thread had no CPU for a tenth of the
+// - A trial is short, 0.25 ms after as much to fill the caches and to wake a team that slept, which takes up to 3 ms:
+//   only steps of 20 ms and more are counted from the first on. One in which the thread had no CPU for a tenth of the
 //   time, by its own clock, says little of so short a time: it is repeated at a length that meets several turns of the
 //   scheduler.
 // - Where what usually runs begins to stall, with its first block or for two in a row, the next trial decides alone.
@@ -57,7 +58,7 @@ class Pace {
   }
 
  private:
-  static constexpr double kShort = 0.25e-3, kLong = 20e-3, kBlock = 10e-3, kLongWork = 2e-3;
+  static constexpr double kShort = 0.25e-3, kLong = 20e-3, kBlock = 10e-3, kLongWork = 20e-3;
   static constexpr double kShare = 0.02, kSecond = 1, kMost = 0.7, kSure = 0.2, kTie = 0.03, kChange = 1.3;
 
   double length() const {

@@ -14,6 +14,8 @@ struct Machine {
     double mean() const { return step * (every > 0 ? 1 + stall / every : 1); }
   };
   Way ways[2];
+  double wake = 0;  // what the first work of a team that slept takes longer
+  bool awake = false;
   double now = 0, best = 0;  // seconds: that went by, that the better way would have taken
   double in_team = 0;
 
@@ -23,7 +25,8 @@ struct Machine {
       const bool team = pace.team();
       const double n = std::min(std::floor(pace.steps(20e-6)), static_cast<double>(steps));
       const Way& way = ways[team];
-      const double work = n * way.step * (1 + draw(0.03f));
+      const double work = n * way.step * (1 + draw(0.03f)) + (team && !awake ? wake : 0);
+      awake = team;
       double stalled = 0;
       for (double chance = way.every > 0 ? work / way.every : 0; chance > 0; chance -= 1)
         if (draw(0.5f) + 0.5 < chance) stalled += way.stall * (1 + draw(0.9f));
@@ -58,6 +61,23 @@ void check_pace() {
         if (pair[0] > 2e-3) pace.start_with_team();
         expect_pace("first 100 ms", machine.run_until(pace, std::max(0.1, 8 * pair[0]), slice), 1.09);
         expect_pace("2 s", machine.run_until(pace, machine.now + 2, slice), 1.03);
+      }
+  }
+  {  // a team that slept takes 2.5 ms to wake up
+    const double pairs[][2] = {{310e-6, 200e-6}, {1.5e-3, 0.8e-3}, {2.8e-3, 1.45e-3}, {9e-3, 5e-3}, {40e-3, 21e-3}};
+    for (const auto& pair : pairs)
+      for (int64_t slice : {1, 8}) {
+        Machine machine{{{pair[0]}, {pair[1]}}, 2.5e-3};
+        Pace pace;
+        if (pair[0] > 2e-3) pace.start_with_team();
+        machine.run_until(pace, 0.5, slice);
+        expect_pace("a team that slept", machine.run_until(pace, machine.now + 2, slice), 1.04);
+        // it became slow for a while, and is not any more
+        machine.ways[1].step = 3 * pair[0];
+        machine.run_until(pace, machine.now + 1, slice);
+        machine.ways[1].step = pair[1];
+        machine.run_until(pace, machine.now + 2, slice);
+        expect_pace("a team that was slow", machine.run_until(pace, machine.now + 2, slice), 1.04);
       }
   }
   {  // another program has a CPU for 30 ms, once a second: nothing changes
