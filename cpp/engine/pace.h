@@ -105,7 +105,8 @@ class Pace {
   void tried(double per_step, bool counts) {
     const double usual = median(usual_);
     cost_ = std::max(0.25 * wall_, wall_ * (1 - usual / per_step));
-    at_once_ = false;
+    at_once_ = !counts && trials_ == 0 && patience_ == 1;  // the very first one met a stall: again, and longer
+    if (at_once_) patience_ = 2;
     end_trial();
     if (counts) {
       const double other = std::clamp(std::log(per_step / usual), -kMost, kMost), r = usual_ ? -other : other;

@@ -80,6 +80,20 @@ void check_pace() {
         expect_pace("a team that was slow", machine.run_until(pace, machine.now + 2, slice), 1.04);
       }
   }
+  {  // the very first trial meets a stall of 4 ms
+    Machine machine{{{2.8e-3}, {1.45e-3}}, 2.5e-3};
+    Pace pace;
+    bool met = false;
+    while (!met) {
+      met = pace.team() && machine.awake;
+      if (met)
+        pace.record(true, 1, 5.5e-3, 1.7e-3);
+      else
+        machine.run(pace, 1);
+    }
+    machine.run_until(pace, 0.15, 8);
+    expect_pace("a stall in the first trial", machine.run_until(pace, machine.now + 1, 8), 1.04);
+  }
   {  // another program has a CPU for 30 ms, once a second: nothing changes
     Machine machine{{{500e-6}, {280e-6}}};
     Pace pace;
