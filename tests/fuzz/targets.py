@@ -89,7 +89,9 @@ def table(kind: Any = TabularRegressor) -> Any:
 
 
 def _models(folder: Path, suffix: str) -> dict[str, bytes]:
-    made = {"chain": chain(), "sgd": chain("sgd"), "graph": graph(), "words": words()}
+    made = {"chain": chain("sgd"), "graph": graph(), "words": words()}
+    if suffix == ".lanewise":
+        made["adam"] = chain()
     found = {}
     for name, model in made.items():
         path = folder / f"{name}{suffix}"

@@ -31,11 +31,17 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs = None) -> None:
         self._close()
         self._header = True
+        cut_off = False
         if self.append and os.path.exists(self.filename):
-            with open(self.filename) as file:
+            with open(self.filename, "rb") as file:
                 self._header = not file.readline()
+                if not self._header:
+                    file.seek(-1, os.SEEK_END)
+                    cut_off = file.read(1) != b"\n"
         self.keys = None
         self.csv_file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 (closed at the end)
+        if cut_off:  # a crash in the middle of a row
+            self.csv_file.write("\r\n")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}

@@ -86,8 +86,10 @@ def plot_model(
 
     svg = _svg([box(layer) for layer in layers], depths, edges, rankdir == "LR", str(model.name))
     if path is not None:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(svg)
+        from ..saving.atomic import replacing
+
+        with replacing(path) as file:
+            file.write(svg.encode())
     return Diagram(svg)
 
 

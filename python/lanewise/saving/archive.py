@@ -142,11 +142,12 @@ class Archive:
                 raise FormatError(f"entry {info.filename!r} is compressed; entries are stored as they are")
             if info.flag_bits & ~0x800:
                 raise FormatError(f"entry {info.filename!r} is encrypted or streamed")
-            if info.header_offset < end:
-                raise FormatError(f"entry {info.filename!r} overlaps another one")
-            end = info.header_offset + info.file_size
-        if end > size:
-            raise FormatError("the entries are longer than the file")
+            if info.header_offset != end:
+                raise FormatError(f"entry {info.filename!r} overlaps another one, or there is a gap before it")
+            file.seek(end + 26)  # lengths of name and extra, after which the content begins
+            end += 30 + sum(struct.unpack("<2H", file.read(4))) + info.file_size
+        if end != self._zip.start_dir:
+            raise FormatError("the entries are longer than the file, or there is a gap behind them")
         self.manifest = self._read_manifest()
 
     def _read_manifest(self) -> dict[str, Any]:

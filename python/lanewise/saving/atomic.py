@@ -14,7 +14,8 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     the machine stops, `path` holds the old bytes or the new ones. Who has the old file open or mapped keeps it.
 
     Raises:
-        OSError: the directory does not exist, is read-only, or full.
+        OSError: the directory does not exist, is read-only, or full. (Where syncing the directory fails in the end, the
+            new file is in place already.)
     """
     target = os.path.realpath(path)
     if os.path.isdir(target):
@@ -23,22 +24,22 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"filepath: the directory {directory!r} does not exist; make it first, for {path!r}")
     temporary = os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o666)
+    handle = os.open(directory, os.O_RDONLY) if os.name == "posix" else None  # before anything is written
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
+        with open(temporary, "w+b", opener=lambda name, _: os.open(name, flags, 0o666)) as file:
             with suppress(FileNotFoundError):
                 os.chmod(temporary, os.stat(target).st_mode & 0o777)
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        if handle is not None:
+            os.fsync(handle)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    if os.name == "posix":
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
+    finally:
+        if handle is not None:
             os.close(handle)

@@ -10,6 +10,9 @@ from .. import _registry, constraints, initializers, layers, losses, metrics, mo
 from .._names import Configurable, from_description, serialize
 from ..models import config as clone
 from . import keras_read, keras_write
+from .archive import parsed
+from .keras_zip import MAX_CONFIG
+from .shapes import check_size
 
 _PLACES: tuple[tuple[str, Any, type[Any]], ...] = (
     ("keras.layers", layers, layers.Layer),
@@ -42,7 +45,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         ValueError: no JSON, no description of a model, or classes that lanewise does not have.
     """
     try:
-        config = json.loads(json_string)
+        config = parsed(json_string, MAX_CONFIG)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"json_string: expected JSON, received {json_string[:60]!r}: {error}") from None
     return model_from_config(config, custom_objects)
@@ -57,6 +60,7 @@ def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, An
     """
     if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str) or "config" not in config:
         raise ValueError(f"config: expected {{'class_name': ..., 'config': {{...}}}}, received {str(config)[:200]}")
+    check_size(config["config"])
     with _registry.CustomObjectScope(custom_objects):
         model = models.deserialize(keras_read.own_form(config))
         compiled = config.get("compile_config")

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._engine import Weight
 from ..initializers.base import zeros_only
-from . import h5, keras_optimizer, keras_read, keras_state, keras_write
+from . import h5, keras_optimizer, keras_state, keras_write
 from .archive import AnyArray, FormatError, Mismatch, parsed
 from .atomic import replacing
 from .keras_state import Places
@@ -101,7 +101,7 @@ def read_model(path: str, compile: bool) -> Any:
         if text is None:
             raise FormatError("it holds weights only: build the model and call load_weights on it")
         with zeros_only(root.file_size // 2 + SLACK):
-            model = built(keras_read.own_form(parsed(text, MAX_CONFIG)))
+            model = built(parsed(text, MAX_CONFIG))
         if "model_weights" not in root:
             raise FormatError("it has no group 'model_weights'")
         keras_state.assign(model, by_order(root.group("model_weights"), model), fresh=True)

@@ -61,7 +61,7 @@ def read(file: BinaryIO, compile: bool) -> Any:
         data = _unpacked(archive, entries[_WEIGHTS], entries[_WEIGHTS].file_size)
     with h5.reading(data) as root:
         with zeros_only(len(data) // 2 + SLACK):  # float16 is the smallest type
-            model = built(keras_read.own_form(config))
+            model = built(config)
         keras_state.assign(model, keras_state.read_weights(root, model, named=True), fresh=True)
         compiled = config.get("compile_config")
         if compile and isinstance(compiled, Mapping) and compiled.get("optimizer") is not None:
@@ -98,13 +98,14 @@ def compile_from(model: Any, config: Mapping[str, Any]) -> None:
         raise FormatError(f"what it was compiled with does not load (compile=False leaves it out): {error}") from None
 
 
-def built(described: Any) -> Any:
-    """The model of a description in lanewise's form, with its weights made."""
+def built(config: Any) -> Any:
+    """The model that Keras described, with its weights made."""
     from ..models import deserialize
 
+    check_size(config.get("config") if isinstance(config, Mapping) else None)
+    described = keras_read.own_form(config)
     if not isinstance(described, dict) or not isinstance(described.get("class_name"), str):
         raise FormatError("it describes no model")
-    check_size(described.get("config"))
     model = deserialize(described)
     if not model.built:
         raise FormatError("the model in it was saved before it was built: there are no weights")

@@ -170,6 +170,8 @@ def _checked(archive: Archive) -> tuple[dict[str, Any], Plan]:
         raise FormatError(f"it has version {version} of the format and this lanewise reads up to {VERSION}; upgrade it")
     if set(manifest) != _KEYS or manifest["kind"] not in ("model", "weights", "ensemble"):
         raise FormatError(f"unknown content: {sorted(set(manifest) ^ _KEYS)[:3] or manifest.get('kind')}")
+    if not isinstance(manifest["made_by"], str):
+        raise FormatError(f"made_by: expected a text, received {str(manifest['made_by'])[:50]}")
     for key in ("weights", "optimizer"):
         names = manifest[key]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

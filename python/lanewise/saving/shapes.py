@@ -44,13 +44,18 @@ def check_size(*described: Any) -> None:
     while waiting:
         config = waiting.pop()
         entries = config.get("layers") if isinstance(config, Mapping) else None
+        if isinstance(entries, list) and len(entries) > left:
+            break
         for entry in entries if isinstance(entries, list) else ():
             nodes = entry.get("inbound_nodes") if isinstance(entry, Mapping) else None
             left -= max(1, len(nodes) if isinstance(nodes, list) else 0)
             if isinstance(entry, Mapping):
                 waiting.append(entry.get("config"))
         if left < 0:
-            raise FormatError(f"layers: more than {MAX_CALLS} of them, or of their calls")
+            break
+    else:
+        return
+    raise FormatError(f"layers: more than {MAX_CALLS} of them, or of their calls")
 
 
 def check_description(config: Any) -> None:

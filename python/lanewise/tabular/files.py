@@ -93,8 +93,10 @@ def opened(archive: Archive, expected: Any = None) -> Any:
     arrays = archive.read(plan)
     for i, model in enumerate(models):
         model.set_weights([arrays[f"members/{i}/{j}.npy"] for j in range(width)])
-    estimator.members_, estimator._scaling = models, manifest["scaling"]
     outputs = models[0].output_shape[-1]
+    estimator.members_, estimator._scaling = models, _scaling(manifest["scaling"], regression, outputs)
+    if type(manifest["flat"]) is not bool or not isinstance(manifest["made_by"], str):
+        raise FormatError("flat, made_by: expected a truth value and a text")
     if regression:
         estimator._scores, estimator._flat = arrays["scores.npy"], bool(manifest["flat"])
         if estimator._scores.ndim != 2 or estimator._scores.shape[1] != outputs:
@@ -108,3 +110,17 @@ def opened(archive: Archive, expected: Any = None) -> Any:
             raise FormatError("there are not as many classes as outputs")
     vars(estimator).update(estimator.table_.attributes())
     return estimator
+
+
+def _scaling(given: Any, regression: bool, outputs: int) -> dict[str, Any]:
+    """What brings outputs of the networks to the targets: finite numbers for each of them."""
+    lists = {"mean", "deviation", "noise"}
+    if not isinstance(given, dict) or set(given) != (lists | {"ends"} if regression else {"sharpness"}):
+        raise FormatError("scaling: other entries")
+    rows = [given[key] for key in sorted(lists)] + given["ends"] if regression else [[given["sharpness"]] * outputs]
+    if len(rows) != (5 if regression else 1) or not all(
+        isinstance(row, list) and len(row) == outputs and all(type(v) is float and math.isfinite(v) for v in row)
+        for row in rows
+    ):
+        raise FormatError("scaling: no finite numbers for each target")
+    return given
