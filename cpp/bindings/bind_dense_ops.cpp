@@ -11,8 +11,8 @@
 namespace lanewise {
 namespace {
 
-// Below these, about 6 us of a Zen 5 core and 13 of a Zen 4, one thread is faster. On the latter 96^3 takes 16.4 us on one
-// thread, 9.7 on two; 31x1000x31 19.9 and 12.3.
+// Below these, about 6 us of a Zen 5 core and 13 of a Zen 4, one thread is faster. On the latter 96^3 takes 16.4 us on
+// one thread, 9.7 on two; 31x1000x31 19.9 and 12.3.
 constexpr double kParallelFlops = 1.5e6, kParallelBytes = 1 << 20;
 constexpr double kReleaseFlops = 2e5;  // about 1 us
 
