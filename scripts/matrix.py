@@ -4,9 +4,9 @@
     python scripts/matrix.py isa-avx2 clang    these rows; the others keep their last result
 
 Each row builds this checkout (warnings are errors), installs the wheel in a virtual environment and runs tests there.
-Python 3.N is `python3.N` on PATH or what PYTHON_3_N names (PYTHON_3_13T: the free-threaded build). MATRIX_WORK: a folder
-that keeps the environments; MATRIX_RUN: a prefix for what computes (`nice -n 19`); CCACHE: a compiler launcher. A row
-whose interpreter or emulator is missing says so.
+Python 3.N is `python3.N` on PATH or what PYTHON_3_N names (PYTHON_3_13T: the free-threaded one). MATRIX_WORK: a folder
+that keeps the environments; MATRIX_RUN: a prefix for what computes (`nice -n 19`); MATRIX_JOBS: processes of a suite (2);
+CCACHE: a compiler launcher. A row whose interpreter or emulator is missing says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOP = Path(__file__).parents[1]
 RESULTS = TOP / "scripts/matrix.txt"
 WORK = Path(os.environ.get("MATRIX_WORK") or tempfile.mkdtemp())
 RUN = shlex.split(os.environ.get("MATRIX_RUN", "nice -n 19"))
-JOBS = 2
+JOBS = int(os.environ.get("MATRIX_JOBS", "2"))
 
 BUILD = ["scikit-build-core", "pybind11", "cmake", "ninja"]
 TEST = ["pytest>=8", "pytest-xdist", "pytest-timeout>=2.3", "pytest-benchmark>=5", "hypothesis>=6.100", "threadpoolctl",
@@ -112,7 +112,7 @@ class Tests:
         self.counts: Counter[str] = Counter()
         self.bad: list[str] = []
 
-    def run(self, python: list[str], names: list[str], pieces: int = 6, jobs: int = JOBS, options: str = "",
+    def run(self, python: list[str], names: list[str], pieces: int = 4, jobs: int = JOBS, options: str = "",
             top: Path = TOP, **variables: str) -> Tests:  # fmt: skip
         """Runs the tests in pieces, so that none takes the machine for long."""
         env = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "LANEWISE_ISA"}} | variables

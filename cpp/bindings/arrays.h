@@ -69,6 +69,7 @@ std::string describe_array(const ArrayView& view);  // "float64 array of shape (
 
 // Registration, one function a topic.
 void register_system(py::module_& m);
+void register_lock(py::module_& m);
 void register_ops(py::module_& m);
 void register_dense_ops(py::module_& m);
 void register_loss_ops(py::module_& m);

@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = LW_VERSION;
   lanewise::initialise_dispatch();
   lanewise::register_system(m);
+  lanewise::register_lock(m);
   lanewise::register_ops(m);
   lanewise::register_dense_ops(m);
   lanewise::register_loss_ops(m);

@@ -108,7 +108,7 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
 }
 
 const Network::TeamList& Network::list(Which which, int threads, bool own) {
-  std::lock_guard<std::mutex> lock(cache_mutex_);
+  std::lock_guard<ForkMutex<std::mutex>> lock(cache_mutex_);
   auto [at, fresh] = team_lists_.try_emplace({which, threads, own});
   TeamList& team = at->second;
   if (fresh) {
@@ -152,7 +152,7 @@ int Network::default_threads(int64_t batch_size) { return threads_for(kTrain, ba
 
 std::unique_ptr<Workspace> Network::take_workspace(Which which, int64_t batch, int threads) {
   {
-    std::lock_guard<std::mutex> lock(cache_mutex_);
+    std::lock_guard<ForkMutex<std::mutex>> lock(cache_mutex_);
     for (auto at = workspaces_.begin(); at != workspaces_.end(); ++at) {
       if (!(*at)->fits(which, batch, threads)) continue;
       auto found = std::move(*at);
@@ -165,7 +165,7 @@ std::unique_ptr<Workspace> Network::take_workspace(Which which, int64_t batch, i
 
 void Network::return_workspace(std::unique_ptr<Workspace> workspace) {
   constexpr size_t kKept = 8;
-  std::lock_guard<std::mutex> lock(cache_mutex_);
+  std::lock_guard<ForkMutex<std::mutex>> lock(cache_mutex_);
   for (auto at = workspaces_.begin(); at != workspaces_.end(); ++at) {  // one of a kind of work is enough to train with
     if (workspace->which() == kPredict || (*at)->which() != workspace->which()) continue;
     workspaces_.erase(at);
@@ -176,7 +176,7 @@ void Network::return_workspace(std::unique_ptr<Workspace> workspace) {
 }
 
 void Network::free_workspaces() {
-  std::lock_guard<std::mutex> lock(cache_mutex_);
+  std::lock_guard<ForkMutex<std::mutex>> lock(cache_mutex_);
   workspaces_.clear();
 }
 

@@ -8,6 +8,7 @@
 #include <shared_mutex>
 #include <tuple>
 
+#include "engine/fork_mutex.h"
 #include "engine/execute.h"
 #include "engine/pace.h"
 #include "engine/source.h"
@@ -65,7 +66,7 @@ class Network {
     return std::vector<double>(2 + losses_.size() + static_cast<size_t>(metric_sums_), 0.0);
   }
   // Readers (predict, get) share it; whoever changes weights holds it alone.
-  std::shared_mutex& mutex() { return mutex_; }
+  ForkMutex<std::shared_mutex>& mutex() { return mutex_; }
 
  private:
   using List = std::vector<Instruction>;
@@ -115,14 +116,14 @@ class Network {
   int64_t metric_sums_ = 0;  // of all metrics
   Plan plan_, whole_plan_;   // whole: with clipping by norm
   List lists_[kLists];       // fused or not
-  std::mutex cache_mutex_;
+  ForkMutex<std::mutex> cache_mutex_;
   std::map<std::tuple<int, int, bool>, TeamList> team_lists_;  // (which, threads, own)
   std::vector<std::unique_ptr<Workspace>> workspaces_;
   std::map<std::pair<int, int64_t>, Pace> paces_;  // (which, batch size); under mutex_, held alone
   bool calls_host_ = false;                        // some operation, loss or metric is written in Python
   bool always_random_ = false;                     // some noise is there when predicting too
-  std::shared_mutex mutex_;
-  std::mutex pace_mutex_;
+  ForkMutex<std::shared_mutex> mutex_;
+  ForkMutex<std::mutex> pace_mutex_;
   std::array<Pace, 64> predict_paces_;  // by the bits of the number of rows; seconds of a row; under pace_mutex_
 };
 

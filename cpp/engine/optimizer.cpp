@@ -165,7 +165,7 @@ Optimizer::Optimizer(const std::string& name, const std::map<std::string, double
 }
 
 void Optimizer::set(const std::string& key, double value) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   const auto at = hyper_.find(key);
   if (at == hyper_.end()) throw std::invalid_argument("This optimizer has no hyper-parameter '" + key + "'.");
   const Limit limit = limit_of(*equation_, key);
@@ -186,7 +186,7 @@ void Optimizer::set(const std::string& key, double value) {
 }
 
 double Optimizer::get(const std::string& key) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   return value(key);
 }
 
@@ -205,25 +205,25 @@ void Optimizer::set_rates(int64_t first, std::vector<double> rates) {
   for (double rate : rates)
     if (!std::isfinite(rate) || rate < 0)
       throw std::invalid_argument("rates: expected finite numbers >= 0. Received: " + std::to_string(rate) + ".");
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   first_rate_ = first;
   rates_ = std::move(rates);
 }
 
 void Optimizer::set_undecayed(std::vector<VariablePtr> variables) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   undecayed_ = std::move(variables);
 }
 
 bool Optimizer::decays(const Variable* variable) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   return std::none_of(undecayed_.begin(), undecayed_.end(), [&](const VariablePtr& v) { return v.get() == variable; });
 }
 
 // --- slots ---------------------------------------------------------------------------------------------------------
 
 std::vector<std::string> Optimizer::slot_names() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   return names();
 }
 
@@ -237,7 +237,7 @@ std::vector<std::string> Optimizer::names() const {
 }
 
 std::vector<Buffer<float>>& Optimizer::slots(const VariablePtr& variable) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   State& state = state_[variable.get()];
   const std::vector<std::string> wanted = names();
   if (!state.keep || state.slots.size() != wanted.size()) {
@@ -270,7 +270,7 @@ OptimizerStep Optimizer::step_kernel(const KernelTable& table) const { return ta
 
 std::vector<StepArgs> Optimizer::arguments(int64_t t, int64_t count) const {
   const FloatEnvironment environment;
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   const auto every = std::max<int64_t>(1, static_cast<int64_t>(value("gradient_accumulation_steps")));
   const auto overwrite = static_cast<int64_t>(value("ema_overwrite_frequency"));
   const double rate = value("learning_rate"), decay = value("weight_decay"), average = value("ema_momentum");

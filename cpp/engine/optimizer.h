@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/fork_mutex.h"
 #include "engine/graph.h"
 #include "kernels/kernels.h"
 
@@ -68,7 +69,7 @@ class Optimizer {
   std::vector<std::string> names() const;
 
   const Equation* equation_;
-  mutable std::mutex mutex_;
+  mutable ForkMutex<std::mutex> mutex_;
   std::map<std::string, double> hyper_;
   int64_t first_rate_ = 0;
   std::vector<double> rates_;

@@ -27,7 +27,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   bool in_team = operations >= kAlone && rows > 1 && get_num_threads() > 1 && !calls_host_ && !always_random_;
   if (in_team && operations < kTeam) {
     pace = &predict_paces_[static_cast<size_t>(std::bit_width(static_cast<uint64_t>(rows)))];
-    const std::lock_guard<std::mutex> lock(pace_mutex_);
+    const std::lock_guard<ForkMutex<std::mutex>> lock(pace_mutex_);
     in_team = pace->team();
   }
   const Stopwatch watch(0);
@@ -84,14 +84,14 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   for (auto& workspace : workspaces) return_workspace(std::move(workspace));
   if (failure.any()) std::rethrow_exception(failure.error);
   if (pace) {
-    const std::lock_guard<std::mutex> lock(pace_mutex_);
+    const std::lock_guard<ForkMutex<std::mutex>> lock(pace_mutex_);
     watch.record(*pace, team.count() > 1, static_cast<double>(rows));
   }
 }
 
 void Network::predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out,
                       uint64_t seed, int64_t step) {
-  std::shared_lock<std::shared_mutex> lock(mutex_);
+  std::shared_lock<ForkMutex<std::shared_mutex>> lock(mutex_);
   Run run = base_run(kPredict);
   run.seed = seed;
   run.step = step;
@@ -100,8 +100,8 @@ void Network::predict(const std::vector<Source>& inputs, int64_t start, int64_t 
 
 void Network::call(const std::vector<Source>& inputs, bool training, uint64_t seed, int64_t step,
                    const std::vector<float*>& out) {
-  std::shared_lock<std::shared_mutex> reading(mutex_, std::defer_lock);
-  std::unique_lock<std::shared_mutex> writing(mutex_, std::defer_lock);
+  std::shared_lock<ForkMutex<std::shared_mutex>> reading(mutex_, std::defer_lock);
+  std::unique_lock<ForkMutex<std::shared_mutex>> writing(mutex_, std::defer_lock);
   if (training && moves())
     writing.lock();
   else

@@ -24,7 +24,7 @@ namespace {
 constexpr int kMostThreads = 1024;  // a runtime asked for many more ends the process
 std::atomic<int> g_threads{0};      // 0: not asked yet
 std::atomic<int> g_busy{0};         // threads beyond the callers themselves that are at work
-std::atomic<bool> g_forked{false};
+std::atomic<int> g_forks{0};
 std::atomic<bool> g_always_team{false};
 thread_local int t_limit = 0;  // 0: none
 
@@ -34,6 +34,13 @@ inline void pause_cpu() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+// OMP_NUM_THREADS, of a list the first; 0: not set, or no number of threads.
+int threads_of_environment() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  const long n = text ? std::strtol(text, nullptr, 10) : 0;
+  return n >= 1 ? static_cast<int>(std::min<long>(n, kMostThreads)) : 0;
 }
 
 int affinity_count() {
@@ -72,6 +79,18 @@ class Places {
   std::atomic<uint64_t> taken_{0};
 };
 
+// What the calling thread's OpenMP was limited to (threadpoolctl, joblib and programs of OpenMP do that), 0: nothing. A
+// setting that is not below what OpenMP starts with is no limit: set_num_threads may ask for more.
+int openmp_limit() {
+#if defined(LW_OPENMP)
+  static const int begun_with = threads_of_environment() > 0 ? threads_of_environment() : omp_get_num_procs();
+  const int now = omp_get_max_threads();
+  return now < begun_with ? now : 0;
+#else
+  return 0;
+#endif
+}
+
 int threads_of_process() {
   int n = g_threads.load(std::memory_order_relaxed);
   if (n == 0) {
@@ -92,17 +111,16 @@ std::string thread_runtime() {
 }
 
 int default_num_threads() {
-  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
-    const long n = std::strtol(text, nullptr, 10);
-    if (n >= 1) return static_cast<int>(std::min<long>(n, kMostThreads));
-  }
+  if (const int n = threads_of_environment()) return n;
   const int cpus = affinity_count(), quota = cgroup_cpus();
   return std::min(kMostThreads, quota > 0 ? std::min(cpus, quota) : cpus);
 }
 
 int get_num_threads() {
-  const int n = threads_of_process();
-  return t_limit > 0 ? std::min(t_limit, n) : n;
+  int n = threads_of_process();
+  for (const int limit : {t_limit, openmp_limit()})
+    if (limit > 0) n = std::min(limit, n);
+  return n;
 }
 
 void limit_threads(int n) { t_limit = n; }
@@ -117,13 +135,15 @@ void set_num_threads(int n) {
 bool always_team() { return g_always_team.load(std::memory_order_relaxed); }
 void set_always_team(bool always) { g_always_team.store(always, std::memory_order_relaxed); }
 
+int fork_count() { return g_forks.load(std::memory_order_relaxed); }
+
 void set_forked() {
-  g_forked.store(true);
+  g_forks.fetch_add(1);
   g_busy.store(0);
 }
 
 TeamShare::TeamShare(int wanted) : count_(1) {
-  if (wanted <= 1 || g_forked.load(std::memory_order_relaxed)) return;
+  if (wanted <= 1 || fork_count() > 0) return;
   const int budget = threads_of_process() - 1;
   int busy = g_busy.load(std::memory_order_relaxed);
   for (;;) {
@@ -141,7 +161,7 @@ TeamShare::~TeamShare() {
 }
 
 void run_team(int threads, const std::function<void(int, int)>& body) {
-  if (threads <= 1 || g_forked.load(std::memory_order_relaxed)) {
+  if (threads <= 1 || fork_count() > 0) {
     FloatEnvironment environment;
     body(0, 1);
     return;

@@ -8,7 +8,7 @@
 namespace lanewise {
 
 std::string thread_runtime();  // "OpenMP", "std::thread" or "serial"
-int get_num_threads();         // within the limit of the calling thread, if it has one
+int get_num_threads();         // within the calling thread's limits, limit_threads' and OpenMP's
 void set_num_threads(int n);
 // At most this many for what the calling thread calls from now on, 0: no limit. Trainings side by side get a share
 // each.
@@ -20,6 +20,7 @@ void set_always_team(bool always);
 int default_num_threads();
 // In a forked child the runtime's threads do not exist any more: from then on everything runs on the calling thread.
 void set_forked();
+int fork_count();  // of the forks that led to this process
 
 // Threads of the process-wide budget, given back at the end of the scope: concurrent calls share the machine instead
 // of oversubscribing it. count() is between 1 and wanted.

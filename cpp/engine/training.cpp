@@ -123,7 +123,7 @@ void Network::prepare_updates(Run& run, Optimizer& optimizer, Updates& updates) 
 
 std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop, int64_t batch_size,
                                    Optimizer& optimizer, uint64_t seed) {
-  std::unique_lock<std::shared_mutex> lock(mutex_);
+  std::unique_lock<ForkMutex<std::shared_mutex>> lock(mutex_);
   const Which which = optimizer.needs_whole_gradients() ? kTrainWhole : kTrain;
   Run run = base_run(which);
   Updates updates;
@@ -160,7 +160,7 @@ std::vector<double> Network::train(const Data& data, int64_t start, int64_t stop
 
 std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size, uint64_t seed,
                                       int64_t step) {
-  std::shared_lock<std::shared_mutex> lock(mutex_);
+  std::shared_lock<ForkMutex<std::shared_mutex>> lock(mutex_);
   Run run = base_run(kEvaluate);
   run.seed = seed;
   run.step = step + start / batch_size;
@@ -176,7 +176,7 @@ std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t s
 
 std::vector<double> Network::value_and_grad(const Data& data, bool training, uint64_t seed, int64_t step,
                                             const std::vector<float*>& gradients) {
-  std::shared_lock<std::shared_mutex> lock(mutex_);
+  std::shared_lock<ForkMutex<std::shared_mutex>> lock(mutex_);
   Run run = base_run(kGradient);
   std::vector<double> sums = new_sums();
   run.sums = sums.data();
@@ -198,7 +198,7 @@ std::vector<double> Network::value_and_grad(const Data& data, bool training, uin
 }
 
 void Network::apply_gradients(Optimizer& optimizer, const std::vector<const float*>& gradients) {
-  std::unique_lock<std::shared_mutex> lock(mutex_);
+  std::unique_lock<ForkMutex<std::shared_mutex>> lock(mutex_);
   Run run = base_run(kApply);
   Updates updates;
   prepare_updates(run, optimizer, updates);

@@ -1,13 +1,15 @@
 """Type stub of the compiled core. Only `ops.py` and the model engine wrapper import it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, ParamSpec, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 AnyArray = NDArray[Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 __version__: str
 
@@ -39,6 +41,24 @@ def cgroup_cpus(root: str = "") -> int:
 
 def set_forked() -> None:
     """Called in a forked child: from then on everything runs on one thread."""
+
+class ModelLock:
+    """Many readers of a model's weights (predict) or one writer (a slice of training), who goes first.
+
+    Ctrl-C at any moment leaves nothing held. In a forked child it is free, whatever other threads of the parent did.
+    """
+
+    def __init__(self) -> None: ...
+    def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """function(*args), which reads weights; also within another `read` of the same thread.
+
+        Raises RuntimeError within a `write` of the same thread, and in a child that was forked from a thread's `write`.
+        """
+    def write(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """function(*args), which changes weights. Raises as `read` does, within a `read` of the same thread too."""
+    def __enter__(self) -> None:
+        """One training at a time: a second one is a RuntimeError."""
+    def __exit__(self, *error: object) -> None: ...
 
 # --- random streams (Philox; same words on every machine) ---------------------------------------------------------
 

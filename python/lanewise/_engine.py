@@ -37,6 +37,7 @@ loss_rows = _core.loss_forward
 metric_sums = _core.metric_sums
 get_num_threads = _core.get_num_threads
 limit_threads = _core.limit_threads
+ModelLock = _core.ModelLock
 
 MOST_NETWORKS = 8  # of one program
 SLICE_SECONDS = 0.05  # Ctrl-C is answered and the progress bar redrawn after each slice

@@ -188,8 +188,7 @@ class Layer(OwnCall):
             self.compute_output_shape(shape)
         sample = sample_shape("input_shape", shape[1:]) if len(shape) > 1 else ()
         if not self.built:
-            self.make_weights(sample)
-            self.built = True
+            self._making(self.make_weights, sample)
         self._sample_shape = sample
 
     def add_weight(

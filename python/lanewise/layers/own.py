@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from .. import constraints, initializers, regularizers
@@ -30,6 +30,8 @@ class OwnCall(Operation):
     own: ClassVar[bool] = False
     built: bool
     _weights: list[Weight]
+    _regularized: list[Any]
+    _constrained: list[Any]
     _sample_shape: tuple[int, ...] | None
     _samples: list[tuple[int, ...]] | None = None
     _taken: Any = None
@@ -95,12 +97,22 @@ class OwnCall(Operation):
         host.takes([sample_shape("input_shape", shape[1:]) for shape in shapes], self._taken)
         return (None, *host.output_shape())
 
+    def _making(self, make: Callable[..., None], *args: Any) -> None:
+        """make(*args), which makes all weights, or (out of memory, Ctrl-C) leaves the layer as it was, to be built."""
+        weights, regularized, constrained = len(self._weights), len(self._regularized), len(self._constrained)
+        try:
+            make(*args)
+            self.built = True
+        except BaseException:
+            del self._weights[weights:], self._regularized[regularized:], self._constrained[constrained:]
+            raise
+
     def build_own(self, shape: Any) -> None:
         """`build` as a person wrote it, once."""
         shapes = [shape] if self._taken is None else flatten_shapes(shape)
         samples = [sample_shape("input_shape", entry[1:]) for entry in shapes]
         if not self.built or self._samples is None:
-            self.build(*(shape if isinstance(shape, Arguments) else (shape,)))
+            self._making(self.build, *(shape if isinstance(shape, Arguments) else (shape,)))
             self.built, self._samples, self._sample_shape = True, samples, samples[0]
         elif self._samples != samples:
             built = ", ".join(str((None, *sample)) for sample in self._samples)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -10,8 +9,7 @@ import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Float32, Network, Pace, Program, Trained, Variable, Weight
-from .._lock import SharedLock
+from .._engine import AnyArray, Float32, ModelLock, Network, Pace, Program, Trained, Variable, Weight
 from .._names import keyword_checked
 from ..layers.operation import Node, Operation
 from ..metrics import Metric
@@ -28,9 +26,7 @@ class BaseModel(Operation):
         self.nodes: list[Node] = []
         self._compiled: Compiled | None = None
         self.compiled_with: dict[str, Any] = {}  # the arguments of compile
-        self._training_lock = threading.Lock()  # of the next line
-        self._trained_by: object | None = None  # the fit that runs
-        self._weights_lock = SharedLock()  # held for a slice
+        self._weights_lock = ModelLock()  # held for a slice; `with` it: one training at a time
         self._last_network: tuple[Any, Network] | None = None  # with what it was found for
         self._paces: dict[tuple[str, int], Pace] = {}
         self._seed: int | None = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,7 +118,7 @@ class Trainer(Predictor):
         from ..callbacks import CallbackList, History
         from ..progress import make_progress
 
-        with self._training():
+        with self._weights_lock:
             history = History()
             steps = steps_per_epoch or (-(-rows.size // batch_size) if batches is None else batches.count)
             cursor = Cursor(rows.size, batch_size, steps_per_epoch)
@@ -286,7 +285,7 @@ class Trainer(Predictor):
         compiled = self._get_compiled("train_on_batch")
         compiled.check_reductions()
         rows = self._rows(compiled, x, y, sample_weight, class_weight)
-        with self._training():
+        with self._weights_lock:
             network = self._network(compiled, rows)
             compiled.optimizer.plan_steps(1)
             compiled.forget()
@@ -331,7 +330,7 @@ class Trainer(Predictor):
         if len(given) != len(weights):
             raise ValueError(f"gradients: expected one for each of {len(weights)} weights, received {len(given)}")
         checked = [w.checked(g).reshape(w.variable.shape) for w, g in zip(weights, given, strict=True)]
-        with self._training():
+        with self._weights_lock:
             program = self._built_program("apply_gradients")
             network = program.network(
                 compiled.loss_terms(program), trainable=[w.variable for w in weights], frozen=self._frozen()
@@ -339,20 +338,6 @@ class Trainer(Predictor):
             compiled.optimizer.build(weights)
             compiled.optimizer.plan_steps(1)
             self._weights_lock.write(network.apply_gradients, compiled.optimizer.native, checked)
-
-    @contextmanager
-    def _training(self) -> Iterator[None]:
-        mine = object()  # whose turn it is, in one assignment: Ctrl-C finds nothing half done
-        try:
-            with self._training_lock:
-                if self._trained_by is None:
-                    self._trained_by = mine
-            if self._trained_by is not mine:
-                raise RuntimeError("fit: this model is being trained already; wait for it, or train a second model")
-            yield
-        finally:
-            if self._trained_by is mine:
-                self._trained_by = None
 
 
 def _shown(shapes: Sequence[tuple[int, ...]]) -> str:

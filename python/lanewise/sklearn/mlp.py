@@ -229,7 +229,7 @@ class Multilayer(Estimator):
                     random.shuffle(order)
                 if hooks is not None:
                     hooks.on_epoch_begin(self.n_iter_, None)
-                with model._training():
+                with model._weights_lock:
                     rows, total, data = net.epoch(order, seed, hooks)
                 self.n_iter_ += 1
                 self.t_ += n
