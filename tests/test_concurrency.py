@@ -43,6 +43,10 @@ def in_use():  # KB that the program holds; the kernel's figure where the C libr
 def resident():
     with open("/proc/self/status") as status:
         return sum(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+def settle(model):
+    for n in range(11, 20):  # a model keeps the workspaces of its last eight kinds of work: these from here on
+        model.predict(x[:n], verbose=0)
+    ctypes.CDLL(None).malloc_trim(0)
 def together(functions):
     wrong = []
     def guarded(f):
@@ -68,9 +72,14 @@ def run(code: str, timeout: float = 170) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("rounds", [100, pytest.param(2000, marks=LONG)])
+@pytest.mark.parametrize("rounds", [100, pytest.param(5000, marks=LONG)])
 def test_32_threads_predict_with_one_model(rounds: int) -> None:
-    """1 to 600 rows: alone, and where one thread and the team are measured against each other."""
+    """Twice as often as `rounds` says in each, 1 to 600 rows: alone, and where one thread and the team are measured
+    against each other.
+
+    Which eight workspaces a model keeps (of 1 row: 4 KB, of 600: 515 KB) depends on whose call ended last, and the
+    arenas of 32 threads keep holes: neither is a leak. So memory is read in a state that does not depend on it.
+    """
     code = f"""
 model = fitted(1)
 sizes = [1, 3, 32, 100, 600]
@@ -82,15 +91,20 @@ def predict(i, rounds):
         assert got.tobytes() == want[n].tobytes(), (i, j)
 def all_of(rounds):
     return together([lambda i=i: predict(i, rounds) for i in range(32)])
-wrong = all_of({rounds})  # the allocator's arenas and the workspaces of eight calls come to be
+wrong = all_of({rounds})
+settle(model)
 before = resident(), in_use()
 wrong += all_of({rounds})
+settle(model)
 print(json.dumps([wrong, resident() - before[0], in_use() - before[1]]))
 """
     wrong, resident, in_use = run(code, 900)
+    print(f"[{64 * rounds} predictions equal, {in_use} KB more in use, {resident} KB resident]")
     assert wrong == []
-    assert in_use < 1024  # KB
-    assert resident < 16384  # holes in the arenas: it swings by 10 MB
+    assert in_use < 64  # KB
+    assert (
+        resident < 16384
+    )  # KB; it swings by 6 MB: stacks of ended threads that the C library keeps, and part-full pages
 
 
 @pytest.mark.parametrize("epochs", [30, pytest.param(1500, marks=LONG)])
@@ -125,7 +139,7 @@ print(json.dumps([wrong, [digest(model) == w for model, w in zip(models, want)]]
     assert equal == [True] * 4
 
 
-@pytest.mark.parametrize("children", [6, pytest.param(50, marks=LONG)])
+@pytest.mark.parametrize("children", [6, pytest.param(100, marks=LONG)])
 def test_children_forked_after_a_parallel_fit(children: int) -> None:
     """By multiprocessing's fork, while another thread of the parent is training: each child trains and predicts."""
     code = f"""

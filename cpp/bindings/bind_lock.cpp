@@ -22,7 +22,8 @@ struct LockState {
   std::condition_variable changed;
   std::vector<std::thread::id> readers;
   std::thread::id writer;  // none: nobody writes
-  int writers_waiting = 0;
+  int writers_waiting = 0, readers_waiting = 0;
+  int turn = 0;  // so many waiting readers go before the next writer: a training asks again at once after each slice
   bool training = false;
   bool torn = false;  // another thread was writing when the process was forked: the weights are of no one moment
 
@@ -77,6 +78,25 @@ class ModelLock {
     }
   }
 
+  // One more of those who wait, until the end of the scope, which may be Ctrl-C.
+  class Waiting {
+   public:
+    Waiting(LockState& s, std::unique_lock<std::mutex>& guard, int& count) : s_(s), guard_(guard), count_(count) {
+      ++count_;
+    }
+    ~Waiting() {
+      if (!guard_.owns_lock()) guard_.lock();
+      --count_;
+      if (&count_ == &s_.readers_waiting && s_.turn > 0) --s_.turn;
+      s_.changed.notify_all();
+    }
+
+   private:
+    LockState& s_;
+    std::unique_lock<std::mutex>& guard_;
+    int& count_;
+  };
+
   static void check_whole(const LockState& s) {
     if (s.torn)
       throw std::runtime_error(
@@ -97,8 +117,10 @@ class ModelLock {
       std::unique_lock<std::mutex> guard(s.mutex);
       check_whole(s);
       check_not_within(s);
-      if (!reads(s))  // a second time within one thread: a waiting writer cannot come between
-        wait(s, guard, [&] { return s.free_of_writers() && s.writers_waiting == 0; });
+      if (!reads(s)) {  // a second time within one thread: a waiting writer cannot come between
+        const Waiting waiting(s, guard, s.readers_waiting);
+        wait(s, guard, [&] { return s.free_of_writers() && (s.writers_waiting == 0 || s.turn > 0); });
+      }
       s.readers.push_back(std::this_thread::get_id());
     }
     ~Reading() {
@@ -120,24 +142,14 @@ class ModelLock {
       if (reads(s))
         throw std::runtime_error(
             "a piece of this model written in Python was called while its weights are read and cannot change them");
-      struct Waiting {
-        LockState& s;
-        std::unique_lock<std::mutex>& guard;
-        ~Waiting() {
-          if (!guard.owns_lock()) guard.lock();
-          if (--s.writers_waiting == 0) s.changed.notify_all();
-        }
-      };
-      ++s.writers_waiting;
-      {
-        const Waiting waiting{s, guard};
-        wait(s, guard, [&] { return s.free_of_writers() && s.readers.empty(); });
-        s.writer = std::this_thread::get_id();
-      }
+      const Waiting waiting(s, guard, s.writers_waiting);
+      wait(s, guard, [&] { return s.free_of_writers() && s.readers.empty() && s.turn == 0; });
+      s.writer = std::this_thread::get_id();
     }
     ~Writing() {
       const std::lock_guard<std::mutex> guard(s_.mutex);
       s_.writer = std::thread::id();
+      s_.turn = s_.readers_waiting;
       s_.changed.notify_all();
     }
 

@@ -203,6 +203,13 @@ class Model(Trainer):
 
         Empty before `compile`.
         """
+        return self._weights_lock.read(self._optimizer_state)
+
+    def _whole_state(self) -> tuple[list[Float32], dict[str, AnyArray]]:
+        """(weights, `optimizer_state()`) of one moment: another thread may be training."""
+        return self._weights_lock.read(lambda: (self.get_weights(), self._optimizer_state()))
+
+    def _optimizer_state(self) -> dict[str, AnyArray]:
         if self._compiled is None:
             return {}
         optimizer = self._compiled.optimizer
@@ -235,13 +242,17 @@ class Model(Trainer):
                 slots.append((weight, [weight.checked(state[path]) for path in paths]))
         if iterations and names and not slots:
             raise ValueError(f"state: no slots for the weights of this model, received {sorted(state)}")
-        compiled.optimizer.restore_rate(float(np.asarray(state["learning_rate"])))
-        for weight, values in slots:
-            weight.set_slots(native, values)
-        native.iterations = iterations
-        if "seed" in state:
-            self._seed, self._seed_generation = int(np.asarray(state["seed"])), random.generation()
-            self._epochs_shuffled = int(np.asarray(state["epoch"]))
+
+        def put() -> None:
+            compiled.optimizer.restore_rate(float(np.asarray(state["learning_rate"])))
+            for weight, values in slots:
+                weight.set_slots(native, values)
+            native.iterations = iterations
+            if "seed" in state:
+                self._seed, self._seed_generation = int(np.asarray(state["seed"])), random.generation()
+                self._epochs_shuffled = int(np.asarray(state["epoch"]))
+
+        self._weights_lock.write(put)
 
     # --- files --------------------------------------------------------------------------------------------------
 
@@ -272,7 +283,8 @@ class Model(Trainer):
     def __reduce__(self) -> tuple[Any, ...]:
         with collected() as own:
             config, compile_config = self.get_config(), self.get_compile_config()
-        return _rebuilt, (type(self), config, self.get_weights(), compile_config, self.optimizer_state(), own)
+        weights, state = self._whole_state()
+        return _rebuilt, (type(self), config, weights, compile_config, state, own)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

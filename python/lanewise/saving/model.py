@@ -125,7 +125,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     kind = _target("save", model, path, overwrite, weights=False)
     check_nameable(model)
     writer = {"keras": keras_zip.write, "h5": keras_h5.write_model}.get(kind, native.write_model)
-    writer(path, model, include_optimizer)
+    model._weights_lock.read(writer, path, model, include_optimizer)  # of one moment: another thread may be training
 
 
 def save_ensemble(ensemble: Any, filepath: Any, overwrite: bool) -> None:
@@ -169,7 +169,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: An
         "h5": lambda: keras_h5.write_weights(path, model),
         "lanewise": lambda: native.write_weights(path, model),
     }
-    writers[kind]()
+    model._weights_lock.read(writers[kind])
 
 
 # --- loading ----------------------------------------------------------------------------------------------------

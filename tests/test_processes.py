@@ -1,0 +1,299 @@
+"""Other processes: forked, spawned, served by a preloaded parent; and copies of a model that another thread trains."""
+
+from __future__ import annotations
+
+import copy
+import json
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lanewise as lw
+from bounds import floats
+from lanewise import keras
+from reference import same_bits
+
+X = floats(np.random.default_rng(0), 300, 24)
+Y = X[:, :1] * X[:, 1:2]
+
+
+def model() -> lw.Sequential:
+    keras.utils.set_random_seed(1)
+    network = lw.Sequential([
+        keras.layers.Dense(64, "relu", input_shape=(24,)), keras.layers.Dropout(0.1), keras.layers.Dense(1),
+    ])  # fmt: skip
+    network.compile("adam", "mse")
+    return network
+
+
+def python(code: str, timeout: float = 100) -> Any:
+    """What a fresh Python prints, as JSON; a hang is a failure."""
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, env=env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+START = """
+import json, os, signal, socket, sys, threading, time
+import numpy as np
+from lanewise import keras, ops
+ops.set_num_threads(2)
+x = np.random.default_rng(0).standard_normal((600, 64), dtype=np.float32)
+y = x[:, 0] * x[:, 1]
+def made():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.layers.Dense(256, "relu", input_shape=(64,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+def ended(pids, seconds):
+    "Exit codes; what has not ended by then is killed: -9."
+    limit = time.monotonic() + seconds
+    codes = []
+    for pid in pids:
+        while (found := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < limit:
+            time.sleep(0.002)
+        if found[0] == 0:
+            os.kill(pid, signal.SIGKILL)
+            found = os.waitpid(pid, 0)
+        codes.append(os.waitstatus_to_exitcode(found[1]))
+    return codes
+"""
+
+
+def test_a_hundred_children_forked_after_a_parallel_fit() -> None:
+    """At once; each trains on with the parent's model and has the bits that the parent has."""
+    code = (
+        START
+        + """
+model = made()
+large = np.ones((700, 700), np.float32)
+ops.matmul(large, large)  # a team of two exists
+model.fit(x, y, epochs=2, verbose=0)
+reader, writer = os.pipe()
+begun = time.monotonic()
+pids = []
+for _ in range(100):
+    pid = os.fork()
+    if pid == 0:
+        model.fit(x, y, epochs=1, verbose=0)
+        ok = ops.matmul(large, large)[0, 0] == 700
+        os.write(writer, model.predict(x[:1], verbose=0).tobytes() if ok else b"bad!")
+        os._exit(0)
+    pids.append(pid)
+codes = ended(pids, 60)
+seconds = time.monotonic() - begun
+os.close(writer)
+with os.fdopen(reader, "rb") as file:
+    answers = file.read()
+model.fit(x, y, epochs=1, verbose=0)
+print(json.dumps([codes, answers == 100 * model.predict(x[:1], verbose=0).tobytes(), seconds]))
+"""
+    )
+    codes, equal, seconds = python(code)
+    print(f"[100 of {codes.count(0)} children ended, {seconds:.1f} s]")
+    assert codes == [0] * 100
+    assert equal
+
+
+def test_a_child_of_a_process_whose_threads_train_and_predict() -> None:
+    """Locks that other threads held when the process forked are free in the child; a step half done is an error there,
+    and never a hang."""
+    code = (
+        START
+        + """
+trained, asked = made(), made()
+trained.fit(x, y, verbose=0)  # imports what it needs: Python's own locks of modules are not free in a child
+done = threading.Event()
+def train():
+    while not done.is_set():
+        trained.fit(x, y, verbose=0)
+def predict():
+    while not done.is_set():
+        asked.predict(x, verbose=0)
+want = asked.predict(x, verbose=0)
+threads = [threading.Thread(target=f) for f in (train, predict, predict)]
+for t in threads: t.start()
+pids = []
+for i in range(40):
+    time.sleep(0.003)
+    pid = os.fork()
+    if pid == 0:
+        code = 3
+        try:
+            assert asked.predict(x, verbose=0).tobytes() == want.tobytes()
+            asked.fit(x, y, verbose=0)
+            code = 0
+            trained.fit(x, y, verbose=0)
+        except RuntimeError as error:
+            code = code or (7 if "middle of a training step" in str(error) else 4)
+        os._exit(code)
+    pids.append(pid)
+codes = ended(pids, 60)
+done.set()
+for t in threads: t.join()
+print(json.dumps(codes))
+"""
+    )
+    codes = python(code)
+    print(f"[{codes.count(0)} children trained on, {codes.count(7)} were told of a step half done]")
+    assert set(codes) <= {0, 7}
+
+
+def test_a_preloaded_server() -> None:
+    """As web servers do: the parent makes the model, trains and warms it up, then forks workers that answer."""
+    code = (
+        START
+        + """
+model = made()
+model.fit(x, y, verbose=0)
+want = model.predict(x, verbose=0)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("\\0lanewise-test-%d" % os.getpid())
+listener.listen(64)
+pids = []
+for _ in range(4):
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            with listener.accept()[0] as connection:
+                row = int.from_bytes(connection.recv(4), "little")
+                if row == 999_999:
+                    os._exit(0)
+                connection.sendall(model.predict(x[row : row + 1], verbose=0).tobytes())
+    pids.append(pid)
+def ask(row):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(listener.getsockname())
+        client.sendall(row.to_bytes(4, "little"))
+        return client.recv(4)
+right = [0] * 8
+def client(i):
+    for row in range(i, 600, 8):
+        right[i] += ask(row) == want[row].tobytes()
+clients = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+for c in clients: c.start()
+for c in clients: c.join()
+for _ in pids: ask(999_999)
+print(json.dumps([sum(right), ended(pids, 20)]))
+"""
+    )
+    right, codes = python(code)
+    assert right == 600
+    assert codes == [0] * 4
+
+
+def predicted(network: lw.Sequential) -> np.ndarray:
+    return network.predict(X, verbose=0)
+
+
+def trained_on(network: lw.Sequential) -> list[np.ndarray]:
+    network.fit(X, Y, epochs=2, verbose=0)
+    return network.get_weights()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_other_start_methods(method: str) -> None:
+    """A model goes there pickled, predicts, and trains on with the bits that it would have had here."""
+    network = model()
+    network.fit(X, Y, verbose=0)
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        predictions = pool.apply_async(predicted, (network,)).get(60)
+        weights = pool.apply_async(trained_on, (network,)).get(60)
+    assert same_bits(predictions, predicted(network))
+    assert all(same_bits(a, b) for a, b in zip(weights, trained_on(network), strict=True))
+
+
+# --- copies of a model that is being trained --------------------------------------------------------------------------
+
+
+def pickled(network: lw.Sequential, path: Path) -> Any:
+    return pickle.loads(pickle.dumps(network))
+
+
+def in_a_file(suffix: str) -> Callable[[lw.Sequential, Path], Any]:
+    def copied(network: lw.Sequential, path: Path) -> Any:
+        network.save(path / f"m{suffix}")
+        return keras.models.load_model(path / f"m{suffix}")
+
+    return copied
+
+
+COPIES: dict[str, Callable[[lw.Sequential, Path], Any]] = {
+    "pickle": pickled,
+    "deepcopy": lambda network, path: copy.deepcopy(network),
+    "lanewise": in_a_file(".lanewise"),
+    "keras": in_a_file(".keras"),
+    "h5": in_a_file(".h5"),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_taken_while_another_thread_trains_is_of_one_moment(name: str, tmp_path: Path) -> None:
+    """Weights, moments and the count of steps belong together: trained on, the copy meets the original's path."""
+    if name in ("keras", "h5"):
+        pytest.importorskip("h5py")
+    network = lw.Sequential([keras.layers.Dense(512, "tanh", input_shape=(24,)), keras.layers.Dense(1)])
+    network.set_weights([np.full(w.shape, 0.01, np.float32) for w in network.weights])
+    network.compile("adam", "mse")
+    twin = copy.deepcopy(network)  # without shuffling and dropout a step depends on weights and moments alone
+    stop = threading.Event()
+
+    def train() -> None:
+        while not stop.is_set():
+            network.fit(X, Y, batch_size=300, epochs=20, shuffle=False, verbose=0)
+
+    trainer = threading.Thread(target=train)
+    trainer.start()
+    while network.optimizer.iterations < 3:  # type: ignore[union-attr]
+        time.sleep(0.001)
+    try:
+        copies = [COPIES[name](network, tmp_path) for _ in range(10)]
+    finally:
+        stop.set()
+        trainer.join()
+    counts = [int(c.optimizer.iterations) for c in copies]
+    print(f"[steps {min(counts)} to {max(counts)}]")
+    assert counts == sorted(counts)
+    for count, found in zip(counts, copies, strict=True):
+        found.fit(X, Y, batch_size=300, shuffle=False, verbose=0)
+        missing = count + 1 - int(twin.optimizer.iterations)  # type: ignore[union-attr]
+        if missing > 0:
+            twin.fit(X, Y, batch_size=300, epochs=missing, shuffle=False, verbose=0)
+        elif missing < 0:
+            continue  # the same moment as the one before
+        assert all(same_bits(a, b) for a, b in zip(found.get_weights(), twin.get_weights(), strict=True)), count
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_joblib(backend: str) -> None:
+    """As grid searches use it: models as arguments and results, in processes and in threads."""
+    joblib = pytest.importorskip("joblib")
+    networks = [model() for _ in range(3)]
+    for network in networks:
+        network.fit(X, Y, verbose=0)  # here each gets its seed
+    want = [trained_on(copy.deepcopy(network)) for network in networks]
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        found = joblib.Parallel(timeout=100)(joblib.delayed(trained_on)(network) for network in networks)
+    for a, b in zip(found, want, strict=True):
+        assert all(same_bits(v, w) for v, w in zip(a, b, strict=True))
+
+
+def test_joblib_files(tmp_path: Path) -> None:
+    joblib = pytest.importorskip("joblib")
+    network = model()
+    network.fit(X, Y, verbose=0)
+    joblib.dump(network, tmp_path / "m.joblib", compress=1)
+    other = joblib.load(tmp_path / "m.joblib")
+    assert all(same_bits(a, b) for a, b in zip(trained_on(other), trained_on(network), strict=True))
