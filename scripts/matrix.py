@@ -5,7 +5,7 @@
 
 Each row builds this checkout (warnings are errors), installs the wheel in a virtual environment and runs tests there.
 Python 3.N is `python3.N` on PATH or what PYTHON_3_N names (PYTHON_3_13T: the free-threaded one). MATRIX_WORK: a folder
-that keeps the environments; MATRIX_RUN: a prefix for what computes (`nice -n 19`); MATRIX_JOBS: processes of a suite (2);
+that keeps the environments; MATRIX_RUN: a prefix for what computes (`nice -n 19`); MATRIX_JOBS: processes at once (2);
 CCACHE: a compiler launcher. A row whose interpreter or emulator is missing says so.
 """
 
