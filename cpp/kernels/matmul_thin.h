@@ -126,12 +126,11 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
 
 // --- a few rows of A, B's columns contiguous ------------------------------------------------------------------------
 
-// acc[r] (lanes: `columns` columns of B, the first at b) = sum over kb terms; B is transposed in registers.
+// acc[r] (lanes: `columns` columns of B, the first at b) goes on over kb terms; B is transposed in registers.
 template <int R>
 void dot_block(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t b_col, int64_t columns,
                Vec (&acc)[R]) {
   constexpr int L = Vec::kLanes;
-  LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::zero();
   for (int64_t p = 0; p < kb; p += L) {
     const int64_t n = smaller(L, kb - p);
     Vec v[L];
@@ -158,8 +157,17 @@ void dot_rows(const Matmul& mm, int64_t i, int64_t p0, int64_t p1, float* scratc
       LW_UNROLL for (int r = 0; r < R; ++r) total[r] = Vec::zero();
       for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
         Vec acc[R];
-        dot_block<R>(smaller(kBlockK, mm.k - k0), a + k0 * mm.a_col, mm.a_row, mm.a_col,
-                     mm.b + k0 + (j0 + j) * mm.b_col, mm.b_col, columns, acc);
+        LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::zero();
+        // Where all columns begin alike in their cache lines, a short first step aligns the others: columns a multiple
+        // of 4 KB apart lose a line from L1 before a second look at it. 1x1024x1024 on two threads of a Zen 4: 99 us
+        // without, 56 with.
+        const float* const b = mm.b + k0 + (j0 + j) * mm.b_col;
+        const auto past = static_cast<int64_t>(reinterpret_cast<uintptr_t>(b) / sizeof(float) % L);
+        const int64_t kb = smaller(kBlockK, mm.k - k0),
+                      lead = mm.b_col % L == 0 && past != 0 ? smaller(L - past, kb) : 0;
+        const float* const ak = a + k0 * mm.a_col;
+        for (int64_t p = 0, n = lead; p < kb; p += n, n = kb - p)
+          dot_block<R>(n, ak + p * mm.a_col, mm.a_row, mm.a_col, b + p, mm.b_col, columns, acc);
         LW_UNROLL for (int r = 0; r < R; ++r) total[r] = k0 == 0 ? acc[r] : total[r] + acc[r];
       }
       LW_UNROLL for (int r = 0; r < R; ++r) {
