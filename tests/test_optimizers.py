@@ -244,3 +244,34 @@ def test_bad_arguments(make, error, text):
 def test_decay_is_ignored_with_a_warning():
     with pytest.warns(UserWarning, match="decay: ignored"):
         optimizers.SGD(0.1, decay=1e-6)
+
+
+def test_one_optimizer_trains_one_model() -> None:
+    """As in Keras: it keeps moments for the weights that it was built with."""
+    optimizer = lw.optimizers.Adam()
+    first, second = (lw.Sequential([lw.Input((3,)), lw.layers.Dense(1)]) for _ in range(2))
+    first.compile(optimizer, "mse")
+    second.compile(optimizer, "mse")
+    x, y = np.ones((4, 3), np.float32), np.ones(4, np.float32)
+    first.fit(x, y, verbose=0)
+    before = lw.fingerprint(second)
+    for train in (second.fit, second.train_on_batch):
+        with pytest.raises(ValueError, match="optimizer: this Adam trains another model already"):
+            train(x, y)
+    assert lw.fingerprint(second) == before and optimizer.iterations == 1
+    both = lw.Sequential([lw.Input((3,)), first.layers[-1]])  # the same weights
+    both.compile(optimizer, "mse")
+    both.fit(x, y, verbose=0)
+    assert optimizer.iterations == 2
+
+
+def test_weights_that_thaw_keep_the_optimizer() -> None:
+    optimizer = lw.optimizers.Adam()
+    model = lw.Sequential([lw.Input((3,)), lw.layers.Dense(2), lw.layers.Dense(1)])
+    model.layers[0].trainable = False
+    x, y = np.ones((4, 3), np.float32), np.ones(4, np.float32)
+    for _ in range(2):
+        model.compile(optimizer, "mse")
+        model.fit(x, y, verbose=0)
+        model.layers[0].trainable = True
+    assert optimizer.iterations == 2 and len(optimizer.variables) == 2 + 2 * 4

@@ -1,7 +1,9 @@
 // Variables, graphs, optimizers and networks.
 #include <pybind11/stl.h>
 
-#include "bindings/arrays.h"
+#include <optional>
+
+#include "bindings/call_data.h"
 #include "engine/network.h"
 #include "engine/team.h"
 
@@ -33,137 +35,6 @@ const float* values_for(const Variable& v, py::handle value, const char* name, p
   return view.floats();
 }
 
-// The arrays of one call with what keeps them alive. Rows and columns are checked; the views stay valid without the
-// GIL.
-struct CallData {
-  Data data;
-  std::vector<py::object> keep;
-  int64_t rows = 0;
-
-  CallData(const Network& network, const py::sequence& x) {
-    const Graph& graph = network.graph();
-    if (x.size() != graph.inputs().size())
-      throw py::value_error("x: expected " + std::to_string(graph.inputs().size()) +
-                            " input arrays. Received: " + std::to_string(x.size()) + ".");
-    for (size_t i = 0; i < x.size(); ++i) {
-      const Value& value = graph.value(graph.inputs()[i]);
-      data.inputs.push_back(source(x[i], "x", value.rows() * value.cols()));
-      rows = data.inputs[0].rows;
-      check_rows("x", data.inputs.back().rows);
-    }
-  }
-
-  Source source(const py::object& object, const std::string& name, int64_t cols) {
-    py::object copy;
-    const Source s = source_view(object, name, cols, copy);
-    keep.push_back(object);
-    keep.push_back(copy);
-    return s;
-  }
-  void check_rows(const std::string& name, int64_t n) const {
-    if (n != rows)
-      throw py::value_error(name + ": expected " + std::to_string(rows) +
-                            " rows, as x has. Received: " + std::to_string(n) + ".");
-  }
-
-  // sample_weight: None, one array for all targets, or a list with an array or None for each.
-  void targets(const Network& network, const py::sequence& y, const py::object& sample_weight) {
-    const auto& targets = network.input().targets;
-    if (y.size() != targets.size())
-      throw py::value_error("y: expected " + std::to_string(targets.size()) +
-                            " target arrays, one for each loss. Received: " + std::to_string(y.size()) + ".");
-    for (size_t i = 0; i < y.size(); ++i) {
-      const Value& value = network.graph().value(targets[i].value);
-      const int64_t like = value.rows() * targets[i].cols(value.cols());
-      data.targets.push_back(source(y[i], "y", targets[i].width > 0 ? targets[i].width : like));
-      check_rows("y", data.targets.back().rows);
-    }
-    if (sample_weight.is_none()) return;
-    if (targets.empty()) throw py::value_error("sample_weight: expected a network with a loss.");
-    const bool each = PyList_Check(sample_weight.ptr()) || PyTuple_Check(sample_weight.ptr());
-    const py::ssize_t given = each ? PySequence_Size(sample_weight.ptr()) : 1;
-    if (each && given != static_cast<py::ssize_t>(targets.size()))
-      throw py::value_error("sample_weight: expected " + std::to_string(targets.size()) +
-                            " entries, one for each target. Received: " + std::to_string(given) + ".");
-    for (size_t i = 0; i < targets.size(); ++i)
-      data.weights.push_back(
-          i > 0 && !each ? data.weights[0]
-                         : weights(network, targets[i],
-                                   each ? py::reinterpret_borrow<py::sequence>(sample_weight)[i] : sample_weight));
-  }
-
-  const float* weights(const Network& network, const TargetSpec& target, const py::object& given) {
-    if (given.is_none()) return nullptr;
-    py::object copy;
-    const ArrayView w = contiguous_input(given, "sample_weight", copy);
-    if (w.ndim != 1 || w.shape[0] != rows)
-      throw py::value_error("sample_weight: expected shape (" + std::to_string(rows) +
-                            ",). Received: " + describe_array(w) + ".");
-    if (network.graph().value(target.value).rows() != 1)
-      throw py::value_error("sample_weight: expected targets with one row a sample.");
-    keep.push_back(given);
-    keep.push_back(copy);
-    return w.floats();
-  }
-
-  void order(const py::object& given, int64_t start, int64_t stop) {
-    if (start < 0 || stop < start || (given.is_none() && stop > rows))
-      throw py::value_error("start, stop: expected a range within the " + std::to_string(rows) +
-                            " rows. Received: " + std::to_string(start) + ", " + std::to_string(stop) + ".");
-    if (given.is_none()) return;
-    const ArrayView v = array_view(given, "order");
-    if (v.type_num != 6 || !v.contiguous() || v.ndim != 1 || v.shape[0] < stop)
-      throw py::value_error(
-          "order: expected a contiguous uint32 array that covers start to stop. Received: " + describe_array(v) + ".");
-    const auto* index = reinterpret_cast<const uint32_t*>(v.data);
-    for (int64_t i = start; i < stop; ++i)
-      if (index[i] >= rows)
-        throw py::value_error("order: expected row numbers below " + std::to_string(rows) +
-                              ". Received: " + std::to_string(index[i]) + ".");
-    keep.push_back(given);
-    data.order = index;
-  }
-
-  // Ids outside a table would read memory outside it: refused before anything runs.
-  void check_ids(const Network& network, int64_t start, int64_t stop) const {
-    for (size_t i = 0; i < data.inputs.size(); ++i) {
-      const std::vector<int64_t> below = network.ids_below(i);
-      double bad = 0;
-      int64_t column = 0;
-      const int64_t row =
-          below.empty() ? -1 : find_bad_id(data.inputs[i], data.order, start, stop, below, &bad, &column);
-      if (row >= 0)
-        throw py::value_error(
-            "x: expected whole numbers from 0 to " + std::to_string(below[static_cast<size_t>(column)] - 1) +
-            ", the rows of the smallest table that they are looked up in. Received: " + label_text(bad) + " in row " +
-            std::to_string(row) + ".");
-    }
-  }
-
-  // Labels outside the outputs would index memory outside the row: refused before anything runs.
-  void check_labels(const Network& network, int64_t start, int64_t stop) const {
-    constexpr int64_t kChunk = 512;
-    int32_t labels[kChunk];
-    for (size_t i = 0; i < data.targets.size(); ++i) {
-      const TargetSpec& target = network.input().targets[i];
-      if (!target.labels) continue;
-      const int64_t classes = network.graph().value(target.value).cols();
-      Source s = data.targets[i];
-      for (int64_t c = 0; c < s.cols; ++c) {
-        Source column = s;
-        column.cols = 1;
-        column.data += c * s.col_stride;
-        for (int64_t at = start; at < stop; at += kChunk) {
-          double bad = 0;
-          if (!gather_labels(column, data.order, at, 0, std::min(kChunk, stop - at), classes, labels, &bad))
-            throw py::value_error("y: expected labels from 0 to " + std::to_string(classes - 1) + " (the output has " +
-                                  std::to_string(classes) + " units). Received: " + label_text(bad) + ".");
-        }
-      }
-    }
-  }
-};
-
 py::array_t<double> sums_array(const std::vector<double>& sums) {
   return py::array_t<double>(static_cast<py::ssize_t>(sums.size()), sums.data());
 }
@@ -173,35 +44,73 @@ void check_batch(int64_t batch_size) {
     throw py::value_error("batch_size: expected at least 1. Received: " + std::to_string(batch_size) + ".");
 }
 
+// Lets other threads of Python run during a call, unless it is over before they could.
+struct GilRelease {
+  std::optional<py::gil_scoped_release> released;
+  GilRelease(const Network& network, int64_t rows, int64_t batch_size) {
+    if (!network.is_quick(rows, batch_size)) released.emplace();
+  }
+};
+
 py::array_t<double> train(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
                           const py::object& order, int64_t start, int64_t stop, int64_t batch_size,
-                          Optimizer& optimizer, uint64_t seed) {
+                          Optimizer& optimizer, uint64_t seed, bool weights_in_order) {
   check_batch(batch_size);
   CallData call(network, x);
-  call.targets(network, y, weight);
+  call.targets(network, y, weight, weights_in_order ? start : -1, stop);
   call.order(order, start, stop);
   call.check_ids(network, start, stop);
   call.check_labels(network, start, stop);
   std::vector<double> sums;
   {
-    py::gil_scoped_release release;
+    const GilRelease release(network, stop - start, batch_size);
     sums = network.train(call.data, start, stop, batch_size, optimizer, seed);
   }
   return sums_array(sums);
 }
 
+// (x, y, sample_weight, order, batch_size): all rows of x, or those of the order, are to be taken in batches.
+using BatchesTuple = std::tuple<py::sequence, py::sequence, py::object, py::object, int64_t>;
+
+Batches batches(const Network& network, const BatchesTuple& given, CallData& call) {
+  const auto& [x, y, weight, order, batch_size] = given;
+  check_batch(batch_size);
+  const int64_t rows = order.is_none() ? call.rows : static_cast<int64_t>(py::len(order));
+  call.targets(network, y, weight);
+  call.order(order, 0, rows);
+  call.check_ids(network, 0, rows);
+  call.check_labels(network, 0, rows);
+  return {call.data, rows, batch_size};
+}
+
+py::array_t<double> train_epochs(Network& network, const BatchesTuple& rows, Optimizer& optimizer, uint64_t seed,
+                                 uint64_t first, bool shuffle, const std::vector<bool>& validated,
+                                 const BatchesTuple& held) {
+  CallData call(network, std::get<0>(rows)), held_call(network, std::get<0>(held));
+  const Batches train = batches(network, rows, call), validate = batches(network, held, held_call);
+  std::vector<double> sums;
+  {
+    const auto epochs = static_cast<int64_t>(validated.size());
+    const GilRelease release(network, epochs * (train.rows + validate.rows), train.batch_size);
+    sums = network.train_epochs(train, optimizer, seed, first, shuffle, validated, validate);
+  }
+  const auto epochs = static_cast<py::ssize_t>(validated.size());
+  return py::array_t<double>({epochs, py::ssize_t{2}, static_cast<py::ssize_t>(network.new_sums().size())},
+                             sums.data());
+}
+
 py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
                              int64_t start, int64_t stop, int64_t batch_size, uint64_t seed, int64_t step,
-                             const py::object& order) {
+                             const py::object& order, bool weights_in_order) {
   check_batch(batch_size);
   CallData call(network, x);
-  call.targets(network, y, weight);
+  call.targets(network, y, weight, weights_in_order ? start : -1, stop);
   call.order(order, start, stop);
   call.check_ids(network, start, stop);
   call.check_labels(network, start, stop);
   std::vector<double> sums;
   {
-    py::gil_scoped_release release;
+    const GilRelease release(network, stop - start, batch_size);
     sums = network.evaluate(call.data, start, stop, batch_size, seed, step);
   }
   return sums_array(sums);
@@ -428,10 +337,13 @@ void register_engine(py::module_& m) {
           },
           py::arg("x"))
       .def("train", &train, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"), py::arg("start"),
-           py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"))
+           py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"), py::kw_only(),
+           py::arg("weights_in_order") = false)
+      .def("train_epochs", &train_epochs, py::arg("rows"), py::arg("optimizer"), py::arg("seed"), py::arg("first"),
+           py::arg("shuffle"), py::arg("validated"), py::arg("held"))
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("start"),
            py::arg("stop"), py::arg("batch_size"), py::arg("seed") = 0, py::arg("step") = 0, py::kw_only(),
-           py::arg("order") = py::none())
+           py::arg("order") = py::none(), py::arg("weights_in_order") = false)
       .def("predict", &predict, py::arg("x"), py::arg("start"), py::arg("stop"), py::arg("out"), py::arg("seed") = 0,
            py::arg("step") = 0)
       .def("call", &call_network, py::arg("x"), py::arg("training"), py::arg("seed"), py::arg("step"))

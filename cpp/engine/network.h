@@ -22,6 +22,13 @@ struct Data {
   std::vector<Source> inputs, targets;
   std::vector<const float*> weights;  // of the samples, for each target, null where there are none
   const uint32_t* order = nullptr;    // null: rows as they stand
+  int64_t weights_from = -1;  // weights are those of order[weights_from], order[weights_from + 1] ...; < 0: of rows
+};
+
+// Data with the rows that count, in batches.
+struct Batches {
+  Data data;
+  int64_t rows = 0, batch_size = 1;
 };
 
 class Network {
@@ -37,6 +44,11 @@ class Network {
   // [rows, total loss, each loss, then for each metric its sum and what to divide it by].
   std::vector<double> train(const Data& data, int64_t start, int64_t stop, int64_t batch_size, Optimizer& optimizer,
                             uint64_t seed);
+  // Whole epochs, number `first` of the stream of orders and those after it, all rows of `rows`, each in an order of
+  // its own (or as they stand), one for each entry of `validated`: where that is true, `held` is evaluated after it.
+  // Returns the sums of each epoch followed by those of its evaluation, zeros where there is none.
+  std::vector<double> train_epochs(const Batches& rows, Optimizer& optimizer, uint64_t seed, uint64_t first,
+                                   bool shuffle, const std::vector<bool>& validated, const Batches& held);
   // seed, step: of what is random when predicting too.
   std::vector<double> evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size, uint64_t seed = 0,
                                int64_t step = 0);
@@ -58,6 +70,11 @@ class Network {
   int64_t memory(int64_t batch_size);
   void free_workspaces();  // those that are kept for the next call
   int default_threads(int64_t batch_size);
+  // Whether so many rows are trained on in less time than two threads of Python take to hand over the GIL.
+  bool is_quick(int64_t rows, int64_t batch_size) const {
+    const auto steps = static_cast<double>((rows + batch_size - 1) / batch_size);
+    return !calls_host_ && steps * estimated_seconds(kTrain, batch_size) < 20e-6;
+  }
 
   const Graph& graph() const { return *graph_; }
   const PlanInput& input() const { return input_; }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/network.h"
+#include "engine/random.h"
 
 namespace lanewise {
 
@@ -25,20 +26,26 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   struct Feed {
     const Source* source;
     int tensor;
+    const uint32_t* order;
+    int64_t from;
   };
   std::vector<Feed> feeds;  // inputs first
   size_t largest = 0;
   int64_t inputs = 0;  // floats of all, a sample
   for (size_t i = 0; i < data.inputs.size(); ++i) {
-    feeds.push_back({&data.inputs[i], p.value_tensor[static_cast<size_t>(graph_->inputs()[i])]});
+    feeds.push_back({&data.inputs[i], p.value_tensor[static_cast<size_t>(graph_->inputs()[i])], data.order, 0});
     inputs += data.inputs[i].cols;
     if (data.inputs[i].cols > data.inputs[largest].cols) largest = i;
   }
-  for (size_t i = 0; i < data.targets.size(); ++i) feeds.push_back({&data.targets[i], p.target_tensor[i]});
+  for (size_t i = 0; i < data.targets.size(); ++i)
+    feeds.push_back({&data.targets[i], p.target_tensor[i], data.order, 0});
   std::vector<Source> weights(data.weights.size());
   for (size_t i = 0; i < weights.size(); ++i) {
     weights[i] = {reinterpret_cast<const char*>(data.weights[i]), DType::kFloat32, stop, 1, 4, 4};
-    if (data.weights[i]) feeds.push_back({&weights[i], p.weight_tensor[i]});
+    const bool of_rows = data.weights_from < 0;
+    if (data.weights[i])
+      feeds.push_back(
+          {&weights[i], p.weight_tensor[i], of_rows ? data.order : nullptr, of_rows ? 0 : data.weights_from});
   }
   std::vector<float*> weights_of(input_.targets.size(), nullptr);
   for (size_t i = 0; i < weights.size(); ++i)
@@ -77,9 +84,9 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
         const Range rows = rows_of(f, mine.batch);
         float* out = mine.tensors[shape.storage] + rows.begin * feed.source->cols;
         if (shape.labels)
-          gather(*feed.source, data.order, first, rows.begin, rows.end, reinterpret_cast<int32_t*>(out));
+          gather(*feed.source, feed.order, first - feed.from, rows.begin, rows.end, reinterpret_cast<int32_t*>(out));
         else
-          gather(*feed.source, data.order, first, rows.begin, rows.end, out);
+          gather(*feed.source, feed.order, first - feed.from, rows.begin, rows.end, out);
       }
       const int64_t next = first + mine.batch;
       const Range soon = rows_of(largest, std::min(batch_size, stop - next));
@@ -172,6 +179,25 @@ std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t s
   const int threads = alone ? 1 : threads_for(kEvaluate, batch_size);
   return_workspace(run_batches(kEvaluate, run, data, start, stop, batch_size, TeamShare(threads), nullptr));
   return sums;
+}
+
+std::vector<double> Network::train_epochs(const Batches& rows, Optimizer& optimizer, uint64_t seed, uint64_t first,
+                                          bool shuffle, const std::vector<bool>& validated, const Batches& held) {
+  Data data = rows.data;
+  std::vector<uint32_t> order(static_cast<size_t>(shuffle ? rows.rows : 0));
+  std::vector<double> found;
+  const auto append = [&](const std::vector<double>& sums) { found.insert(found.end(), sums.begin(), sums.end()); };
+  for (size_t epoch = 0; epoch < validated.size(); ++epoch) {
+    if (shuffle) {
+      permutation(seed, first + epoch, rows.rows, order.data(), [] {});
+      if (rows.data.order)
+        for (uint32_t& row : order) row = rows.data.order[row];
+      data.order = order.data();
+    }
+    append(train(data, 0, rows.rows, rows.batch_size, optimizer, seed));
+    append(validated[epoch] ? evaluate(held.data, 0, held.rows, held.batch_size) : new_sums());
+  }
+  return found;
 }
 
 std::vector<double> Network::value_and_grad(const Data& data, bool training, uint64_t seed, int64_t step,

@@ -288,14 +288,45 @@ class Network:
         batch_size: int,
         optimizer: Optimizer,
         seed: int,
+        *,
+        weights_in_order: bool = False,
     ) -> NDArray[np.float64]:
         """Train on rows order[start:stop] (order None: rows start..stop) in batches of batch_size, the last one partial.
 
         x, y: arrays of any real dtype and any strides, first axis the rows; read in place, converted batch by batch.
-        sample_weight: one array for all targets, or a list with an array or None for each.
+        sample_weight: one array for all targets, or a list with an array or None for each: of all rows of x, or with
+        weights_in_order of those that are trained on, in their order.
         Returns float64 sums [rows, sum(rows * loss), sum(rows * loss_i) for each loss, then for each metric its sum over the
         rows and what to divide it by], loss with regularizers.
         The GIL is released; one call is one slice of an epoch.
+        """
+    def train_epochs(
+        self,
+        rows: tuple[
+            Sequence[AnyArray],
+            Sequence[AnyArray],
+            Float32 | Sequence[Float32 | None] | None,
+            NDArray[np.uint32] | None,
+            int,
+        ],
+        optimizer: Optimizer,
+        seed: int,
+        first: int,
+        shuffle: bool,
+        validated: Sequence[bool],
+        held: tuple[
+            Sequence[AnyArray],
+            Sequence[AnyArray],
+            Float32 | Sequence[Float32 | None] | None,
+            NDArray[np.uint32] | None,
+            int,
+        ],
+    ) -> NDArray[np.float64]:
+        """Whole epochs, one for each of `validated`, with an evaluation after those where that is true.
+
+        rows, held: (x, y, sample_weight, order, batch_size) as of `train` and `evaluate`: all rows, or those of order.
+        first: number of the first epoch, by which the order of its rows is drawn; shuffle: whether it is.
+        Returns (epochs, 2, sums): the sums of each epoch, then those of its evaluation, zeros where there is none.
         """
     def evaluate(
         self,
@@ -309,6 +340,7 @@ class Network:
         step: int = 0,
         *,
         order: NDArray[np.uint32] | None = None,
+        weights_in_order: bool = False,
     ) -> NDArray[np.float64]:
         """The same sums without training, dropout off; seed, step: of what is random all the same."""
     def predict(

@@ -161,11 +161,25 @@ def attribute_instead(name: str) -> str | None:
     return _ATTRIBUTES.get(name)
 
 
-def absent_attribute(obj: Any, name: str) -> AttributeError:
-    """The exception for an attribute that `obj` does not have; Python itself adds near matches."""
-    advice = _ATTRIBUTES.get(name)
-    text = f"{type(obj).__name__!r} object has no attribute {name!r}" + (f": {advice}" if advice else "")
-    return AttributeError(text, name=name, obj=obj)
+class Absent:
+    """Stands for an attribute of Keras's objects: reading it raises AttributeError, which says what to use instead.
+
+    (A `__getattr__` could say so too, but it slows each reading of each attribute of an object that has one.)
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, obj: Any, owner: type) -> Any:
+        for cls in owner.__mro__:  # classes of a person's own may come after ours
+            found = vars(cls).get(self._name, self)
+            if found is not self:
+                return found.__get__(obj, owner) if hasattr(found, "__get__") else found
+        text = f"{owner.__name__!r} object has no attribute {self._name!r}: {_ATTRIBUTES[self._name]}"
+        raise AttributeError(text, name=self._name, obj=obj)
+
+
+ABSENT = {name: Absent(name) for name in _ATTRIBUTES}
 
 
 def _near(name: str, known: Iterable[str]) -> str:

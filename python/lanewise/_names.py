@@ -8,10 +8,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
+from inspect import getattr_static
 from types import CodeType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from . import _registry
+from ._missing import ABSENT, Absent
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -69,15 +71,12 @@ class KeywordChecked:
                 check_keywords(cls.__name__, kwargs, known)
         return super().__new__(cls)
 
-    if not TYPE_CHECKING:
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not isinstance(getattr_static(self, name, None), Absent)]
 
-        def __getattr__(self, name: str) -> Any:
-            """Says what to use instead of what a Keras object would have."""
-            if getattr(type(self), name, None) is not None:
-                return object.__getattribute__(self, name)  # a property whose own error would be lost
-            from ._missing import absent_attribute
 
-            raise absent_attribute(self, name)
+for _name, _absent in ABSENT.items():
+    setattr(KeywordChecked, _name, _absent)
 
 
 def keyword_checked(method: Callable[P, T]) -> Callable[P, T]:

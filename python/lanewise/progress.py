@@ -67,7 +67,7 @@ class Progress(Silent):
         if self._with_bar and self._in_place and now - self._drawn_at >= REDRAW_SECONDS and step < self._steps:
             self._drawn_at = now
             left = self._per_step() * (self._steps - step)
-            line = self._line(left, logs)[: _columns(self._out) - 1]
+            line = self._line(left, dict(sorted(logs.items())))[: _columns(self._out) - 1]
             self._write("\r" + line + " " * (self._drawn - len(line)))
             self._drawn = len(line)
 

@@ -1,11 +1,21 @@
 """Callback: the hooks; CallbackList: several callbacks as one."""
 
-from typing import Any
+from collections.abc import Callable, Collection
+from functools import cached_property
+from typing import Any, TypeVar
 
 from .._names import KeywordChecked
 
 Logs = dict[str, Any] | None
 """What a hook is told: loss and metrics by name."""
+
+Hook = TypeVar("Hook", bound=Callable[..., None])
+
+
+def told_late(hook: Hook) -> Hook:
+    """A hook of epochs that does not look at the model: further epochs may have run by the time it is called."""
+    hook.told_late = True  # type: ignore[attr-defined]
+    return hook
 
 
 class Callback(KeywordChecked):
@@ -21,6 +31,8 @@ class Callback(KeywordChecked):
 
     model: Any = None
     params: Any = None
+    pauses: Collection[int] = ()
+    """How many epochs have run where all hooks have to be called in time, those that are `told_late` as well."""
 
     def set_model(self, model: Any) -> None:
         """Called before training."""
@@ -92,7 +104,8 @@ class CallbackList(Callback):
     Attributes:
         callbacks: the callbacks.
         needs_batches: whether one of them overrides a hook for batches of training.
-        needs_test_batches, needs_predict_batches: the same for evaluating and predicting.
+        needs_tests: whether one overrides a hook for evaluations or their batches.
+        needs_test_batches, needs_predict_batches: the same for batches of evaluating and predicting.
 
     Raises:
         TypeError: an entry that is no instance of Callback.
@@ -100,20 +113,47 @@ class CallbackList(Callback):
 
     def __init__(self, callbacks: Any = None, model: Any = None, params: dict[str, Any] | None = None) -> None:
         self.callbacks = flat(callbacks)
-        self.needs_batches = self._overridden("train_batch", "batch")
-        self.needs_test_batches = self._overridden("test_batch")
-        self.needs_predict_batches = self._overridden("predict_batch")
         self.set_params(params or {})
         self.set_model(model)
 
+    @cached_property
+    def needs_batches(self) -> bool:
+        return self._overridden("train_batch", "batch")
+
+    @cached_property
+    def needs_test_batches(self) -> bool:
+        return self._overridden("test_batch")
+
+    @cached_property
+    def needs_tests(self) -> bool:
+        return self._overridden("test", "test_batch")
+
+    @cached_property
+    def needs_predict_batches(self) -> bool:
+        return self._overridden("predict_batch")
+
+    @cached_property
+    def _needs_epochs(self) -> bool:
+        return self._overridden("epoch", "test", "test_batch", "train_batch", "batch")
+
     def _overridden(self, *kinds: str) -> bool:
+        """Whether a callback has a hook of these kinds that is not `told_late`."""
         hooks = [(hook, getattr(Callback, hook)) for kind in kinds for hook in (f"on_{kind}_begin", f"on_{kind}_end")]
         for callback in self.callbacks:
             kind, own = type(callback), vars(callback)
             for hook, inherited in hooks:
-                if getattr(kind, hook) is not inherited or hook in own:
+                if hook in own:
+                    return True
+                found = getattr(kind, hook)
+                if found is not inherited and not hasattr(found, "told_late"):
                     return True
         return False
+
+    def ahead(self, epoch: int) -> int:
+        """How many epochs may run from this one on until a callback has to be called."""
+        if self._needs_epochs:
+            return 1
+        return min((at - epoch for each in self.callbacks for at in each.pauses if at > epoch), default=1 << 30)
 
     def _call(self, hook: str, *arguments: Any) -> None:
         *first, logs = arguments
@@ -138,10 +178,14 @@ class CallbackList(Callback):
         self._call("on_train_end", logs)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self._call("on_epoch_begin", epoch, logs)
+        logs = {} if logs is None else logs
+        for callback in self.callbacks:
+            callback.on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._call("on_epoch_end", epoch, logs)
+        logs = {} if logs is None else logs
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
 
     def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._call("on_batch_begin", batch, logs)

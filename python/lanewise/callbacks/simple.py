@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .base import Callback, Logs
+from .base import Callback, Logs, told_late
 
 
 class History(Callback):
@@ -22,6 +22,7 @@ class History(Callback):
         self.epoch = []
         self.history = {}
 
+    @told_late
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.epoch.append(epoch)
         for key, value in (logs or {}).items():

@@ -37,7 +37,8 @@ def fit_many(
             weights) are trained; or a list of models, which are trained themselves.
         x, y: as `Model.fit` takes arrays, data frames and sparse matrices (of those, each fold's rows are copied).
         seeds: n for the seeds 0 to n - 1, or a list: each candidate is trained with each. None: one, drawn from the
-            global seed. In the builder Python's and NumPy's generators are seeded too, and an argument `seed` gets it.
+            global seed. In the builder Python's and NumPy's global generators are seeded too (for all threads, and put
+            back afterwards: other threads must not draw from them meanwhile), and an argument `seed` gets it.
         grid: candidates, as a dict of lists (every combination) or a list of dicts. A name is an argument of the
             builder if it has one of that name, else one of `compile`, or `learning_rate`, else one of `fit`, else what
             the builder takes by **kwargs.

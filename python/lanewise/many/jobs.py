@@ -267,12 +267,28 @@ def _own(compiling: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+class Apart:
+    """Sees to it that no two trainings write to one thing."""
+
+    def __init__(self, advice: str) -> None:
+        self._advice = advice
+        self._held: dict[int, Any] = {}  # what belongs to one model, by id
+
+    def add(self, model: Model) -> None:
+        """One more model. Raises ValueError where it shares something with one before it."""
+        parts = (("model", model), ("optimizer", model.optimizer), *(("weight", weight) for weight in model.weights))
+        for what, part in parts:
+            if part is not None and id(part) in self._held:
+                raise ValueError(f"models: two networks share one {what}; {self._advice}")
+        self._held.update((id(part), part) for _, part in parts)
+
+
 class Given:
     """A list of models, made ready in order: the random streams go as if they were trained one after the other.
 
     Raises:
-        TypeError: something else in the list. ValueError: a model that is not compiled, another number of seeds, x that
-            does not fit.
+        TypeError: something else in the list. ValueError: a model that is not compiled, two that share something,
+            another number of seeds, x that does not fit.
     """
 
     def __init__(self, models: Sequence[Any], seeds: Sequence[int] | None, x: Any) -> None:
@@ -281,8 +297,13 @@ class Given:
                 raise TypeError(f"models[{i}]: expected a model, received {model!r}")
             if not model.compiled:
                 raise ValueError(f"models[{i}]: the model is not compiled; call compile(optimizer=..., loss=...) first")
-        if not models or (seeds is not None and len(seeds) != len(models)):
-            raise ValueError(f"seeds: expected one for each of {len(models)} models, received {len(seeds or ())}")
+        apart = Apart("give each network a model, layers and an optimizer of its own")
+        for model in models:
+            apart.add(model)
+        if not models:
+            raise ValueError("models: expected at least one, received an empty list")
+        if seeds is not None and len(seeds) != len(models):
+            raise ValueError(f"seeds: expected one for each of {len(models)} models, received {len(seeds)}")
         self._models = models
         self.jobs = [Job(i, {}, None if seeds is None else seeds[i], None) for i in range(len(models))]
         for job in self.jobs:

@@ -15,11 +15,10 @@ import numpy as np
 from .. import _engine, random
 from .._names import near_match
 from ..callbacks import Callback, EarlyStopping
-from ..callbacks.base import Logs
+from ..callbacks.base import Logs, told_late
 from ..callbacks.monitor import MonitorCallback
-from ..models import Model
 from ..models.data import Picked
-from .jobs import Given, Job, Recipe, callbacks_for
+from .jobs import Apart, Given, Job, Recipe, callbacks_for
 from .progress import ManyProgress
 from .results import Fit, Fits
 
@@ -38,10 +37,12 @@ class Watch(Callback):
         self.logs: dict[int, dict[str, Any]] = {}
         self.share = 0.0  # of the epochs
 
+    @told_late
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if self._run.stopping:
             raise Stopped
 
+    @told_late
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.on_epoch_begin(epoch)
         self.share = (epoch + 1) / self.params["epochs"]
@@ -102,7 +103,7 @@ class Run:
         self._watches: dict[int, Watch] = {}
         self._fits: dict[int, Fit] = {}
         self._errors: dict[int, BaseException] = {}
-        self._held: dict[int, Any] = {}  # what belongs to one model, by id
+        self._apart = Apart("the builder has to make a new one at each call")
         self._best: float | None = None
 
     def watch(self, job: Job) -> Watch:
@@ -189,7 +190,7 @@ class Run:
             try:
                 with generators_seeded(job.seed):
                     model = self._recipe.make(job)
-                self._check_apart(model)
+                self._apart.add(model)
             finally:
                 self._turn.release()
             self._judge.model = model
@@ -208,16 +209,6 @@ class Run:
         restored = [c.best_epoch for c in callbacks if isinstance(c, EarlyStopping) and c.best_weights is not None]
         logs = watch.judged(restored[-1] if restored else history.epoch[-1])
         return Fit(job.index, job.params, job.seed, job.fold, model, history, logs, perf_counter() - began)
-
-    def _check_apart(self, model: Model) -> None:
-        """Raises ValueError where two trainings would write to one thing."""
-        parts = (("model", model), ("optimizer", model.optimizer), *(("weight", weight) for weight in model.weights))
-        for what, part in parts:
-            if part is not None and id(part) in self._held:
-                raise ValueError(
-                    f"models: two networks share one {what}; the builder has to make a new one at each call"
-                )
-        self._held.update((id(part), part) for _, part in parts)
 
     def _finished(self, fit: Fit) -> None:
         value = fit.logs[self._judge.monitor]
@@ -244,7 +235,10 @@ class Run:
 
 @contextmanager
 def generators_seeded(seed: int | None) -> Iterator[None]:
-    """Python's and NumPy's global generators as after `set_random_seed`, and afterwards as before."""
+    """Python's and NumPy's global generators as after `set_random_seed`, and afterwards as before.
+
+    They are one for the process: what another thread draws meanwhile comes from the seed, and is drawn again later.
+    """
     if seed is None or seed >= 2**32:
         yield
         return

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import _engine
 from .._names import check_integer
-from ..callbacks.base import Logs
+from ..callbacks.base import Logs, told_late
 from .fit import fit_many
 from .jobs import Job, grid_of
 from .results import Fit, Fits, mean_and_deviation, rank
@@ -119,11 +119,13 @@ class _Watch(Watch):
     def __init__(self, run: _Rungs, index: int) -> None:
         super().__init__(run)
         self._rungs, self._index = run, index
+        self.pauses = run.stages
         self.waited = 0.0
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._wait()
 
+    @told_late
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         super().on_epoch_end(epoch, logs)
         self._rungs.epochs += 1  # only for the progress bar

@@ -120,10 +120,17 @@ class BaseModel(Operation):
         """Whether `compile` was called."""
         return self._compiled is not None
 
-    def _get_compiled(self, method: str) -> Compiled:
-        if self._compiled is None:
+    def _get_compiled(self, method: str, trains: bool = False) -> Compiled:
+        """What it was compiled with; trains: whether the loss has to be one number."""
+        compiled = self._compiled
+        if compiled is None:
             raise ValueError(f"{method}: the model is not compiled; call compile(optimizer=..., loss=...) first")
-        return self._compiled
+        if trains and compiled.unreduced is not None:
+            raise ValueError(
+                f"loss: {compiled.unreduced.name} has reduction={compiled.unreduced.reduction!r}, which gives a value "
+                "for each row; training needs one number: reduction='sum_over_batch_size' or 'sum'"
+            )
+        return compiled
 
     @property
     def optimizer(self) -> Optimizer | None:
@@ -213,7 +220,7 @@ class BaseModel(Operation):
 
     def _find_network(self, compiled: Compiled, program: Program, rows: Rows) -> Network:
         weights = self.trainable_weights
-        compiled.optimizer.build(weights)
+        compiled.optimizer.build(weights, self._weights_lock)
         terms = compiled.terms(program, rows.y)
         leaves = self.leaves()
         penalties = [(w.variable, r.l1, r.l2) for layer in leaves for w, r in layer.penalties]
@@ -227,7 +234,8 @@ class BaseModel(Operation):
 
     def _words(self) -> tuple[int, ...]:
         """Seed and first step of what is random when predicting too, other ones each time; none where nothing is."""
-        if self._program is None or not self._program.builder.random:
+        made = self._made  # of the call that asks
+        if made is None or not made[1].builder.random:
             return ()
         self._calls += 1
         return self._run_seed() ^ (1 << 62), self._calls << 32

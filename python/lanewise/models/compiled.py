@@ -83,6 +83,7 @@ class Compiled:
         self.several = len(self.output_names) > 1
         self.advised = False  # whether `advice.warn_of_outputs` has looked
         self.fitted = [i for i, output in enumerate(self.outputs) if output.loss is not None]
+        self.unreduced = next((loss for loss in fitted if loss is not None and loss.reduction in ("none", None)), None)
         # in the engine's order: targets of losses, then those that only metrics look at
         self.targets = self.fitted + [
             i for i, output in enumerate(self.outputs) if output.judged and output.loss is None
@@ -202,15 +203,6 @@ class Compiled:
                 row_values[at] = loss.row_values
         return Terms(fitted, terms, further, Weighing(told, reductions, copies, row_values))
 
-    def check_reductions(self) -> None:
-        """Raises ValueError where the loss is not one number, which training could make small."""
-        for output in self.outputs:
-            if output.loss is not None and output.loss.reduction in ("none", None):
-                raise ValueError(
-                    f"loss: {output.loss.name} has reduction={output.loss.reduction!r}, which gives a value for each "
-                    "row; training needs one number: reduction='sum_over_batch_size' or 'sum'"
-                )
-
     def loss_terms(self, program: Program, targets: Sequence[AnyArray] = ()) -> list[LossTerm]:
         """The losses for the engine, for aligned targets (none: like the outputs).
 
@@ -228,14 +220,24 @@ class Compiled:
             terms.append((*_term(loss, program, i, target, labels), self.outputs[i].weight))
         return terms
 
-    def results(self, sums: Float64) -> dict[str, Any]:
+    def losses(self, sums: Float64) -> Any:
+        """The losses that `results` has, for many sums at once: (..., sums) -> lists."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return (sums[..., 1 : 2 + len(self.fitted)] / sums[..., :1]).astype(np.float32).tolist()
+
+    def results(self, sums: Float64, values: list[float] | None = None) -> dict[str, Any]:
         """Loss and metrics by name, from the engine's sums.
 
         Rounded to float32, as the losses of the batches are: how an epoch was cut into slices leaves no trace.
+
+        Args:
+            sums: of the engine.
+            values: what `losses` gave, if it was asked.
         """
         first = 2 + len(self.fitted)
-        rows, *totals = sums[:first].tolist()
-        values = [_rounded(total / rows) for total in totals]
+        if values is None:
+            rows, *totals = sums[:first].tolist()
+            values = [_rounded(total / rows) for total in totals]
         found: dict[str, Any] = dict(zip(["loss", *self.loss_names], values, strict=False))
         start = first
         for (name, metric), size in zip(self._metrics, self._sizes, strict=True):
@@ -262,6 +264,11 @@ class Compiled:
         """Zero sums to add to, all rows forgotten."""
         self.forget()
         return np.zeros(2 + len(self.fitted) + sum(self._sizes), np.float64)
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether a metric has a state of its own, in Python."""
+        return bool(self._states)
 
     def forget(self) -> None:
         """Metrics with a state of their own begin again; the others have none."""

@@ -98,7 +98,7 @@ class Predictor(BaseModel):
                 if hooks.needs_test_batches:
                     hooks.on_test_batch_end(done - 1, sorted_logs(results))
                 if progress is not None:
-                    progress.update(done, sorted_logs(results))
+                    progress.update(done, results)
         hooks.on_test_end(sorted_logs(results))
         return results
 
@@ -125,7 +125,7 @@ class Predictor(BaseModel):
             if each:
                 hooks.on_test_batch_end(start // batch_size, sorted_logs(results))
             if progress is not None:
-                progress.update(-(-stop // batch_size), sorted_logs(results))
+                progress.update(-(-stop // batch_size), results)
         hooks.on_test_end(sorted_logs(results))
         return results
 

@@ -1,4 +1,4 @@
-"""fit and single steps: epochs handed to the engine slice by slice."""
+"""fit and single steps."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _engine
-from .._engine import Float32, Network, Pace
+from .._engine import Float32
 from .._names import check_integer, keyword_checked
 from .advice import loss_slip, warn_of_outputs
-from .base import callback_list, check_verbose, sorted_logs
-from .batches import Cursor, Place, SparseBatches, batch_rows, batches_of, is_sparse
+from .base import callback_list, check_verbose
+from .batches import Place, SparseBatches, batch_rows, batches_of, is_sparse
 from .compiled import Compiled
 from .data import Rows, split_point, unpack_validation
+from .epochs import Epochs
 from .predictor import Predictor, Source
 
 if TYPE_CHECKING:
-    from ..callbacks import CallbackList, History
+    from ..callbacks import History
 
 
 class Trainer(Predictor):
@@ -70,8 +70,7 @@ class Trainer(Predictor):
             ValueError / TypeError: bad data or arguments, model not compiled; nothing has changed then.
             RuntimeError: the model is being trained already.
         """
-        compiled = self._get_compiled("fit")
-        compiled.check_reductions()
+        compiled = self._get_compiled("fit", trains=True)
         given = None if batch_size is None else check_integer("batch_size", batch_size, 1)
         epochs = check_integer("epochs", epochs, 1)
         initial_epoch = check_integer("initial_epoch", initial_epoch, 0)
@@ -121,7 +120,6 @@ class Trainer(Predictor):
         with self._weights_lock:
             history = History()
             steps = steps_per_epoch or (-(-rows.size // batch_size) if batches is None else batches.count)
-            cursor = Cursor(rows.size, batch_size, steps_per_epoch)
             params = {"verbose": verbose, "epochs": epochs, "steps": steps}
             hooks = CallbackList([*callback_list(callbacks), history], self, params)
             network = self._network(compiled, rows)
@@ -132,8 +130,12 @@ class Trainer(Predictor):
             warn_of_outputs(compiled, self._ready(rows.shapes), self._weights_lock.read, rows)
             self._initial_epoch, self._place = None, Place()
             try:
+                run = Epochs(
+                    self, compiled, network, rows, batches, batch_size, class_weight, steps_per_epoch, bool(shuffle),
+                    validation, validated, validation_batch_size, validation_steps, epochs, hooks, progress,
+                )  # fmt: skip
                 hooks.on_train_begin(None)
-                cursor.go_to(self._place.seen)
+                run.go_to(self._place)
                 logs: dict[str, float] = {}
                 for epoch in range(self._initial_epoch or initial_epoch, epochs):
                     if batches is not None and logs and not batches.has_more():
@@ -146,18 +148,7 @@ class Trainer(Predictor):
                         break
                     hooks.on_epoch_begin(epoch, None)
                     progress.on_epoch_begin(epoch)
-                    if batches is None:
-                        found = self._train_epoch(compiled, network, rows, cursor, batch_size, shuffle, hooks, progress)
-                    else:
-                        found = self._train_batches(
-                            compiled, batches, class_weight, steps_per_epoch, shuffle, hooks, progress
-                        )
-                    logs = sorted_logs(found)
-                    if validation is not None and epoch + 1 in validated:
-                        results = self._evaluate(
-                            compiled, network, validation, validation_batch_size, hooks, None, validation_steps
-                        )
-                        logs = sorted_logs(logs | {f"val_{key}": value for key, value in results.items()})
+                    logs = run.logs(epoch)
                     if first is None:
                         first = logs["loss"]
                     if not warned and (slip := loss_slip(logs["loss"], first, epoch, rows)):
@@ -165,7 +156,7 @@ class Trainer(Predictor):
                         warnings.warn(slip, RuntimeWarning, stacklevel=3)
                     hooks.on_epoch_end(epoch, seen := dict(logs))  # the callbacks' own: some add the learning rate
                     progress.on_epoch_end(seen)
-                    if self.stop_training:
+                    if self.stop_training and run.told:
                         break
                 if compiled.optimizer.use_ema:
                     compiled.optimizer.finalize_variable_values(self.trainable_weights)
@@ -194,86 +185,6 @@ class Trainer(Predictor):
             )
         return validation
 
-    def _train_epoch(
-        self, compiled: Compiled, network: Network, rows: Rows, cursor: Cursor, batch_size: int, shuffle: bool,
-        hooks: CallbackList, progress: Any,
-    ) -> dict[str, float]:  # fmt: skip
-        seed, place = self._run_seed(), self._place
-        if cursor.at_start and not place.batch:
-            self._epochs_shuffled += 1
-            place.order = None
-        if place.order is None:  # a new epoch's, or that in which a backup was made
-            order = _engine.permutation(seed, self._epochs_shuffled - 1, rows.size) if shuffle else None
-            place.order = (rows.shuffled(order),)
-        first, last = cursor.span()
-        sums = place.begin(compiled.begin())
-        skipped = place.batch * batch_size
-        if place.batch > -(-(last - first) // batch_size):
-            raise ValueError(f"BackupAndRestore: the backup was made after batch {place.batch} of an epoch of fewer")
-        first = min(first + skipped, last)
-        results = compiled.results(sums) if place.batch else {}
-        pace = self._paces.setdefault(("train", batch_size), Pace())
-        native = compiled.optimizer.native
-        each = hooks.needs_batches
-        for start, stop in _engine.slices(last - first, batch_size, pace, each):
-            batch = (skipped + start) // batch_size
-            if each:
-                hooks.on_train_batch_begin(batch, None)
-            compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
-            sums += self._weights_lock.write(
-                network.train, rows.x, rows.y, rows.weights, place.order[0], first + start, first + stop, batch_size,
-                native, seed,
-            )  # fmt: skip
-            results = compiled.results(sums)
-            place.batch = -(-(skipped + stop) // batch_size)
-            if each:
-                hooks.on_train_batch_end(batch, sorted_logs(results))
-            progress.update(place.batch, sorted_logs(results))
-            if self.stop_training:
-                break
-        place.end(cursor.seen)
-        return results
-
-    def _train_batches(
-        self, compiled: Compiled, batches: Source, class_weight: Any, steps: int | None, shuffle: bool,
-        hooks: CallbackList, progress: Any,
-    ) -> dict[str, float]:  # fmt: skip
-        seed, place, done = self._run_seed(), self._place, 0
-        self._epochs_shuffled += place.batch == 0
-        epoch = self._epochs_shuffled - 1
-        sums = place.begin(compiled.begin())
-        results: dict[str, float] = compiled.results(sums) if place.batch else {}
-        native = compiled.optimizer.native
-        each = hooks.needs_batches
-        for raw in batches.epoch(steps, seed, epoch, shuffle):
-            rows = self._batch_rows(compiled, raw, class_weight)
-            network = self._network(compiled, rows)
-            batch_size = raw.batch or rows.size
-            unit = batch_size if each else rows.size
-            for start in range(0, rows.size, unit):
-                stop = min(start + unit, rows.size)
-                behind = min(max(place.batch - done, 0), -(-(stop - start) // batch_size))  # trained before the backup
-                done, start = done + behind, start + behind * batch_size
-                if start >= stop:
-                    continue
-                if each:
-                    hooks.on_train_batch_begin(done, None)
-                compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
-                sums += self._weights_lock.write(
-                    network.train, rows.x, rows.y, rows.weights, None, start, stop, batch_size, native, seed
-                )  # fmt: skip
-                done += -(-(stop - start) // batch_size)
-                results = compiled.results(sums)
-                place.batch = done
-                if each:
-                    hooks.on_train_batch_end(done - 1, sorted_logs(results))
-                progress.update(done, sorted_logs(results))
-                if self.stop_training:
-                    place.end(0)
-                    return results
-        place.end(0)
-        return results
-
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -282,8 +193,7 @@ class Trainer(Predictor):
         Returns:
             The loss, or [loss, metrics...], or a dict: of this batch alone, as in Keras 3.15.
         """
-        compiled = self._get_compiled("train_on_batch")
-        compiled.check_reductions()
+        compiled = self._get_compiled("train_on_batch", trains=True)
         rows = self._rows(compiled, x, y, sample_weight, class_weight)
         with self._weights_lock:
             network = self._network(compiled, rows)
@@ -304,8 +214,7 @@ class Trainer(Predictor):
 
         With training=True dropout is as in the next training step.
         """
-        compiled = self._get_compiled("value_and_grad")
-        compiled.check_reductions()
+        compiled = self._get_compiled("value_and_grad", trains=True)
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
         step = compiled.optimizer.native.iterations
@@ -335,7 +244,7 @@ class Trainer(Predictor):
             network = program.network(
                 compiled.loss_terms(program), trainable=[w.variable for w in weights], frozen=self._frozen()
             )
-            compiled.optimizer.build(weights)
+            compiled.optimizer.build(weights, self._weights_lock)
             compiled.optimizer.plan_steps(1)
             self._weights_lock.write(network.apply_gradients, compiled.optimizer.native, checked)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,14 +48,16 @@ class WeighedNetwork:
     ) -> Float64:
         """`Network.train`."""
         y, weights = self._weigh(y, weights, order, start, stop, batch)
-        return self._network.train(x, y, weights, order, start, stop, batch, *rest)
+        return self._network.train(x, y, weights, order, start, stop, batch, *rest, weights_in_order=True)
 
     def evaluate(
         self, x: Any, y: Any, weights: Any, start: int, stop: int, batch: int, *words: int, order: Any = None
     ) -> Float64:
         """`Network.evaluate`."""
         y, weights = self._weigh(y, weights, order, start, stop, batch)
-        return self._network.evaluate(x, y, weights, start, stop, batch, *words, order=order)
+        return self._network.evaluate(
+            x, y, weights, start, stop, batch, *words, order=order, weights_in_order=True
+        )  # fmt: skip
 
     def value_and_grad(self, x: Any, y: Any, weights: Any, *rest: Any) -> tuple[Float64, list[Float32]]:
         """`Network.value_and_grad`."""
@@ -65,32 +67,25 @@ class WeighedNetwork:
     def _weigh(
         self, y: Any, weights: Any, order: AnyArray | None, start: int, stop: int, batch: int
     ) -> tuple[list[AnyArray], Any]:
-        given = weights or [None] * len(y)
-        for metric, target in self._weighing.told:
-            metric.weights = _batches(given[target], order, start, stop, batch)
-        if not self._weighing.reductions:
-            return y, weights
-        changed = list(given)
-        rows = np.arange(start, stop) if order is None else order[start:stop]
+        """(targets, weights of the rows from start to stop in their order: one row may be in several batches)."""
+        rows = slice(start, stop) if order is None else order[start:stop]
+        given = [None if weight is None else weight[rows] for weight in weights or [None] * len(y)]
         starts = np.arange(0, stop - start, batch)
+        for metric, target in self._weighing.told:
+            weight = given[target]
+            metric.weights = iter([None if weight is None else weight[at : at + batch] for at in starts])
         sizes = np.diff(starts, append=stop - start)
+        changed = list(given)
         for target, reduction in self._weighing.reductions.items():
             weight, factor = given[target], sizes.astype(np.float64)
             values = self._weighing.row_values.get(target, 1)
             if weight is None and (reduction != "sum" or values == 0):
                 continue
             factor *= values or 1
-            weight = np.ones(len(y[target]), np.float32) if weight is None else weight
-            if reduction != "sum":
-                total = np.add.reduceat(weight[rows].astype(np.float64), starts)
+            if weight is not None and reduction != "sum":
+                total = np.add.reduceat(weight.astype(np.float64), starts)
                 factor = np.divide(factor, total, out=np.zeros(len(sizes)), where=total != 0)
-            changed[target] = np.ones(len(weight), np.float32)
-            changed[target][rows] = weight[rows] * np.repeat(factor, sizes)
+            each = np.repeat(factor, sizes)
+            changed[target] = (each if weight is None else weight * each).astype(np.float32)
         copies = self._weighing.copies
         return [*y, *(y[target] for target in copies)], [*changed, *(given[target] for target in copies)]
-
-
-def _batches(weights: Any, order: AnyArray | None, start: int, stop: int, batch: int) -> Iterator[Any]:
-    for at in range(start, stop, batch):
-        rows: Any = slice(at, min(at + batch, stop))
-        yield None if weights is None else weights[rows if order is None else order[rows]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -66,6 +66,8 @@ class Optimizer(Configurable):
         NotImplementedError: what is not supported.
     """
 
+    use_ema: bool
+
     def __init__(
         self,
         engine_name: str,
@@ -111,11 +113,13 @@ class Optimizer(Configurable):
         self.name = type(self).__name__.lower() if name is None else name
         self._excluded: tuple[frozenset[int], re.Pattern[str] | None] | None = None
         self._weights: Sequence[Weight] = ()
+        self._owner: object = None  # of the weights
         self._schedule: Any = None
         self._learning_rate = 0.0
         given = {key: float(value) for key, value in shared.items() if value}
         self.native = _engine.make_optimizer(engine_name, **given, **hyper)
         self._set_rate(learning_rate)
+        self.__dict__.update(shared | self._own_config())  # to be read: `beta_1`, `clipnorm`, `use_ema`
 
     # --- learning rate ------------------------------------------------------------------------------------------
 
@@ -177,17 +181,6 @@ class Optimizer(Configurable):
 
     # --- what scripts read --------------------------------------------------------------------------------------
 
-    use_ema: bool
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Hyper-parameters by name: `beta_1`, `clipnorm`, `use_ema`."""
-            fixed = self.__dict__.get("_shared", {})
-            if "_hyper" in self.__dict__ and name[:1] != "_":
-                fixed = {**fixed, **self._own_config()}
-            return fixed[name] if name in fixed else super().__getattr__(name)
-
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__.get("_shared", ()) or name in self.__dict__.get("_hyper", ()):
             raise AttributeError(
@@ -200,6 +193,11 @@ class Optimizer(Configurable):
     def follows_schedule(self) -> bool:
         """Whether the learning rate comes from a schedule."""
         return isinstance(self._schedule, LearningRateSchedule)
+
+    @property
+    def asks_for_rate(self) -> bool:
+        """Whether a function is asked for the learning rate."""
+        return self._schedule is not None and not self.follows_schedule
 
     @property
     def built(self) -> bool:
@@ -226,9 +224,25 @@ class Optimizer(Configurable):
         pattern = re.compile("|".join(var_names)) if var_names else None
         self._excluded = frozenset(id(weight.variable) for weight in var_list or ()), pattern
 
-    def build(self, weights: Sequence[Weight]) -> None:
-        """Called before training with the weights that will be trained."""
-        self._weights = weights
+    def build(self, weights: Sequence[Weight], owner: object = None) -> None:
+        """Called before training with the weights that will be trained.
+
+        Args:
+            weights: all of them.
+            owner: what is one and the same for a model, whose trained weights may change.
+
+        Raises:
+            ValueError: the optimizer belongs to another model, of which it does not know all of these weights.
+        """
+        if self._weights and (owner is None or self._owner is not owner):
+            known = set(map(id, self._weights))
+            unknown = [weight.path for weight in weights if id(weight) not in known]
+            if unknown:
+                raise ValueError(
+                    f"optimizer: this {type(self).__name__} trains another model already and keeps moments and steps "
+                    f"for that one's weights, not for {unknown[0]}; give each model an optimizer of its own"
+                )
+        self._weights, self._owner = weights, owner
         if self._excluded is None:
             return
         ids, pattern = self._excluded

@@ -1,0 +1,204 @@
+"""The epochs of one `fit`: training and validation, slice by slice; short ones many in one call of the engine."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from .. import _engine
+from .._engine import Network, Pace
+from ..progress import Silent
+from .base import sorted_logs
+from .batches import Cursor, Place, batch_rows
+from .compiled import Compiled
+from .data import Rows
+
+if TYPE_CHECKING:
+    from ..callbacks import CallbackList
+    from .predictor import Source
+    from .trainer import Trainer
+
+
+@dataclass(eq=False)
+class Epochs:
+    """Runs them in the order of their numbers.
+
+    Attributes:
+        model, compiled, network: what is trained, with what.
+        rows: all rows, or the first batch of `batches`.
+        batches: what gives batches, None: `rows` are all there is.
+        validation: what to validate on, if anything, after the epochs `validated`.
+        end: the first epoch that is not to be run.
+        the others: as `fit` takes them.
+    """
+
+    model: Trainer
+    compiled: Compiled
+    network: Network
+    rows: Rows
+    batches: Source | None
+    batch_size: int
+    class_weight: Any
+    steps_per_epoch: int | None
+    shuffle: bool
+    validation: Rows | Source | None
+    validated: Collection[int]
+    validation_batch_size: int | None
+    validation_steps: int | None
+    end: int
+    hooks: CallbackList
+    progress: Silent
+
+    def __post_init__(self) -> None:
+        self._cursor = Cursor(self.rows.size, self.batch_size, self.steps_per_epoch)
+        self._pace = Pace()  # epochs in a call of the engine
+        self._ready: deque[dict[str, Any]] = deque()
+        self._alone: bool | None = None
+
+    def go_to(self, place: Place) -> None:
+        """Begin where a backup was made."""
+        self._cursor.go_to(place.seen)
+
+    @property
+    def told(self) -> bool:
+        """Whether the logs of all epochs that have run were asked for."""
+        return not self._ready
+
+    def logs(self, epoch: int) -> dict[str, Any]:
+        """Run the epoch, if it has not run yet. Returns loss and metrics by name, sorted."""
+        if not self._ready:
+            began, count = perf_counter(), 1
+            if self._pace.units > 1 and self._runs_alone():
+                count = min(self._pace.units, self.end - epoch, self.hooks.ahead(epoch))
+                self._run_ahead(epoch, count)
+            else:
+                self._ready.append(self._run(epoch))
+            self._pace.record(count, perf_counter() - began)
+        return self._ready.popleft()
+
+    # --- many at once -------------------------------------------------------------------------------------------
+
+    def _runs_alone(self) -> bool:
+        """Whether the engine can run an epoch and its validation without Python."""
+        if self._alone is None:
+            held, hooks = self.validation, self.hooks
+            self._alone = (
+                self.batches is None and self.steps_per_epoch is None and self.validation_steps is None
+                and (held is None or (isinstance(held, Rows) and not self.model._words()))
+                and not hooks.needs_batches and not hooks.needs_tests and type(self.progress) is Silent
+                and isinstance(self.network, Network) and not self.compiled.keeps_state
+                and not self.compiled.optimizer.asks_for_rate
+            )  # fmt: skip
+        return self._alone
+
+    def _run_ahead(self, epoch: int, count: int) -> None:
+        """So many epochs at once, which take some 50 ms: a hand-over to the engine takes as long as a tiny epoch, and
+        threads that train side by side wait for each other there."""
+        model, compiled, rows = self.model, self.compiled, (*self.rows, self.batch_size)
+        held, validated = rows, [False] * count
+        if isinstance(self.validation, Rows):
+            held = *self.validation, batch_rows(self.validation_batch_size, self.validation.size, None)
+            validated = [e in self.validated for e in range(epoch + 1, epoch + count + 1)]
+        seed, first = model._run_seed(), model._epochs_shuffled
+        model._epochs_shuffled += count
+        compiled.optimizer.plan_steps(count * -(-self.rows.size // self.batch_size))
+        sums = model._weights_lock.write(
+            self.network.train_epochs, rows, compiled.optimizer.native, seed, first, self.shuffle, validated, held
+        )  # fmt: skip
+        for (trained, judged), (losses, held_losses), validates in zip(
+            sums, compiled.losses(sums), validated, strict=True
+        ):
+            logs = compiled.results(trained, losses)
+            if validates:
+                results = compiled.results(judged, held_losses)
+                logs |= {f"val_{key}": value for key, value in results.items()}
+            self._ready.append(sorted_logs(logs))
+
+    # --- one, in slices -----------------------------------------------------------------------------------------
+
+    def _run(self, epoch: int) -> dict[str, Any]:
+        logs = self._train() if self.batches is None else self._train_batches(self.batches)
+        if self.validation is not None and epoch + 1 in self.validated:
+            results = self.model._evaluate(
+                self.compiled, self.network, self.validation, self.validation_batch_size, self.hooks, None,
+                self.validation_steps,
+            )  # fmt: skip
+            logs |= {f"val_{key}": value for key, value in results.items()}
+        return sorted_logs(logs)
+
+    def _train(self) -> dict[str, Any]:
+        model, compiled, rows, cursor = self.model, self.compiled, self.rows, self._cursor
+        seed, place = model._run_seed(), model._place
+        if cursor.at_start and not place.batch:
+            model._epochs_shuffled += 1
+            place.order = None
+        if place.order is None:  # a new epoch's, or that in which a backup was made
+            order = _engine.permutation(seed, model._epochs_shuffled - 1, rows.size) if self.shuffle else None
+            place.order = (rows.shuffled(order),)
+        first, last = cursor.span()
+        sums, batch_size = place.begin(compiled.begin()), self.batch_size
+        skipped = place.batch * batch_size
+        if place.batch > -(-(last - first) // batch_size):
+            raise ValueError(f"BackupAndRestore: the backup was made after batch {place.batch} of an epoch of fewer")
+        first = min(first + skipped, last)
+        results = compiled.results(sums) if place.batch else {}
+        pace = model._paces.setdefault(("train", batch_size), Pace())
+        native, each = compiled.optimizer.native, self.hooks.needs_batches
+        for start, stop in _engine.slices(last - first, batch_size, pace, each):
+            batch = (skipped + start) // batch_size
+            if each:
+                self.hooks.on_train_batch_begin(batch, None)
+            compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
+            sums += model._weights_lock.write(
+                self.network.train, rows.x, rows.y, rows.weights, place.order[0], first + start, first + stop,
+                batch_size, native, seed,
+            )  # fmt: skip
+            results = compiled.results(sums)
+            place.batch = -(-(skipped + stop) // batch_size)
+            if each:
+                self.hooks.on_train_batch_end(batch, sorted_logs(results))
+            self.progress.update(place.batch, results)
+            if model.stop_training:
+                break
+        place.end(cursor.seen)
+        return results
+
+    def _train_batches(self, batches: Source) -> dict[str, Any]:
+        model, compiled = self.model, self.compiled
+        seed, place, done = model._run_seed(), model._place, 0
+        model._epochs_shuffled += place.batch == 0
+        epoch = model._epochs_shuffled - 1
+        sums = place.begin(compiled.begin())
+        results: dict[str, Any] = compiled.results(sums) if place.batch else {}
+        native, each = compiled.optimizer.native, self.hooks.needs_batches
+        for raw in batches.epoch(self.steps_per_epoch, seed, epoch, self.shuffle):
+            rows = model._batch_rows(compiled, raw, self.class_weight)
+            network = model._network(compiled, rows)
+            batch_size = raw.batch or rows.size
+            unit = batch_size if each else rows.size
+            for start in range(0, rows.size, unit):
+                stop = min(start + unit, rows.size)
+                behind = min(max(place.batch - done, 0), -(-(stop - start) // batch_size))  # trained before the backup
+                done, start = done + behind, start + behind * batch_size
+                if start >= stop:
+                    continue
+                if each:
+                    self.hooks.on_train_batch_begin(done, None)
+                compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
+                sums += model._weights_lock.write(
+                    network.train, rows.x, rows.y, rows.weights, None, start, stop, batch_size, native, seed
+                )  # fmt: skip
+                done += -(-(stop - start) // batch_size)
+                results = compiled.results(sums)
+                place.batch = done
+                if each:
+                    self.hooks.on_train_batch_end(done - 1, sorted_logs(results))
+                self.progress.update(done, results)
+                if model.stop_training:
+                    place.end(0)
+                    return results
+        place.end(0)
+        return results
