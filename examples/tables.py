@@ -65,19 +65,22 @@ def run(model: str, task: Task, test: np.ndarray) -> dict[str, Any]:
 def missing(
     results: dict[str, Any], models: list[str], tables: list[str]
 ) -> Iterator[tuple[str, str, Task, np.ndarray]]:
-    """(key, model, task, test rows) of each fold that is not in the results; models alternate, so that the load of the
-    machine is the same for all."""
+    """(key, model, task, test rows) of each fold that is not in the results; the first repeat of all tables first.
+
+    Models alternate, so that the load of the machine is the same for all.
+    """
+    tasks = {}
     for table in tables:
         try:
-            task = TABLES[table]()
+            tasks[table] = TABLES[table]()
         except ImportError as error:
             print(f"{table} is left out: {error}")
-            continue
-        for repeat, fold in rounds(len(task.y)):
-            for model in models:
-                key = f"{model}/{table}/{repeat}/{fold}"
-                if key not in results:
-                    yield key, model, task, test_rows(task, table, repeat, fold)
+    each = [(repeat, table, fold) for table, task in tasks.items() for repeat, fold in rounds(len(task.y))]
+    for repeat, table, fold in sorted(each, key=lambda entry: entry[0]):
+        for model in models:
+            key = f"{model}/{table}/{repeat}/{fold}"
+            if key not in results:
+                yield key, model, tasks[table], test_rows(tasks[table], table, repeat, fold)
 
 
 def complete(results: dict[str, Any], models: list[str], tables: list[str], until: float, path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,3 +33,24 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     """1, 2 and 7 threads, set."""
     with running(threads=request.param):
         yield request.param
+
+
+@pytest.fixture(scope="session")
+def cancer() -> tuple[Any, Any]:
+    """Rows and two classes of scikit-learn's table, scaled."""
+    x, y = pytest.importorskip("sklearn.datasets").load_breast_cancer(return_X_y=True)
+    return (x - x.mean(axis=0)) / x.std(axis=0), y
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[Any, Any]:
+    """600 pictures of ten digits as rows."""
+    x, y = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
+    return x[:600] / 16.0, y[:600]
+
+
+@pytest.fixture(scope="session")
+def diabetes() -> tuple[Any, Any]:
+    """Rows and a number each, scaled."""
+    x, y = pytest.importorskip("sklearn.datasets").load_diabetes(return_X_y=True)
+    return (x - x.mean(axis=0)) / x.std(axis=0), (y - y.mean()) / y.std()

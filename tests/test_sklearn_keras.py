@@ -57,12 +57,6 @@ def wine():
     return scale(x), np.array(["red", "rose", "white"])[y]
 
 
-@pytest.fixture(scope="module")
-def diabetes():
-    x, y = datasets.load_diabetes(return_X_y=True)
-    return scale(x), (y - y.mean()) / y.std()
-
-
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [
