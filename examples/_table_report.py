@@ -126,8 +126,8 @@ def report(rows: Sequence[Row]) -> str:
         "three times on tables of fewer than 1,000 rows, the same folds for all. Error: RMSE over the deviation of y,",
         "or the share of wrong labels (without coverage), and half of the 95 % interval of its mean (corrected for",
         "overlapping training rows, Nadeau and Bengio 2003). Coverage: of lanewise's 90 % intervals on test rows. CPU:",
-        "seconds of all threads for one fit and its predictions. Model: kilobytes with the preprocessing. Both in the",
-        f"order {', '.join(rows[0].errors)}.",
+        "seconds of all threads for one fit and its predictions, models taking turns on a machine with other work.",
+        f"Model: kilobytes with the preprocessing. Both in the order {', '.join(rows[0].errors)}.",
         "",
     ]  # fmt: skip
     parts = {
@@ -172,6 +172,6 @@ def draw(rows: Sequence[Row]) -> None:
     axes[0].set(yticks=range(len(rows)), yticklabels=[row.table for row in rows], xlim=(0.7, 2.05))
     axes[0].invert_yaxis()
     axes[0].set_title("above the line: never looked at while choosing defaults", fontsize=9, loc="left")
-    axes[2].legend(loc="lower right", fontsize=8)
     figure.tight_layout()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower right", bbox_to_anchor=(1, 1), ncols=5, fontsize=9)
     save_picture(figure, "tables.png")
