@@ -101,5 +101,5 @@ def test_clones_have_new_weights_of_the_same_classes():
 
 
 def test_a_class_without_its_config_is_named():
-    with pytest.raises(TypeError, match=r"NoConfig: __init__ must take what get_config\(\) gives, .*'name'"):
+    with pytest.raises(ValueError, match=r"NoConfig: __init__ must take what get_config\(\) gives, .*'name'"):
         copy.deepcopy(model_of(NoConfig(2), "mse"))

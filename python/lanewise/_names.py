@@ -211,7 +211,7 @@ def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
     except TypeError as error:
         if cls.__module__.startswith("lanewise."):
             raise
-        raise TypeError(
+        raise ValueError(
             f"{cls.__name__}: __init__ must take what get_config() gives, {sorted(inner)}: {error}"
         ) from None
 
