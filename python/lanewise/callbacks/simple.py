@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from .._plots import subplots
 from .base import Callback, Logs, told_late
 
 
@@ -47,12 +48,7 @@ class History(Callback):
         unknown = [name for name in names if name not in self.history]
         if unknown or not names:
             raise ValueError(f"metrics: recorded are {', '.join(self.history)}, received {metrics!r}")
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError("history.plot needs matplotlib, which is not installed: pip install matplotlib") from None
-        size = (4.8 * len(names), 3.6)
-        _, axes = pyplot.subplots(1, len(names), squeeze=False, figsize=size, layout="constrained")
+        _, axes = subplots("history.plot", 1, len(names), squeeze=False, figsize=(4.8 * len(names), 3.6))
         for ax, name in zip(axes[0], names, strict=True):
             for key, label in ((name, "training"), (f"val_{name}", "validation")):
                 values = self.history.get(key, [])

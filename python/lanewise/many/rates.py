@@ -13,6 +13,7 @@ import numpy as np
 from .. import random
 from .._engine import Float64
 from .._names import check_integer, check_keywords, check_number
+from .._plots import subplots
 from ..callbacks import Callback, CallbackList
 from ..callbacks.base import Logs
 from ..models import Model
@@ -56,11 +57,7 @@ class Rates:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError("plot needs matplotlib, which is not installed: pip install matplotlib") from None
-        _, ax = pyplot.subplots(layout="constrained")
+        _, ax = subplots("plot")
         ax.plot(self.rates, self.losses, color="0.75", linewidth=0.8, label="each batch")
         ax.plot(self.rates, self.smoothed, linewidth=2, label="smoothed")
         ax.axvline(self.suggestion, color="C1", label=f"suggestion {self.suggestion:.2g}")

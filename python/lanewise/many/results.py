@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._plots import subplots
 from ..callbacks import History
 from ..models import Model
 
@@ -171,11 +172,7 @@ class Fits:
         best = self.best
         if name not in best.history.history:
             raise ValueError(f"metric: recorded are {', '.join(best.history.history)}, received {metric!r}")
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError("plot needs matplotlib, which is not installed: pip install matplotlib") from None
-        _, ax = pyplot.subplots(layout="constrained")
+        _, ax = subplots("plot")
         for fit in (*(f for f in self.fits if f is not best), best):
             values, epochs = fit.history.history[name], fit.history.epoch
             every = max(1, len(epochs) // len(values))  # validation may run every few epochs only
