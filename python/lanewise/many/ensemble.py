@@ -109,7 +109,9 @@ class Ensemble:
             for model, arrays in zip(self.models, inputs, strict=True)
         ]
         rows, unit = len(inputs[0][0]), _SLICE_ROWS * _engine.get_num_threads()
-        same = all(list(map(_place, arrays)) == list(map(_place, inputs[0])) for arrays in inputs)
+        same = all(
+            a is b or _place(a) == _place(b) for arrays in inputs for a, b in zip(arrays, inputs[0], strict=True)
+        )
         for start in range(0, rows, unit):
             stop = min(start + unit, rows)
             shared = [_ready(array[start:stop]) for array in inputs[0]] if same else None  # converted once for all
