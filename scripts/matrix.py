@@ -244,12 +244,13 @@ ROWS: dict[str, Callable[[], str]] = {
 }
 
 
+def kept() -> dict[str, str]:
+    """The last result of each row."""
+    blocks = re.split(r"\n(?=\S)", RESULTS.read_text().strip()) if RESULTS.exists() else []
+    return {block.split(":")[0]: block for block in blocks}
+
+
 def main(asked: list[str]) -> int:
-    kept: dict[str, str] = {}
-    if RESULTS.exists():
-        for block in re.split(r"\n(?=\S)", RESULTS.read_text().strip()):
-            if (name := block.split(":")[0]) in ROWS:
-                kept[name] = block
     failed = False
     for name in asked or ROWS:
         try:
@@ -260,9 +261,10 @@ def main(asked: list[str]) -> int:
             said = f"failed: {error}"
         failed |= "failed" in said or "error" in said
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=TOP, text=True, capture_output=True).stdout
-        kept[name] = f"{name}: {said}  [{time.strftime('%F')} {commit.strip()}]"
-        print(kept[name], flush=True)
-        RESULTS.write_text("\n".join(kept[row] for row in ROWS if row in kept) + "\n")
+        line = f"{name}: {said}  [{time.strftime('%F')} {commit.strip()}]"
+        print(line, flush=True)
+        results = {**kept(), name: line}
+        RESULTS.write_text("\n".join(results[row] for row in ROWS if row in results) + "\n")
     return int(failed)
 
 
