@@ -1,0 +1,104 @@
+"""One model, 32 threads of Python, 10,000 predictions each: all equal to the lone call's, and how long they take.
+
+    python scripts/latency.py            on the whole machine, then under a quota of half a core; result in latency.txt
+    python scripts/latency.py --plant    one weight changes its last bit meanwhile: the check must fail
+
+The quota is a control group's, which root may make; without that right the second half says so. Milliseconds of one call,
+waiting for the interpreter's own lock included: 32 threads share what the machine gives.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+import lanewise
+from lanewise import keras, ops
+
+THREADS, CALLS = 32, 10_000
+RESULTS = Path(__file__).with_suffix(".txt")
+PERIOD = 100_000  # microseconds
+
+
+def measured(plant: bool) -> str:
+    """One line; raises AssertionError where a prediction differs."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.layers.Dense(128, "relu", input_shape=(64,)), keras.layers.Dense(1)])
+    rows = np.random.default_rng(0).standard_normal((64, 64), dtype=np.float32)
+    want = {n: model.predict_on_batch(rows[:n]).tobytes() for n in (1, 4, 32)}
+    seconds = np.zeros((THREADS, CALLS))
+    wrong = [0] * THREADS
+
+    def work(thread: int) -> None:
+        for i in range(CALLS):
+            n = (1, 1, 4, 32)[i % 4]
+            begun = time.perf_counter()
+            found = model.predict_on_batch(rows[:n])
+            seconds[thread, i] = time.perf_counter() - begun
+            wrong[thread] += found.tobytes() != want[n]
+            if plant and thread == 0 and i == CALLS // 2:
+                bias = model.layers[-1].weights[1]
+                bias.assign(np.nextafter(bias.numpy() + 1, np.float32(9)))
+
+    team = [threading.Thread(target=work, args=(i,)) for i in range(THREADS)]
+    begun = time.perf_counter()
+    for thread in team:
+        thread.start()
+    for thread in team:
+        thread.join()
+    total = time.perf_counter() - begun
+    assert sum(wrong) == 0, f"{sum(wrong)} of {THREADS * CALLS} predictions differ"
+    p50, p99, most = np.percentile(seconds * 1e3, [50, 99, 100])
+    return (
+        f"{THREADS} x {CALLS} predictions equal in {total:.1f} s; one call: median {p50:.3f} ms, 99 % {p99:.2f} ms, "
+        f"longest {most:.0f} ms; {ops.get_num_threads()} threads of lanewise's"
+    )
+
+
+def within_half_a_core(command: list[str]) -> str:
+    """The command's last line, run in a control group that has half a core."""
+    v1, v2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
+    top = v1 if (v1 / "cpu.cfs_quota_us").exists() or (v1 / "tasks").exists() else v2
+    group = top / f"lanewise-latency-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        return f"not measured: no control group may be made here ({error})"
+    try:
+        if top is v1:
+            (group / "cpu.cfs_quota_us").write_text(str(PERIOD // 2))
+        else:
+            (group / "cpu.max").write_text(f"{PERIOD // 2} {PERIOD}")
+        enter = lambda: (group / "cgroup.procs").write_text(str(os.getpid()))  # noqa: E731
+        done = subprocess.run(command, preexec_fn=enter, text=True, capture_output=True)
+        return (done.stdout or done.stderr).strip().splitlines()[-1]
+    except OSError as error:
+        return f"not measured: no quota may be set here ({error})"
+    finally:
+        group.rmdir()
+
+
+def main(arguments: list[str]) -> int:
+    if arguments:  # this process measures
+        print(measured("--plant" in arguments))
+        return 0
+    command = [sys.executable, __file__, "--measure"]
+    whole = subprocess.run(command, text=True, capture_output=True)
+    lines = [
+        f"{time.strftime('%F')} {lanewise.build_info()['cpu']}, {os.cpu_count()} cores, Python {sys.version.split()[0]}",
+        "whole machine: " + (whole.stdout or whole.stderr).strip().splitlines()[-1],
+        "half a core: " + within_half_a_core(command),
+    ]
+    print("\n".join(lines))
+    RESULTS.write_text("\n".join(lines) + "\n")
+    return int("equal" not in lines[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
