@@ -3,8 +3,8 @@
     python scripts/latency.py            on the whole machine, then under a quota of half a core; result in latency.txt
     python scripts/latency.py --plant    one weight changes its last bit meanwhile: the check must fail
 
-The quota is a control group's, which root may make; without that right the second half says so. Milliseconds of one call,
-waiting for the interpreter's own lock included: 32 threads share what the machine gives.
+The quota is a control group's, which root may make; without that right the second half says so. Milliseconds of one
+call, waiting for the interpreter's own lock included: 32 threads share what the machine gives.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ def main(arguments: list[str]) -> int:
         return 0
     command = [sys.executable, __file__, "--measure"]
     whole = subprocess.run(command, text=True, capture_output=True)
+    cpu, version = lanewise.build_info()["cpu"], sys.version.split()[0]
     lines = [
-        f"{time.strftime('%F')} {lanewise.build_info()['cpu']}, {os.cpu_count()} cores, Python {sys.version.split()[0]}",
+        f"{time.strftime('%F')} {cpu}, {os.cpu_count()} cores, Python {version}",
         "whole machine: " + (whole.stdout or whole.stderr).strip().splitlines()[-1],
         "half a core: " + within_half_a_core(command),
     ]

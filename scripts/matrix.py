@@ -6,7 +6,7 @@
 Each row builds this checkout (warnings are errors), installs the wheel in a virtual environment and runs tests there.
 Python 3.N is `python3.N` on PATH or what PYTHON_3_N names (PYTHON_3_13T: the free-threaded one). MATRIX_WORK: a folder
 that keeps the environments; MATRIX_RUN: a prefix for what computes (`nice -n 19`); MATRIX_JOBS: processes at once (2);
-CCACHE: a compiler launcher. A row whose interpreter or emulator is missing says so.
+MATRIX_FILES: these tests (`test_layers test_saving`) instead of the suite; CCACHE: a compiler launcher. A row whose interpreter or emulator is missing says so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ TEST = ["pytest>=8", "pytest-xdist", "pytest-timeout>=2.3", "pytest-benchmark>=5
 
 # Linters, types, the tests of the benchmarks and those beside Keras do not depend on the machine.
 EVERYWHERE_THE_SAME = {"test_codebase.py", "test_bench_compare.py"}
-SUITE = sorted(p.name for p in (TOP / "tests").glob("test_*.py") if p.name not in EVERYWHERE_THE_SAME)
+WHOLE = SUITE = sorted(p.name for p in (TOP / "tests").glob("test_*.py") if p.name not in EVERYWHERE_THE_SAME)
+if only := os.environ.get("MATRIX_FILES"):  # some of them; the result says how many
+    SUITE = [f"{name}.py" for name in only.split()]
 # Where text, numbers and files meet the system.
 SYSTEM = """test_saving test_saving_hostile test_keras_files test_keras_hostile test_cli test_datasets test_progress
 test_summary_and_diagram test_bad_input test_callbacks test_callbacks_more test_training test_tabular test_sklearn
@@ -111,10 +113,12 @@ class Tests:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.bad: list[str] = []
+        self.names: list[str] = []
 
     def run(self, python: list[str], names: list[str], pieces: int = 4, jobs: int = JOBS, options: str = "",
             top: Path = TOP, **variables: str) -> Tests:  # fmt: skip
         """Runs the tests in pieces, so that none takes the machine for long."""
+        self.names += names
         env = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "LANEWISE_ISA"}} | variables
         for piece in range(min(pieces, len(names))):
             command = [*RUN, *python, "-q", "-p", "no:cacheprovider", *(["-n", str(jobs)] if jobs > 1 else []),
@@ -139,6 +143,8 @@ class Tests:
 
     def __str__(self) -> str:
         said = ", ".join(f"{n} {word}" for word, n in self.counts.items() if n)
+        if set(self.names) != set(WHOLE):
+            said += f" ({len(self.names)} files)"
         return "\n".join([said, *(f"    {x}" for x in self.bad)])
 
 
@@ -162,7 +168,7 @@ def no_avx() -> str:
         return f"failed: {isas.stdout}{isas.stderr[-300:]}"
     names = files(EMULATED)
     tests = Tests().run([*python, "-m", "pytest"], names, len(names), 1, "-o timeout=1700 --benchmark-disable")
-    return f"{tests} ({len(names)} files)"
+    return str(tests)
 
 
 LOCALE = "import locale, sys; locale.setlocale(locale.LC_ALL, ''); print(locale.localeconv()['decimal_point']); "
