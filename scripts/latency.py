@@ -61,6 +61,35 @@ def measured(plant: bool) -> str:
     )
 
 
+def scaling() -> str:
+    """Two trainings in two threads against the same two one after the other, each on one thread; and their bits."""
+    ops.set_num_threads(1)
+    x = np.random.default_rng(0).standard_normal((4096, 256), dtype=np.float32)
+
+    def made(seed: int) -> keras.Sequential:
+        keras.utils.set_random_seed(seed)
+        model = keras.Sequential([keras.layers.Dense(512, "relu", input_shape=(256,)), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        model.fit(x[:64], x[:64, 0], verbose=0)
+        return model
+
+    def seconds(together: bool) -> tuple[float, list[bytes]]:
+        models = [made(1), made(2)]
+        work = [threading.Thread(target=m.fit, args=(x, x[:, 0], 64, 20), kwargs={"verbose": 0}) for m in models]
+        begun = time.perf_counter()
+        for thread in work:
+            thread.start()
+            if not together:
+                thread.join()
+        for thread in work:
+            thread.join()
+        return time.perf_counter() - begun, [w.tobytes() for m in models for w in m.get_weights()]
+
+    (alone, want), (both, found) = seconds(False), seconds(True)
+    assert found == want, "trained side by side they have other bits"
+    return f"two fits in two threads: {alone / both:.2f} times as fast as in turn ({alone:.2f} s, {both:.2f} s)"
+
+
 def within_half_a_core(command: list[str]) -> str:
     """The command's last line, run in a control group that has half a core."""
     v1, v2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
@@ -86,15 +115,17 @@ def within_half_a_core(command: list[str]) -> str:
 
 def main(arguments: list[str]) -> int:
     if arguments:  # this process measures
-        print(measured("--plant" in arguments))
+        print(scaling() if "--scaling" in arguments else measured("--plant" in arguments))
         return 0
     command = [sys.executable, __file__, "--measure"]
     whole = subprocess.run(command, text=True, capture_output=True)
+    two = subprocess.run([*command[:2], "--scaling"], text=True, capture_output=True)
     cpu, version = lanewise.build_info()["cpu"], sys.version.split()[0]
     lines = [
         f"{time.strftime('%F')} {cpu}, {os.cpu_count()} cores, Python {version}",
         "whole machine: " + (whole.stdout or whole.stderr).strip().splitlines()[-1],
         "half a core: " + within_half_a_core(command),
+        (two.stdout or two.stderr).strip().splitlines()[-1],
     ]
     print("\n".join(lines))
     RESULTS.write_text("\n".join(lines) + "\n")

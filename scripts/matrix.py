@@ -6,7 +6,8 @@
 Each row builds this checkout (warnings are errors), installs the wheel in a virtual environment and runs tests there.
 Python 3.N is `python3.N` on PATH or what PYTHON_3_N names (PYTHON_3_13T: the free-threaded one). MATRIX_WORK: a folder
 that keeps the environments; MATRIX_RUN: a prefix for what computes (`nice -n 19`); MATRIX_JOBS: processes at once (2);
-MATRIX_FILES: these tests (`test_layers test_saving`) instead of the suite; CCACHE: a compiler launcher. A row whose interpreter or emulator is missing says so.
+MATRIX_FILES: these tests (`test_layers test_saving`) instead of the suite; CCACHE: a compiler launcher. A row whose
+interpreter or emulator is missing says so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 TOP = Path(__file__).parents[1]
@@ -32,6 +33,9 @@ JOBS = int(os.environ.get("MATRIX_JOBS", "2"))
 BUILD = ["scikit-build-core", "pybind11", "cmake", "ninja"]
 TEST = ["pytest>=8", "pytest-xdist", "pytest-timeout>=2.3", "pytest-benchmark>=5", "hypothesis>=6.100", "threadpoolctl",
         "joblib", "pandas>=2.1", "polars>=1.0", "safetensors>=0.4", "h5py>=3.9", "scikit-learn>=1.7"]  # fmt: skip
+
+# What there is as wheels for free-threaded Python 3.13.
+FREE_THREADED = ["--only-binary=:all:", *TEST[:4], "hypothesis>=6.100,<6.130", "threadpoolctl", "joblib", "numpy<2.4"]
 
 # Linters, types, the tests of the benchmarks and those beside Keras do not depend on the machine.
 EVERYWHERE_THE_SAME = {"test_codebase.py", "test_bench_compare.py"}
@@ -72,12 +76,12 @@ def checked(*command: str | Path, **environment: str) -> None:
         raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}")
 
 
-def environment(name: str, version: str = "3.11", *extra: str, python: str = "") -> Path:
-    """A virtual environment with what builds and tests, made once; python: what stands for the interpreter in it."""
+def environment(name: str, version: str = "3.11", *extra: str, tests: Sequence[str] = TEST) -> Path:
+    """A virtual environment with what builds and tests, made once."""
     folder = WORK / name
     if not (folder / "made").exists():
-        checked(python or python_of(version), "-m", "venv", "--clear", folder)
-        checked(folder / "bin/python", "-m", "pip", "install", "-q", *BUILD, *TEST, *extra)
+        checked(python_of(version), "-m", "venv", "--clear", folder)
+        checked(folder / "bin/python", "-m", "pip", "install", "-q", *BUILD, *tests, *extra)
         (folder / "made").touch()
     return folder
 
@@ -171,6 +175,13 @@ def no_avx() -> str:
     return str(tests)
 
 
+def free_threaded() -> str:
+    """The interpreter takes its lock back for a module that does not say it can do without, as ours; tests that need no
+    package but NumPy."""
+    folder = install(environment("py3.13t", "3.13t", tests=FREE_THREADED))
+    return suite(folder, files(f"{EMULATED} {THREADS}"), PYTHONWARNINGS="ignore")
+
+
 LOCALE = "import locale, sys; locale.setlocale(locale.LC_ALL, ''); print(locale.localeconv()['decimal_point']); "
 
 
@@ -240,7 +251,7 @@ ROWS: dict[str, Callable[[], str]] = {
     "clang": lambda: suite(install(environment("clang"), CXX="clang++")),
     "no-openmp": lambda: suite(install(environment("no-openmp"), "LANEWISE_OPENMP=OFF"), files(THREADS)),
     **{f"python-{v}": lambda v=v: suite(install(environment(f"py{v}", v))) for v in ("3.12", "3.13", "3.14")},
-    "python-3.13t": lambda: suite(install(environment("py3.13t", "3.13t"))),
+    "python-3.13t": free_threaded,
     "numpy-oldest": lambda: suite(install(environment("numpy", "3.11", "numpy==1.26.0"))),
     "locale-C": lambda: locale("C", ".", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0"),
     "locale-utf8": lambda: locale("C.UTF-8", "."),
