@@ -16,25 +16,6 @@ from saving_files import refused, rewritten, saved, trained
 # --- damaged files ----------------------------------------------------------------------------------------------
 
 
-def test_every_truncation_is_refused(tmp_path):
-    path = saved(tmp_path)
-    whole = path.read_bytes()
-    for length in [*range(0, len(whole), 97), *range(len(whole) - 30, len(whole))]:
-        path.write_bytes(whole[:length])
-        refused(path, "no intact lanewise file")
-        with pytest.raises(ValueError, match="no intact lanewise file"):
-            trained_once().load_weights(path)
-
-
-_kept = []
-
-
-def trained_once():
-    if not _kept:
-        _kept.append(trained())
-    return _kept[0]
-
-
 def test_every_bit_flip_is_refused_or_harmless(tmp_path):
     model = trained()
     path = saved(tmp_path, model)

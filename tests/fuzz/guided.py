@@ -11,19 +11,17 @@ import random
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-LAST = HERE / "last_run.txt"
+sys.path.insert(0, str(HERE.parent))
 
 
 def child(name: str, seconds: str, found: str, counts: str) -> None:
     """One target, until libFuzzer ends the process."""
     import atheris
 
-    sys.path.insert(0, str(HERE.parent))
     with atheris.instrument_imports(include=["lanewise"]):
         from fuzz.targets import TARGETS, Runner
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
@@ -48,18 +46,10 @@ def child(name: str, seconds: str, found: str, counts: str) -> None:
         atheris.Fuzz()
 
 
-def recorded() -> dict[str, list[float]]:
-    """What was run before: target -> runs, loaded, refused, slowest, most memory."""
-    found = {}
-    for line in LAST.read_text().splitlines() if LAST.exists() else ():
-        parts = line.split()
-        if len(parts) == 6 and parts[1].isdigit():
-            found[parts[0]] = [int(n) for n in parts[1:4]] + [float(n) for n in parts[4:]]
-    return found
-
-
 def main(seconds: str, names: list[str]) -> int:
     """Run targets one after the other."""
+    from fuzz.plain import record
+
     broken = 0
     for name in names:
         found = ROOT / "build" / "fuzz" / name
@@ -72,22 +62,7 @@ def main(seconds: str, names: list[str]) -> int:
         if done.returncode != 0:
             broken = 1
             print(f"{name}: BROKEN\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
-        total = recorded()
-        old = total.get(name, [0] * 5)
-        total[name] = [
-            old[0] + runs, old[1] + loaded, old[2] + refused, max(old[3], slowest), max(old[4], most / 2**20, 0),
-        ]  # fmt: skip
-        lines = [
-            f"{n:18}{int(v[0]):10}{int(v[1]):10}{int(v[2]):10}{v[3]:10.3f}{v[4]:10.1f}"
-            for n, v in sorted(total.items())
-        ]
-        LAST.write_text(
-            f"Fuzzing of the loaders, all runs so far; last on {datetime.now(UTC):%F}. Memory: beside twice the file.\n"
-            f"Runs in all: {sum(int(v[0]) for v in total.values())}\n"
-            f"{'target':18}{'runs':>10}{'loaded':>10}{'refused':>10}{'slowest s':>10}{'most MB':>10}\n"
-            + "\n".join(lines)
-            + "\n"
-        )
+        record(name, runs, loaded, refused, slowest, most)
         print(f"{name}: {runs} runs, {loaded} loaded, slowest {slowest:.3f} s", flush=True)
     return broken
 
@@ -96,6 +71,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "--child":
         child(*sys.argv[2:6])
     else:
-        from targets import TARGETS
+        from fuzz.targets import TARGETS
 
         sys.exit(main(sys.argv[1], sys.argv[2:] or list(TARGETS)))

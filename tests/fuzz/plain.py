@@ -1,10 +1,14 @@
-"""python tests/fuzz/plain.py TARGET RUNS [SEED]: a seeded mutation fuzzer without coverage; needs nothing else."""
+"""python tests/fuzz/plain.py TARGET RUNS [SEED]: a seeded mutation fuzzer without coverage; needs nothing else.
+
+What was run is added up in `last_run.txt`.
+"""
 
 from __future__ import annotations
 
 import random
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -36,9 +40,41 @@ def fuzz(name: str, runs: int, seed: int, keep: Path | None = None) -> Runner:
     return runner
 
 
+LAST = Path(__file__).parent / "last_run.txt"
+
+
+def recorded() -> dict[str, list[float]]:
+    """What was run before: target -> runs, loaded, refused, slowest, most memory."""
+    found = {}
+    for line in LAST.read_text().splitlines() if LAST.exists() else ():
+        parts = line.split()
+        if len(parts) == 6 and parts[1].isdigit():
+            found[parts[0]] = [int(n) for n in parts[1:4]] + [float(n) for n in parts[4:]]
+    return found
+
+
+def record(name: str, runs: int, loaded: int, refused: int, slowest: float, most: float) -> None:
+    """Add what was run to `last_run.txt`."""
+    total = recorded()
+    old = total.get(name, [0] * 5)
+    added = [old[0] + runs, old[1] + loaded, old[2] + refused]
+    total[name] = [*added, max(old[3], slowest), max(old[4], most / 2**20, 0)]
+    lines = [
+        f"{n:18}{int(v[0]):10}{int(v[1]):10}{int(v[2]):10}{v[3]:10.3f}{v[4]:10.1f}" for n, v in sorted(total.items())
+    ]
+    LAST.write_text(
+        f"Fuzzing of the loaders, all runs so far; last on {datetime.now(UTC):%F}. Memory: beside twice the file.\n"
+        f"Runs in all: {sum(int(v[0]) for v in total.values())}\n"
+        f"{'target':18}{'runs':>10}{'loaded':>10}{'refused':>10}{'slowest s':>10}{'most MB':>10}\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
 if __name__ == "__main__":
     target, runs = sys.argv[1], int(sys.argv[2])
     done = fuzz(target, runs, int(sys.argv[3]) if len(sys.argv) > 3 else 0, Path(f"/dev/shm/broken-{target}"))
+    record(target, runs, done.loaded, done.refused, done.slowest, done.most)
     print(
         f"{target}: {runs} runs, {done.loaded} loaded, {done.refused} refused; slowest {done.slowest:.3f} s, "
         f"most memory beside twice the file {max(done.most, 0) / 2**20:.1f} MB"

@@ -1,0 +1,94 @@
+"""python scripts/coverage_report.py BUILD: what `scripts/coverage.sh` measured, file by file where some is missing.
+
+A C++ line counts once, however many instruction sets and templates it is compiled for; it is covered where one of them
+ran it. What this machine or no test can reach is left out and listed in `IMPOSSIBLE` with its reason.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOADERS = (
+    "saving/archive.py", "saving/describe.py", "saving/h5.py", "saving/hdf5.py", "saving/keras_h5.py",
+    "saving/keras_optimizer.py", "saving/keras_read.py", "saving/keras_state.py", "saving/keras_zip.py",
+    "saving/model.py", "saving/native.py", "saving/shapes.py", "saving/tensors.py", "tabular/files.py",
+)  # fmt: skip
+IMPOSSIBLE = {
+    r"cpp/simd/neon\.h": "NEON: runs under an emulator in cpp/tests/run_kernel_check.sh",
+    r"cpp/tests/.*": "not part of the package",
+}
+"""C++ files that this run cannot reach."""
+
+
+def cpp_lines(build: Path) -> dict[str, dict[int, bool]]:
+    """Source -> line -> whether it ran."""
+    found: dict[str, dict[int, bool]] = defaultdict(dict)
+    data = sorted(build.rglob("*.gcda"))
+    with tempfile.TemporaryDirectory() as folder:
+        for path in data:
+            done = subprocess.run(
+                ["gcov", "--json-format", "--stdout", path], capture_output=True, cwd=folder, check=True
+            )
+            for line in done.stdout.splitlines():
+                text = gzip.decompress(line).decode() if line[:2] == b"\x1f\x8b" else line.decode()
+                for file in json.loads(text)["files"]:
+                    name = re.sub(rf"^({re.escape(str(ROOT))}/|.*/(?=cpp/))", "", file["file"])
+                    if name.startswith("cpp/") and not any(re.fullmatch(p, name) for p in IMPOSSIBLE):
+                        for entry in file["lines"]:
+                            lines = found[name]
+                            lines[entry["line_number"]] = lines.get(entry["line_number"], False) or entry["count"] > 0
+    return found
+
+
+def ranges(numbers: list[int]) -> str:
+    """3, 4, 5, 9 -> '3-5, 9'."""
+    shown: list[str] = []
+    for n in numbers:
+        if shown and int(shown[-1].split("-")[-1]) == n - 1:
+            shown[-1] = f"{shown[-1].split('-')[0]}-{n}"
+        else:
+            shown.append(str(n))
+    return ", ".join(shown)
+
+
+def main(build: Path) -> None:
+    """Print the report."""
+    import coverage
+
+    data = coverage.Coverage(data_file=str(build / "python"))
+    data.load()
+    out = io.StringIO()
+    total = data.report(file=out, skip_covered=True, show_missing=True)
+    loaders = data.report(file=io.StringIO(), include=[f"*/lanewise/{name}" for name in LOADERS])
+    sources = cpp_lines(build)
+    count = sum(map(len, sources.values()))
+    ran = sum(sum(lines.values()) for lines in sources.values())
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
+    ).stdout.strip()
+    print(f"commit: {commit}")
+    print(f"Python, lines and branches: {total:.1f} %; of the loaders: {loaders:.1f} %")
+    print(f"C++, lines: {100 * ran / max(count, 1):.1f} % ({ran} of {count})")
+    for pattern, reason in IMPOSSIBLE.items():
+        print(f"  without {pattern}: {reason}")
+    print("\nC++ lines that did not run")
+    for name, lines in sorted(sources.items()):
+        missing = sorted(n for n, there in lines.items() if not there)
+        if missing:
+            print(f"  {name}: {ranges(missing)} ({len(missing)} of {len(lines)})")
+    print("\nPython that did not run")
+    for line in out.getvalue().splitlines()[2:-4]:
+        print(f"  {re.sub(r'^.*?lanewise/', '', line)}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
