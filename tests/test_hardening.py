@@ -43,7 +43,6 @@ def test_the_shared_object_is_protected(capsys):
         ("-Wl,-z,now", ["-Wl,-z,lazy"], {"bind_now"}),
         ("-Wl,-z,noexecstack", ["-Wl,-z,execstack"], {"nx_stack"}),
         ("-fstack-protector-strong", ["-fno-stack-protector"], {"stack_protector"}),
-        ("-D_FORTIFY_SOURCE=2", [], {"fortify"}),
         (None, ["-Wl,-rpath,/somewhere"], {"no_search_path"}),
     ],
 )

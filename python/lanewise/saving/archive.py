@@ -89,7 +89,7 @@ def write(path: str, manifest: Mapping[str, Any], arrays: Mapping[str, AnyArray]
     import json
 
     text = json.dumps(manifest, allow_nan=False, indent=1, ensure_ascii=True).encode("ascii")
-    if len(text) > MAX_MANIFEST or len(arrays) >= MAX_ENTRIES:
+    if len(text) > MAX_MANIFEST or len(arrays) >= MAX_ENTRIES or text.count(b"[") + text.count(b"{") > _MAX_NODES:
         raise ValueError(
             f"model: its description takes {len(text)} bytes (allowed: {MAX_MANIFEST}) and it has {len(arrays)} arrays "
             f"(allowed: {MAX_ENTRIES - 1})"

@@ -54,6 +54,7 @@ def write_weights(path: str, model: Any) -> None:
 def _write(
     path: str, head: dict[str, Any], names: list[str], weights: list[Any], state: Mapping[str, AnyArray]
 ) -> None:
+    check_size(*(head["model"] if head["kind"] == "ensemble" else [head["model"]]))
     arrays: dict[str, AnyArray] = {f"weights/{i}.npy": array for i, array in enumerate(weights)}
     arrays.update({f"optimizer/{i}.npy": np.asarray(array) for i, array in enumerate(state.values())})
     manifest = {
