@@ -1,8 +1,8 @@
 """python scripts/check_hardening.py FILE...: how shared objects, or those in wheels, are protected, by `readelf`.
 
-Relocations read-only (RELRO) and bound at load (BIND_NOW), no executable stack, no segment both writable and executable,
-no text relocations, no search path, guarded stack frames. Exit status 1 where one is missing. (_FORTIFY_SOURCE is on too,
-but leaves no trace: `_core` has no copy into a target of a known size that the compiler cannot prove right.)
+Relocations read-only (RELRO) and bound at load (BIND_NOW), no executable stack, no segment both writable and
+executable, no text relocations, no search path, guarded stack frames. Exit status 1 where one is missing.
+(_FORTIFY_SOURCE is on too, but leaves no trace: `_core` has no copy that the compiler could not prove right.)
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ def fuzz(name: str, runs: int, seed: int, keep: Path | None = None) -> Runner:
     return runner
 
 
+_PIECE = 4000  # runs between two records
 LAST = Path(__file__).parent / "last_run.txt"
 
 
@@ -72,10 +73,9 @@ def record(name: str, runs: int, loaded: int, refused: int, slowest: float, most
 
 
 if __name__ == "__main__":
-    target, runs = sys.argv[1], int(sys.argv[2])
-    done = fuzz(target, runs, int(sys.argv[3]) if len(sys.argv) > 3 else 0, Path(f"/dev/shm/broken-{target}"))
-    record(target, runs, done.loaded, done.refused, done.slowest, done.most)
-    print(
-        f"{target}: {runs} runs, {done.loaded} loaded, {done.refused} refused; slowest {done.slowest:.3f} s, "
-        f"most memory beside twice the file {max(done.most, 0) / 2**20:.1f} MB"
-    )
+    target, runs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    for start in range(0, runs, _PIECE):
+        piece = min(_PIECE, runs - start)
+        done = fuzz(target, piece, seed * 1_000_000 + start, Path(f"/dev/shm/broken-{target}"))
+        record(target, piece, done.loaded, done.refused, done.slowest, done.most)
+    print(f"{target}: {runs} runs; see {LAST.name}")

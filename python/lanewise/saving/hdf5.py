@@ -325,7 +325,7 @@ class Array:
         if self._filters:
             raise FormatError("is packed in one piece")
         if self._form == 0:
-            data = self._layout[4 : 4 + size]
+            data = self._layout[4 : 4 + min(size, _unsigned(self._layout, 2, 2))]
         else:
             at, length = struct.unpack_from("<QQ", self._layout, 2)
             if size and (at == _NOWHERE or length < size):
