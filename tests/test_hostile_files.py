@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,29 @@ def test_what_a_loader_must_not_do_is_seen(tmp_path, fault, text):
         assert re.search(text, str(seen))
     else:
         assert memory > targets.MEMORY
+
+
+def _spin():
+    end = time.process_time() + 1.1
+    while time.process_time() < end:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "text"),
+    [
+        (lambda path: {}["x"], KeyError, "x"),
+        (lambda path: _spin(), targets.Broken, "took 1"),
+        (lambda path: open(path + "x", "w").close(), targets.Broken, "open for writing"),
+        (lambda path: exec("1"), targets.Broken, "must not do"),
+        (lambda path: (_ for _ in ()).throw(UnicodeError("x")), targets.Broken, "UnicodeError"),
+    ],
+)
+def test_what_a_loader_must_not_do_is_seen_by_the_fuzzer(tmp_path, monkeypatch, fault, error, text):
+    runner = targets.Runner("json", str(tmp_path))
+    runner.target = runner.target._replace(load=fault)
+    with pytest.raises(error, match=text):
+        runner(b"{}")
 
 
 @pytest.mark.parametrize("target", targets.TARGETS)
