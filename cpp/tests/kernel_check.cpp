@@ -2,8 +2,9 @@
 // also runs under an emulator. Each result is compared with a float64 reference by a stated bound, and hashed; the
 // hashes of all ISAs with fused multiply-add must be equal, on this machine and (run_kernel_check.sh) across machines.
 //
-// kernel_check [ISA]: that one only. Output: one line "isa kernel hash" each; exit code 1 where a bound is broken or
-// hashes differ.
+// kernel_check [ISA] [cases=N] [integers=all] [only]: that ISA only, N random cases of each kernel (100), every size of
+// the products of integers; only those two. Output: one line "isa kernel hash" each; exit code 1 where a bound is
+// broken or hashes differ.
 #include <cmath>
 #include <map>
 #include <string>
@@ -149,8 +150,12 @@ struct Checker {
     }
   }
 
-  void all() {
+  void all(int64_t cases, bool all_integers, bool rest) {
     const FloatEnvironment environment;
+    check_cases(k, cases);
+    check_integers(k, all_integers);
+    check_specials(k);
+    if (!rest) return;
     g_state = 1;
     check_activations(k, hashes), softmax(), layers(), sums();
     hashes.merge(check_optimizers(k, kSizes));
@@ -165,13 +170,28 @@ struct Checker {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::string only;
+  int64_t cases = 100;
+  bool all_integers = false, rest = true;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.rfind("cases=", 0) == 0)
+      cases = std::stoll(word.substr(6));
+    else if (word == "integers=all")
+      all_integers = true;
+    else if (word == "only")
+      rest = false;
+    else
+      only = word;
+  }
   check_pace();
   std::map<std::string, uint64_t> fused;
   for (const std::string& isa : available_isas()) {
-    if (argc > 1 && isa != argv[1]) continue;
+    if (!only.empty() && isa != only) continue;
     use_isa(isa);
     Checker checker{kernels(), {}};
-    checker.all();
+    checker.all(cases, all_integers, rest);
+    if (isa == available_isas().front()) check_planted_faults(kernels());
     for (const auto& [name, hash] : checker.hashes) {
       if (kernels().fused) {
         const auto [at, fresh] = fused.try_emplace(name, hash.value);
