@@ -40,7 +40,8 @@ bool poisoned(const float* p, int64_t n) {
 
 }  // namespace
 
-Cases::Cases(const KernelTable& table, int64_t count, bool nudge) : k(table), count_(count), nudge_(nudge) {
+Cases::Cases(const KernelTable& table, int64_t first, int64_t count, bool nudge)
+    : k(table), first_(first), count_(count), nudge_(nudge) {
   const auto bytes = static_cast<size_t>(kRegions * stride() + page());
   void* got = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (got == MAP_FAILED) std::abort();

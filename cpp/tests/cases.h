@@ -32,15 +32,16 @@ class Cases {
   const KernelTable& k;
 
   // A fault of one's own is planted in what was computed where `nudge`: that the checks see it is then what counts.
-  Cases(const KernelTable& table, int64_t count, bool nudge);
+  Cases(const KernelTable& table, int64_t first, int64_t count, bool nudge);
   ~Cases();
 
-  // `count` cases of a kernel; `one` draws operands, calls the kernel and hands its results to holds or equals.
+  // `count` cases of a kernel, from number `first` on; `one` draws operands, calls the kernel and hands its results to
+  // holds or equals.
   template <class F>
   void of(const char* name, F one) {
     begin(name);
     for (int64_t i = 0; i < count_; ++i) {
-      start(i);
+      start(first_ + i);
       one();
       finish();
     }
@@ -87,7 +88,7 @@ class Cases {
   void fill(Operand& operand, Values values);
   void fail(const char* what, double got, double want, double bound);
 
-  int64_t count_, number_ = 0, compared_ = 0, seen_ = 0, failed_ = 0, target_ = 0;
+  int64_t first_, count_, number_ = 0, compared_ = 0, seen_ = 0, failed_ = 0, target_ = 0;
   bool nudge_, case_seen_ = false;
   uint64_t state_ = 0, name_hash_ = 0;
   std::string name_;

@@ -78,8 +78,9 @@ std::map<std::string, Hash> check_optimizers(const KernelTable& table, const std
 // Normalisations, scales and pooling on the active ISA (layer_check.cpp). Returns the hash of the results.
 Hash check_layers(const KernelTable& table);
 
-// `count` random cases of every kernel on the active ISA (case_check.cpp), and that the checks of them can fail.
-void check_cases(const KernelTable& table, int64_t count);
+// `count` random cases of every kernel, from number `first` on, on the active ISA (case_check.cpp), and that the checks
+// of them can fail.
+void check_cases(const KernelTable& table, int64_t first, int64_t count);
 void check_planted_faults(const KernelTable& table);
 // Special values in every lane (special_cases.cpp).
 void check_specials(const KernelTable& table);

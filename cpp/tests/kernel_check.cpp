@@ -2,9 +2,9 @@
 // also runs under an emulator. Each result is compared with a float64 reference by a stated bound, and hashed; the
 // hashes of all ISAs with fused multiply-add must be equal, on this machine and (run_kernel_check.sh) across machines.
 //
-// kernel_check [ISA] [cases=N] [integers=all] [only]: that ISA only, N random cases of each kernel (100), every size of
-// the products of integers; only those two. Output: one line "isa kernel hash" each; exit code 1 where a bound is
-// broken or hashes differ.
+// kernel_check [ISA] [cases=N] [integers=WHICH] [planted=yes] [only]: that ISA only, N random cases of each kernel
+// (100), every size of the products of integers on `all` ISAs, the `fused` or none, faults that these must see; only
+// these. Output: one line "isa hash kernel" each; exit code 1 where a bound is broken or hashes differ.
 #include <cmath>
 #include <map>
 #include <string>
@@ -150,9 +150,9 @@ struct Checker {
     }
   }
 
-  void all(int64_t cases, bool all_integers, bool rest) {
+  void all(int64_t first, int64_t cases, bool all_integers, bool rest) {
     const FloatEnvironment environment;
-    check_cases(k, cases);
+    check_cases(k, first, cases);
     check_integers(k, all_integers);
     check_specials(k);
     if (!rest) return;
@@ -171,14 +171,19 @@ struct Checker {
 
 int main(int argc, char** argv) {
   std::string only;
-  int64_t cases = 100;
-  bool all_integers = false, rest = true;
+  int64_t first = 0, cases = 100;
+  std::string integers;
+  bool rest = true, planted = false;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word.rfind("cases=", 0) == 0)
       cases = std::stoll(word.substr(6));
-    else if (word == "integers=all")
-      all_integers = true;
+    else if (word.rfind("from=", 0) == 0)
+      first = std::stoll(word.substr(5));
+    else if (word.rfind("integers=", 0) == 0)
+      integers = word.substr(9);
+    else if (word == "planted=yes")
+      planted = true;
     else if (word == "only")
       rest = false;
     else
@@ -190,8 +195,8 @@ int main(int argc, char** argv) {
     if (!only.empty() && isa != only) continue;
     use_isa(isa);
     Checker checker{kernels(), {}};
-    checker.all(cases, all_integers, rest);
-    if (isa == available_isas().front()) check_planted_faults(kernels());
+    checker.all(first, cases, integers == "all" || (integers == "fused" && kernels().fused), rest);
+    if (planted && isa == available_isas().front()) check_planted_faults(kernels());
     for (const auto& [name, hash] : checker.hashes) {
       if (kernels().fused) {
         const auto [at, fresh] = fused.try_emplace(name, hash.value);

@@ -4,13 +4,15 @@
 # (a sanitizer, say); REQUIRE_NEON=1 makes a missing cross compiler or emulator an error instead of a remark.
 # OBJECTS=DIRECTORY: a CMake build tree whose objects are checked on this machine, the very code of a wheel, instead of
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
+# CASES: how many random cases of each kernel (500; under the emulator a twentieth); INTEGERS=all: every size of the
+# products of integers there too, and on generic; ONLY=only: nothing but these; ISA: on that instruction set alone.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 CXX="${CXX:-g++}"
 CROSS_CXX="${CROSS_CXX:-aarch64-linux-gnu-g++}"
 QEMU="${QEMU:-qemu-aarch64}"
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+work="${WORK:-$(mktemp -d)}"  # WORK=DIRECTORY keeps what was built
+[ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
 
 common="-std=c++20 -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror -Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized -Icpp"
 if "$CXX" --version | grep -qi clang; then common="${common/-Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized/}"; fi
@@ -30,7 +32,7 @@ compile() { # compiler, folder, then "isa:flags" ...
         echo "$cxx $common $optimise $kernel_flags $flags -DLW_ISA=$isa -DLW_ISA_${isa^^} -c cpp/kernels/$k.cpp -o $out/$isa-$k.o"
     done
   done > "$out/jobs"
-  for f in cpp/dispatch/dispatch.cpp cpp/engine/*.cpp cpp/tests/*_check.cpp; do
+  for f in cpp/dispatch/dispatch.cpp cpp/engine/*.cpp cpp/tests/*_check.cpp cpp/tests/*cases.cpp; do
     case "$f" in
       cpp/tests/*) echo "$cxx $common $driver $have -c $f -o $out/$(basename "$f" .cpp).o" ;;
       *) [ -n "$objects" ] || echo "$cxx $common $optimise $have -c $f -o $out/$(basename "$f" .cpp).o" ;;
@@ -60,23 +62,26 @@ fi
 # takes longer than the check, with -O1: the contract holds for any.
 driver="-O1" optimise="-O2"
 compile "$CXX" "$work/native" "${native[@]}"
-"$work/native/kernel_check" | tee "$work/native.txt"
+cases="${CASES:-500}"
+# shellcheck disable=SC2086
+"$work/native/kernel_check" cases="$cases" integers="${INTEGERS:-fused}" planted=yes ${ONLY:-} ${ISA:-} | tee "$work/native.txt"
 
 if [ "$(uname -m)" != aarch64 ]; then
   if command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
     objects="" optimise="-O1"
     compile "$CROSS_CXX" "$work/arm" "generic:" "neon:"
-    "$QEMU" "$work/arm/kernel_check" generic > "$work/arm-generic.txt" &
+    "$QEMU" "$work/arm/kernel_check" generic cases=$((cases / 25)) integers="${INTEGERS:-some}" > "$work/arm-generic.txt" &
     generic=$!
-    "$QEMU" "$work/arm/kernel_check" neon | tee "$work/arm.txt"
+    "$QEMU" "$work/arm/kernel_check" neon cases=$((cases / 20)) integers="${INTEGERS:-some}" | tee "$work/arm.txt"
     good=0
     wait "$generic" || good=$?
     cat "$work/arm-generic.txt"
     [ "$good" = 0 ]
     fused="$(sed -nE 's/^(avx512|avx2) .*/\1/p;T;q' "$work/native.txt")"
     if [ -n "$fused" ]; then
-      diff <(grep "^$fused " "$work/native.txt" | cut -d' ' -f2-) <(grep '^neon ' "$work/arm.txt" | cut -d' ' -f2-)
-      echo "NEON and $fused: equal hashes of $(grep -c '^neon ' "$work/arm.txt") kernels"
+      hashes() { grep -E "^$1 [0-9a-f]{16} " "$2" | cut -d' ' -f2-; }
+      diff <(hashes "$fused" "$work/native.txt") <(hashes neon "$work/arm.txt")
+      echo "NEON and $fused: equal hashes of $(hashes neon "$work/arm.txt" | wc -l) kernels"
     else
       echo "this CPU has no ISA with FMA to compare NEON with"
     fi
