@@ -36,7 +36,9 @@ const float* values_for(const Variable& v, py::handle value, const char* name, p
 }
 
 py::array_t<double> sums_array(const std::vector<double>& sums) {
-  return py::array_t<double>(static_cast<py::ssize_t>(sums.size()), sums.data());
+  py::array_t<double> array(static_cast<py::ssize_t>(sums.size()));  // not from data: a copy that fails is a null
+  std::copy(sums.begin(), sums.end(), array.mutable_data());
+  return array;
 }
 
 void check_batch(int64_t batch_size) {
