@@ -1,6 +1,9 @@
 """The promise: the same bits at any number of threads, on every ISA with FMA, in any batch, on any machine."""
 
+import functools
+import itertools
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,8 @@ import pytest
 import lanewise as lw
 import same_bits
 from bounds import FMA_ISAS, running
+from float_control import FLUSH, REACHABLE, control
+from lanewise import _core
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "hashes.json").read_text())
 needs_fma = pytest.mark.skipif(not FMA_ISAS, reason="this CPU has no FMA: it keeps tolerances, not bits")
@@ -21,6 +26,26 @@ needs_fma = pytest.mark.skipif(not FMA_ISAS, reason="this CPU has no FMA: it kee
 def test_training_equals_the_golden_hashes(name, isa, threads):
     with running(isa, threads):
         assert same_bits.run(name).hashes() == GOLDEN[name]
+
+
+@needs_fma
+@pytest.mark.parametrize("runs", [1, pytest.param(20, marks=pytest.mark.long)])
+def test_one_hash_of_every_way_to_run(runs, monkeypatch):
+    """Each ISA, 1 thread to twice the cores, fused and unfused lists, another library's flush-to-zero, several runs;
+    dropout is on in one of the networks, predictions are in it."""
+    most = 2 * (os.cpu_count() or 1)
+    counts = range(1, most + 1) if runs > 1 else (1, most)
+    whole = _core.Network
+    trainings = 0
+    for fuse, flush in itertools.product((True, False), (False, REACHABLE)):
+        monkeypatch.setattr(_core, "Network", functools.partial(whole, fuse=fuse))
+        for name, isa, threads, _ in itertools.product(same_bits.CASES, FMA_ISAS, counts, range(runs)):
+            with running(isa, threads), control(FLUSH if flush else 0):
+                assert same_bits.run(name).hashes() == GOLDEN[name], (name, isa, threads, fuse, flush)
+            trainings += 1
+    print(f"{trainings} trainings: {len(GOLDEN)} hashes for {len(GOLDEN)} networks")
+    with running("generic", 1):  # where a product and a sum are rounded apart: so a difference is seen
+        assert same_bits.run("classes").hashes() != GOLDEN["classes"]
 
 
 def test_golden_hashes_cover_every_case():

@@ -1,8 +1,9 @@
 // All array checks of the bindings. A checked view comes out, or an error that names the argument, what was expected
 // and what came; nothing is converted behind the user's back.
 #pragma once
+#include "bindings/python.h"
+
 #include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 
 #include <string>
 #include <vector>

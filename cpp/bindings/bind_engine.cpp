@@ -1,4 +1,6 @@
 // Variables, graphs, optimizers and networks.
+#include "bindings/python.h"
+
 #include <pybind11/stl.h>
 
 #include <optional>
@@ -207,7 +209,9 @@ void apply_gradients(Network& network, Optimizer& optimizer, const py::sequence&
 
 void register_engine(py::module_& m) {
   py::class_<Variable, VariablePtr>(m, "Variable")
-      .def(py::init<std::vector<int64_t>>(), py::arg("shape"))
+      // What py::init<...> makes is registered where no one catches a bad_alloc: so these return the holder.
+      .def(py::init([](const std::vector<int64_t>& shape) { return std::make_shared<Variable>(shape); }),
+           py::arg("shape"))
       .def_property_readonly("shape", [](const Variable& v) { return py::tuple(py::cast(v.shape())); })
       .def("get", [](const Variable& v) { return row_major(v, v.data()); })
       .def(
@@ -220,7 +224,7 @@ void register_engine(py::module_& m) {
 
   register_host(m);
   py::class_<Graph, std::shared_ptr<Graph>>(m, "Graph")
-      .def(py::init<>())
+      .def(py::init([] { return std::make_shared<Graph>(); }))
       .def("input", &Graph::input, py::arg("shape"))
       .def(
           "add",

@@ -1,4 +1,6 @@
 // Elementwise kernels, sums, losses and optimizer steps on NumPy arrays.
+#include "bindings/python.h"
+
 #include <pybind11/stl.h>
 
 #include "bindings/arrays.h"

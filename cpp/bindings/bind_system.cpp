@@ -1,4 +1,6 @@
 // Dispatch, threads, random streams.
+#include "bindings/python.h"
+
 #include <pybind11/stl.h>
 
 #include "bindings/arrays.h"

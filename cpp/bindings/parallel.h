@@ -1,7 +1,7 @@
 // A plain function on as many threads as its work deserves.
 #pragma once
-#include <pybind11/pybind11.h>
 
+#include "bindings/python.h"
 #include "engine/team.h"
 
 namespace lanewise {

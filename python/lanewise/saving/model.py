@@ -69,7 +69,8 @@ def _target(method: str, model: Any, path: str, overwrite: bool, weights: bool) 
 
 @contextmanager
 def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
-    """(format, file) by what the file begins with; whatever is wrong with it, while it is used, is one ValueError."""
+    """(format, file) by what the file begins with; whatever is wrong with it, while it is used, is one ValueError
+    (or MemoryError)."""
     if os.path.isdir(path):
         raise IsADirectoryError(
             f"filepath: {path!r} is a directory; a SavedModel of TensorFlow has to be saved from there as '.h5' first"
@@ -84,6 +85,8 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
                 yield kind, file
         except Mismatch as error:
             raise ValueError(f"filepath: {path!r} {error}") from None
+        except MemoryError:
+            raise MemoryError(f"filepath: {path!r} holds more than there is memory for") from None
         except Exception as error:
             if isinstance(error, UnknownName):
                 raise ValueError(

@@ -40,6 +40,8 @@ def load_tensors(model: "Model", path: str) -> None:
         data = file.read()
     try:
         tensors = library.load(data)
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(f"filepath: {path!r} is no intact safetensors file: {error}") from None
     names = _names(model)

@@ -1,0 +1,117 @@
+"""Memory does not grow: predictions, fits, errors and short-lived threads, thousands of each, in their own process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+LONG = pytest.mark.long
+
+START = """
+import ctypes, gc, sys, tempfile, threading
+from pathlib import Path
+import numpy as np
+import lanewise as lw
+from lanewise import keras, ops
+
+x = np.random.default_rng(0).standard_normal((300, 30), dtype=np.float32)
+y = x[:, 0] * x[:, 1]
+broken = Path(tempfile.mkdtemp()) / "broken.lanewise"
+def make():
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(40, "gelu"), keras.layers.BatchNormalization(),
+                              keras.layers.Dropout(0.1), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(global_clipnorm=1.0), "mse", metrics=["mae"])
+    return model
+model = make()
+model.fit(x, y, verbose=0)
+model.save(broken)
+broken.write_bytes(broken.read_bytes()[:-100])
+one = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+one.compile("sgd", "sparse_categorical_crossentropy")
+
+def resident():
+    with open("/proc/self/status") as status:
+        return sum(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+
+WRONG = [
+    lambda: ops.matmul(x, x),
+    lambda: ops.matmul(x, x.T, out=np.zeros((3, 3), np.float32)),
+    lambda: ops.matmul("x", x),
+    lambda: ops.adam_step(x[0], x[0], x[1], x[2], step=0),
+    lambda: model.predict(x[:, :7], verbose=0),
+    lambda: model.fit(x, y[:7], verbose=0),
+    lambda: model.set_weights([x]),
+    lambda: one.fit(x[:, :4], np.arange(300), verbose=0),
+    lambda: keras.layers.Dense(-3),
+    lambda: make().compile("adam", "no such loss"),
+    lambda: lw.load_model(broken),
+    lambda: lw.load_model(broken.parent / "none.lanewise"),
+    lambda: keras.Sequential([keras.Input((2**40,)), keras.layers.Dense(2**40)]),
+]
+def error(i):
+    try:
+        WRONG[i % len(WRONG)]()
+    except (ValueError, TypeError, KeyError, OSError, OverflowError, MemoryError):
+        return
+    raise SystemExit(f"no error: {i % len(WRONG)}")
+def thread(i):
+    def work():
+        ops.matmul(x, x.T)
+        model.predict(x, verbose=0)
+    t = threading.Thread(target=work)
+    t.start()
+    t.join()
+kept = []
+ACTS = {
+    "predict": lambda i: model.predict(x[: 1 + i % 300], verbose=0),
+    "fit": lambda i: (model if i % 2 else make()).fit(x, y, epochs=2, verbose=0),
+    "error": error,
+    "thread": thread,
+    "planted": lambda i: kept.append(bytes(4000)),
+}
+
+def slope(act, count):
+    "KB that `count` further calls add, by least squares over twenty looks."
+    looks = []
+    for part in range(21):
+        for i in range(part * count // 20, (part + 1) * count // 20):
+            act(i)
+        gc.collect()
+        looks.append(resident())
+    looks = np.array(looks[1:])  # the first part warms up
+    return np.polyfit(np.arange(20), looks, 1)[0] * 20
+
+ops.set_num_threads(2)
+print(f"{slope(ACTS[sys.argv[1]], int(sys.argv[2])):.0f}")
+"""
+
+
+def growth(what: str, count: int) -> int:
+    """KB."""
+    command = [sys.executable, "-c", START, what, str(count)]
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500, env=env)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return int(done.stdout)
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize(
+    ("what", "count"),
+    [("predict", 5000), ("fit", 100), ("error", 1500), ("thread", 500)]
+    + [
+        pytest.param(what, count, marks=LONG)
+        for what, count in (("predict", 100_000), ("fit", 1000), ("error", 10_000), ("thread", 10_000))
+    ],
+)
+def test_memory_stays_as_it_was(what: str, count: int) -> None:
+    kilobytes = growth(what, count)
+    print(f"{count} times {what}: {kilobytes} KB")
+    assert kilobytes < 1024
+
+
+def test_four_kilobytes_a_call_would_be_seen() -> None:
+    assert growth("planted", 1000) > 2048
