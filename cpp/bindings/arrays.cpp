@@ -158,6 +158,11 @@ ArrayView contiguous_input(py::handle object, const char* name, py::object& keep
 }
 
 py::array_t<float> new_array(const std::vector<py::ssize_t>& shape) { return py::array_t<float>(shape); }
+py::array_t<double> sums_array(const std::vector<double>& sums) {
+  py::array_t<double> array(static_cast<py::ssize_t>(sums.size()));  // not from data: a copy that fails is a null
+  std::copy(sums.begin(), sums.end(), array.mutable_data());
+  return array;
+}
 
 py::object output_array(py::handle out, const char* name, const std::vector<py::ssize_t>& shape,
                         std::initializer_list<py::handle> inputs, bool in_place) {

@@ -37,12 +37,6 @@ const float* values_for(const Variable& v, py::handle value, const char* name, p
   return view.floats();
 }
 
-py::array_t<double> sums_array(const std::vector<double>& sums) {
-  py::array_t<double> array(static_cast<py::ssize_t>(sums.size()));  // not from data: a copy that fails is a null
-  std::copy(sums.begin(), sums.end(), array.mutable_data());
-  return array;
-}
-
 void check_batch(int64_t batch_size) {
   if (batch_size < 1)
     throw py::value_error("batch_size: expected at least 1. Received: " + std::to_string(batch_size) + ".");
