@@ -5,7 +5,7 @@
 # OBJECTS=DIRECTORY: a CMake build tree whose objects are checked on this machine, the very code of a wheel, instead of
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
 # CASES: how many random cases of each kernel (500; under the emulator a twentieth); INTEGERS=all: every size of the
-# products of integers there too, and on generic; ONLY=only: nothing but these; ISA: on that instruction set alone.
+# products of integers there too, and on generic; ONLY=only: nothing but these; ISA: that instruction set alone is built.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 CXX="${CXX:-g++}"
@@ -52,6 +52,9 @@ case "$(uname -m)" in
   aarch64) native=("generic:" "neon:") ;;
   *) native=("generic:") ;;
 esac
+for i in "${!native[@]}"; do
+  [ -z "${ISA:-}" ] || [ "${native[$i]%%:*}" = "$ISA" ] || unset "native[$i]"
+done
 objects=""
 if [ -n "${OBJECTS:-}" ]; then
   objects="$(find "$OBJECTS" -path '*/CMakeFiles/kernels_*.o' -o -path '*/CMakeFiles/_core.dir/cpp/dispatch/*.o' \
@@ -64,7 +67,7 @@ driver="-O1" optimise="-O2"
 compile "$CXX" "$work/native" "${native[@]}"
 cases="${CASES:-500}"
 # shellcheck disable=SC2086
-"$work/native/kernel_check" cases="$cases" integers="${INTEGERS:-fused}" planted=yes ${ONLY:-} ${ISA:-} | tee "$work/native.txt"
+"$work/native/kernel_check" cases="$cases" integers="${INTEGERS:-fused}" planted=yes ${ONLY:-} | tee "$work/native.txt"
 
 if [ "$(uname -m)" != aarch64 ]; then
   if command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
