@@ -39,7 +39,7 @@ def test_shapes_whose_elements_are_one() -> None:
         except ValueError:  # NumPy will not make it
             continue
         for call in (lambda v: ops.matmul(v, v.T), ops.relu_forward):
-            with pytest.raises((ValueError, TypeError, MemoryError, OverflowError)):
+            with pytest.raises((ValueError, MemoryError, OverflowError)):
                 call(view)
 
 

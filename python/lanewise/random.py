@@ -103,14 +103,20 @@ def _initializer_key(seed: int | None) -> tuple[int, int, int, int]:
     return state.seed, _INITIALIZER_STREAM, 0, state.initializers
 
 
+def _addressable(n: int) -> int:
+    if n >= 2**60:  # of 8 bytes each: no address is left
+        raise ValueError(f"shape: {n} elements are more than any memory holds")
+    return n
+
+
 def next_uniform(n: int, seed: int | None = None) -> _engine.Float64:
     """n float64 in [0, 1). With a seed: always the same ones; without: the next of the global seed."""
-    return _engine.random_uniform(*_initializer_key(seed), n)
+    return _engine.random_uniform(*_initializer_key(seed), _addressable(n))
 
 
 def next_normal(n: int, seed: int | None = None, limit: float | None = None) -> _engine.Float64:
     """n standard normal float64, truncated to [-limit, limit] if a limit is given."""
-    key = _initializer_key(seed)
+    key, n = _initializer_key(seed), _addressable(n)
     if limit is None:
         return _engine.random_normal(*key, n)
     return _engine.random_normal(*key, n, -limit, limit)
