@@ -122,6 +122,15 @@ class Interpreter:
         return MOST
 
 
+def in_wake_of_memory(error: BaseException) -> bool:
+    """A MemoryError, or what was raised while one was on its way (zipfile closes a file that is half written)."""
+    while not isinstance(error, MemoryError):
+        if error.__context__ is None or error.__suppress_context__:
+            return False
+        error = error.__context__
+    return True
+
+
 def planted() -> Phase:
     """A prediction that turns a MemoryError into another error, and then gives other bits."""
     wrong: list[str] = []
@@ -154,7 +163,7 @@ def phase(name: str, source: Any, step: int) -> dict[str, Any]:
         source.disarm()
         if error is not None:
             failed += 1
-            if not isinstance(error, MemoryError):
+            if not in_wake_of_memory(error):
                 other.append(f"{n}: {error!r}")
             got = act(state)
             if again and got != want:

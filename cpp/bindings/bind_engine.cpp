@@ -203,9 +203,8 @@ void apply_gradients(Network& network, Optimizer& optimizer, const py::sequence&
 
 void register_engine(py::module_& m) {
   py::class_<Variable, VariablePtr>(m, "Variable")
-      // What py::init<...> makes is registered where no one catches a bad_alloc: so these return the holder.
-      .def(py::init([](const std::vector<int64_t>& shape) { return std::make_shared<Variable>(shape); }),
-           py::arg("shape"))
+      .def("__init__", made_by(+[](const std::vector<int64_t>& shape) { return std::make_shared<Variable>(shape); }),
+           is_new_style_constructor(), py::arg("shape"))
       .def_property_readonly("shape", [](const Variable& v) { return py::tuple(py::cast(v.shape())); })
       .def("get", [](const Variable& v) { return row_major(v, v.data()); })
       .def(
@@ -218,7 +217,7 @@ void register_engine(py::module_& m) {
 
   register_host(m);
   py::class_<Graph, std::shared_ptr<Graph>>(m, "Graph")
-      .def(py::init([] { return std::make_shared<Graph>(); }))
+      .def("__init__", made_by(+[] { return std::make_shared<Graph>(); }), is_new_style_constructor())
       .def("input", &Graph::input, py::arg("shape"))
       .def(
           "add",
@@ -237,10 +236,10 @@ void register_engine(py::module_& m) {
       .def("operations", &Graph::operations);
 
   py::class_<Optimizer>(m, "Optimizer")
-      .def(py::init([](const std::string& name, const py::kwargs& hyper) {
+      .def("__init__", made_by(+[](const std::string& name, const py::kwargs& hyper) {
              return std::make_unique<Optimizer>(name, numbers(hyper));
            }),
-           py::arg("name"))
+           is_new_style_constructor(), py::arg("name"))
       .def("set", &Optimizer::set, py::arg("key"), py::arg("value"))
       .def("get", &Optimizer::get, py::arg("key"))
       .def_property("iterations", &Optimizer::iterations, &Optimizer::set_iterations)
@@ -279,7 +278,8 @@ void register_engine(py::module_& m) {
   using RegularizerTuple = std::tuple<VariablePtr, double, double>;
   using ConstraintTuple = std::tuple<VariablePtr, std::string, double, double, double>;
   py::class_<Network>(m, "Network")
-      .def(py::init([](const std::shared_ptr<Graph>& graph, const std::vector<int>& outputs,
+      .def("__init__",
+           made_by(+[](const std::shared_ptr<Graph>& graph, const std::vector<int>& outputs,
                        const std::vector<LossTuple>& losses, const std::vector<MetricTuple>& metrics,
                        const std::vector<VariablePtr>& trainable, const std::vector<RegularizerTuple>& regularizers,
                        const std::vector<ConstraintTuple>& constraints, bool fuse,
@@ -324,9 +324,9 @@ void register_engine(py::module_& m) {
              return std::make_unique<Network>(std::make_shared<const Graph>(*graph), outputs, loss_specs, metric_specs,
                                               trainable, rules, limits, fuse, more, frozen);
            }),
-           py::arg("graph"), py::arg("outputs"), py::arg("losses") = std::vector<LossTuple>{},
-           py::arg("metrics") = std::vector<MetricTuple>{}, py::arg("trainable") = std::vector<VariablePtr>{},
-           py::arg("regularizers") = std::vector<RegularizerTuple>{},
+           is_new_style_constructor(), py::arg("graph"), py::arg("outputs"),
+           py::arg("losses") = std::vector<LossTuple>{}, py::arg("metrics") = std::vector<MetricTuple>{},
+           py::arg("trainable") = std::vector<VariablePtr>{}, py::arg("regularizers") = std::vector<RegularizerTuple>{},
            py::arg("constraints") = std::vector<ConstraintTuple>{}, py::arg("fuse") = true,
            py::arg("targets") = std::vector<TargetTuple>{}, py::arg("frozen") = std::vector<VariablePtr>{})
       .def(

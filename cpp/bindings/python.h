@@ -2,7 +2,9 @@
 #pragma once
 #include <Python.h>
 
+#include <memory>
 #include <new>
+#include <utility>
 
 namespace lanewise {
 
@@ -19,3 +21,25 @@ inline PyObject* interned(const char* text) {
 
 #define PyUnicode_InternFromString(text) lanewise::interned(text)
 #include <pybind11/pybind11.h>
+
+namespace lanewise {
+
+// For .def("__init__", made_by(make), is_new_style_constructor(), ...): make returns the holder. py::init<...>
+// registers what it made where nobody catches a bad_alloc; a factory's holder and the object's value would both be
+// freed by one.
+template <class Holder, class... A>
+auto made_by(Holder (*make)(A...)) {
+  return [make](pybind11::detail::value_and_holder& self, A... arguments) {
+    Holder holder = make(std::forward<A>(arguments)...);
+    self.value_ptr() = holder.get();
+    try {
+      self.type->init_instance(self.inst, &holder);
+    } catch (...) {
+      self.value_ptr() = nullptr;
+      throw;
+    }
+  };
+}
+using pybind11::detail::is_new_style_constructor;
+
+}  // namespace lanewise
