@@ -93,8 +93,9 @@ py::array_t<double> train_epochs(Network& network, const BatchesTuple& rows, Opt
     sums = network.train_epochs(train, optimizer, seed, first, shuffle, validated, validate);
   }
   const auto epochs = static_cast<py::ssize_t>(validated.size());
-  return py::array_t<double>({epochs, py::ssize_t{2}, static_cast<py::ssize_t>(network.new_sums().size())},
-                             sums.data());
+  py::array_t<double> array({epochs, py::ssize_t{2}, static_cast<py::ssize_t>(network.new_sums().size())});
+  std::copy(sums.begin(), sums.end(), array.mutable_data());
+  return array;
 }
 
 py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
