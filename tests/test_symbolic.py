@@ -377,3 +377,14 @@ def test_a_call_without_training_never_trains_noise_and_statistics() -> None:
     model.compile("sgd", "mse")
     losses = [model.train_on_batch(x, x.sum(1)) for _ in range(2)]
     assert losses == pytest.approx([66.06320953, 8.88529968], rel=1e-5)  # Keras 3.15, backend jax
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, -0.0, np.zeros(3, np.float32)])
+def test_division_by_zero_is_what_ieee_says(zero):
+    """Of the output, when it runs: as in Keras."""
+    x = keras.Input((3,))
+    model = keras.Model(x, x / zero)
+    rows = np.array([[1, -2, 0]], np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        want = rows / np.float32(zero)
+    np.testing.assert_array_equal(model.predict(rows, verbose=0), want)

@@ -73,7 +73,8 @@ class KerasTensor:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
-        return self._scaled(1.0 / other, 0.0) if _is_number(other) else _applied("true_divide", self, other)
+        nonzero = _is_number(other) and other != 0  # x / 0 is NaN and infinities when it runs, as in Keras
+        return self._scaled(1.0 / other, 0.0) if nonzero else _applied("true_divide", self, other)
 
     def __neg__(self) -> KerasTensor:
         return self._scaled(-1.0, 0.0)

@@ -78,7 +78,8 @@ def _pair(builder: Builder, name: str, a: Any, b: Any) -> int:
         columns = array.size == 1 or (array.size == array.shape[-1] == (shape or (1,))[-1])
         if columns and (name in ("add", "subtract", "multiply") or (name == "divide" and isinstance(a, _Value))):
             c = np.broadcast_to(array.reshape(-1), (shape or (1,))[-1:])
-            scale = c if name == "multiply" else 1 / c if name == "divide" else np.ones_like(c)
+            with np.errstate(divide="ignore"):
+                scale = c if name == "multiply" else 1 / c if name == "divide" else np.ones_like(c)
             offset = c if name in ("add", "subtract") else np.zeros_like(c)
             if name == "subtract":
                 scale, offset = (scale, -offset) if isinstance(a, _Value) else (-scale, offset)
