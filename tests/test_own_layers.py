@@ -242,3 +242,23 @@ def test_weights_of_any_number_of_axes():
     model, history = trained(Scale(), layers.Dense(1), epochs=5)
     assert history[-1] < history[0] and [w.shape for w in model.weights[:2]] == [(), (1, 1, 5)]
     assert model.weights[0].numpy() != 1 and np.any(model.weights[1].numpy())
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_subclassed_model_keeps_the_kind_of_its_outputs(kind):
+    """As in Keras: a tuple comes back as a tuple."""
+
+    class Two(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = keras.layers.Dense(2), keras.layers.Dense(1)
+
+        def call(self, x):
+            return kind((self.a(x), self.b(x)))
+
+    x = np.ones((4, 3), np.float32)
+    model = Two()
+    assert type(model(x)) is kind
+    assert type(model.predict(x, verbose=0)) is kind
+    model.compile("sgd", ["mse", "mse"])
+    assert len(model.fit(x, [x[:, :2], x[:, :1]], verbose=0).history) >= 1

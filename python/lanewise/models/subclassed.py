@@ -128,7 +128,6 @@ class Subclassed(Functional):
             ) from error
         finally:
             tracing.predicting = before
-        outputs = list(outputs) if isinstance(outputs, tuple) else outputs
         if not all(isinstance(leaf, KerasTensor) for leaf in flatten(outputs)):
             raise TypeError(
                 f"{self.name}: expected call() to return what layers made of its inputs, received {outputs!r}"
