@@ -174,6 +174,28 @@ class ModelLock {
   std::atomic<LockState*> state_;
 };
 
+// The right to train. It ends with __exit__ or with the object: from Python 3.14 on Ctrl-C may come between __enter__
+// and the block of a `with`.
+class Turn {
+ public:
+  explicit Turn(ModelLock& lock) : lock_(lock) {}
+  ~Turn() { end(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  void begin() {
+    lock_.begin_training();
+    held_ = true;
+  }
+  void end() {
+    if (held_) lock_.end_training();
+    held_ = false;
+  }
+
+ private:
+  ModelLock& lock_;
+  bool held_ = false;
+};
+
 }  // namespace
 
 void register_lock(py::module_& m) {
@@ -181,8 +203,11 @@ void register_lock(py::module_& m) {
       .def(py::init<>())
       .def("read", &ModelLock::read, py::arg("function"))
       .def("write", &ModelLock::write, py::arg("function"))
-      .def("__enter__", &ModelLock::begin_training)
-      .def("__exit__", [](ModelLock& lock, const py::args&) { lock.end_training(); });
+      .def(
+          "training", [](ModelLock& lock) { return std::make_unique<Turn>(lock); }, py::keep_alive<0, 1>());
+  py::class_<Turn>(m, "Turn").def("__enter__", &Turn::begin).def("__exit__", [](Turn& turn, const py::args&) {
+    turn.end();
+  });
 }
 
 }  // namespace lanewise

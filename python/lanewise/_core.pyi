@@ -56,8 +56,13 @@ class ModelLock:
         """
     def write(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """function(*args), which changes weights. Raises as `read` does, within a `read` of the same thread too."""
-    def __enter__(self) -> None:
-        """One training at a time: a second one is a RuntimeError."""
+    def training(self) -> Turn:
+        """For a `with`: one training at a time, a second one is a RuntimeError."""
+
+class Turn:
+    """The right to train; it ends with the block, or with the object."""
+
+    def __enter__(self) -> None: ...
     def __exit__(self, *error: object) -> None: ...
 
 # --- random streams (Philox; same words on every machine) ---------------------------------------------------------

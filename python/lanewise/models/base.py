@@ -26,7 +26,7 @@ class BaseModel(Operation):
         self.nodes: list[Node] = []
         self._compiled: Compiled | None = None
         self.compiled_with: dict[str, Any] = {}  # the arguments of compile
-        self._weights_lock = ModelLock()  # held for a slice; `with` it: one training at a time
+        self._weights_lock = ModelLock()  # held for a slice; `training()`: one at a time
         self._last_network: tuple[Any, Network] | None = None  # with what it was found for
         self._paces: dict[tuple[str, int], Pace] = {}
         self._seed: int | None = None

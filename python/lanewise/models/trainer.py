@@ -117,7 +117,7 @@ class Trainer(Predictor):
         from ..callbacks import CallbackList, History
         from ..progress import make_progress
 
-        with self._weights_lock:
+        with self._weights_lock.training():
             history = History()
             steps = steps_per_epoch or (-(-rows.size // batch_size) if batches is None else batches.count)
             params = {"verbose": verbose, "epochs": epochs, "steps": steps}
@@ -195,7 +195,7 @@ class Trainer(Predictor):
         """
         compiled = self._get_compiled("train_on_batch", trains=True)
         rows = self._rows(compiled, x, y, sample_weight, class_weight)
-        with self._weights_lock:
+        with self._weights_lock.training():
             network = self._network(compiled, rows)
             compiled.optimizer.plan_steps(1)
             compiled.forget()
@@ -239,7 +239,7 @@ class Trainer(Predictor):
         if len(given) != len(weights):
             raise ValueError(f"gradients: expected one for each of {len(weights)} weights, received {len(given)}")
         checked = [w.checked(g).reshape(w.variable.shape) for w, g in zip(weights, given, strict=True)]
-        with self._weights_lock:
+        with self._weights_lock.training():
             program = self._built_program("apply_gradients")
             network = program.network(
                 compiled.loss_terms(program), trainable=[w.variable for w in weights], frozen=self._frozen()

@@ -229,7 +229,7 @@ class Multilayer(Estimator):
                     random.shuffle(order)
                 if hooks is not None:
                     hooks.on_epoch_begin(self.n_iter_, None)
-                with model._weights_lock:
+                with model._weights_lock.training():
                     rows, total, data = net.epoch(order, seed, hooks)
                 self.n_iter_ += 1
                 self.t_ += n
