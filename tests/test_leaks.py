@@ -10,7 +10,7 @@ import pytest
 
 LONG = pytest.mark.long
 
-START = """
+START = '''
 import ctypes, gc, sys, tempfile, threading
 from pathlib import Path
 import numpy as np
@@ -74,19 +74,23 @@ ACTS = {
 }
 
 def slope(act, count):
-    "KB that `count` further calls add, by least squares over twenty looks."
+    """KB that `count` further calls add: the median of what each twentieth of them adds, times twenty.
+
+    (Not a line through all: malloc may take an arena more at any time, 1 MB at once, where a thread begins while
+    another ends. What leaks once in many calls shows where a twentieth is many: in the long run.)
+    """
     looks = []
     for part in range(21):
         for i in range(part * count // 20, (part + 1) * count // 20):
             act(i)
         gc.collect()
         looks.append(resident())
-    looks = np.array(looks[1:])  # the first part warms up
-    return np.polyfit(np.arange(20), looks, 1)[0] * 20
+    looks = looks[1:]  # the first part warms up
+    return np.median(np.diff(looks)) * 20
 
 ops.set_num_threads(2)
 print(f"{slope(ACTS[sys.argv[1]], int(sys.argv[2])):.0f}")
-"""
+'''
 
 
 def growth(what: str, count: int) -> int:
