@@ -1,6 +1,7 @@
 """The engine through its own door: fusion, barriers, gradients, memory, threads of Python's, Ctrl-C, fork."""
 
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -135,6 +136,31 @@ def test_threads_that_gather_for_themselves_and_those_that_share_the_work(batch_
     for layout in (np.asfortranarray(x), x.astype(np.float64), np.repeat(x, 2, axis=1)[:, ::2]):
         for a, b in zip(one, weights_after(layout, batch_size, 2), strict=True):
             assert same_bits(a, b)
+
+
+def test_a_team_that_comes_out_smaller_than_asked_for():
+    # 96 columns are shared out among three threads, rows among two
+    code = """
+import numpy as np
+from bounds import floats, running, same_bits
+from lanewise import keras
+
+x = floats(np.random.default_rng(1), 300, 1000)
+
+def weights(threads):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(96, "relu"), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    with running(threads=threads):
+        model.fit(x, x[:, 5], epochs=2, batch_size=64, verbose=0)
+    return model.get_weights()
+
+print(all(same_bits(a, b) for a, b in zip(weights(1), weights(3), strict=True)))
+"""
+    for limit in ({}, {"OMP_THREAD_LIMIT": "2"}):
+        env = {**os.environ, **limit, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+        assert done.stdout == "True\n", done.stderr
 
 
 def test_branches_that_meet_before_a_reshape():

@@ -107,14 +107,14 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   }
 }
 
-const Network::TeamList& Network::list(Which which, int threads, bool own) {
+const Network::TeamList& Network::list(Which which, int threads, int asked) {
   std::lock_guard<ForkMutex<std::mutex>> lock(cache_mutex_);
-  auto [at, fresh] = team_lists_.try_emplace({which, threads, own});
+  auto [at, fresh] = team_lists_.try_emplace({which, threads, asked});
   TeamList& team = at->second;
   if (fresh) {
     team.instructions = lists_[which];
     team.own.assign(graph_->inputs().size(), 0);
-    if (own) team.own = whole_inputs(plan(which), input_, team.instructions, threads);
+    if (asked > 0) team.own = whole_inputs(plan(which), input_, team.instructions, asked);
     place_barriers(plan(which), input_, team.own, team.instructions, threads);
   }
   return team;

@@ -103,12 +103,14 @@ class Network {
   bool integer_input(size_t i) const { return tensor_of(graph_->inputs()[i]).labels; }
   int input_storage(size_t i) const { return tensor_of(graph_->inputs()[i]).storage; }
   const Tensor& output_tensor(size_t o) const { return tensor_of(input_.outputs[o]); }
-  // As a team of this size runs it; own: small batches, which threads that read all of them gather for themselves.
+  // As so many threads run it. own: inputs that each of them gathers for itself, those that every thread of a team of
+  // `asked` reads whole (0: none): threads that come out fewer than were asked for go by the same ones.
   struct TeamList {
     List instructions;
     std::vector<char> own;  // of each input
   };
-  const TeamList& list(Which which, int threads, bool own = true);
+  const TeamList& list(Which which, int threads, int asked);
+  const TeamList& list(Which which, int threads) { return list(which, threads, threads); }
   double estimated_seconds(Which which, int64_t batch) const;
   int threads_for(Which which, int64_t batch);
   std::unique_ptr<Workspace> take_workspace(Which which, int64_t batch, int threads);
@@ -134,7 +136,7 @@ class Network {
   Plan plan_, whole_plan_;   // whole: with clipping by norm
   List lists_[kLists];       // fused or not
   ForkMutex<std::mutex> cache_mutex_;
-  std::map<std::tuple<int, int, bool>, TeamList> team_lists_;  // (which, threads, own)
+  std::map<std::tuple<int, int, int>, TeamList> team_lists_;  // (which, threads, asked)
   std::vector<std::unique_ptr<Workspace>> workspaces_;
   std::map<std::pair<int, int64_t>, Pace> paces_;  // (which, batch size); under mutex_, held alone
   bool calls_host_ = false;                        // some operation, loss or metric is written in Python

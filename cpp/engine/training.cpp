@@ -54,7 +54,8 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
 
   // Lists for every team size that could come out of the region, before it opens.
   std::vector<const TeamList*> lists;
-  for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n, batch_size * inputs <= kOwnFloats));
+  const int own_for = batch_size * inputs <= kOwnFloats ? team.count() : 0;
+  for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n, own_for));
   std::vector<std::pair<int, int64_t>> own;
   for (size_t i = 0; i < data.inputs.size(); ++i)
     if (lists.back()->own[i]) own.emplace_back(input_storage(i), batch_size * data.inputs[i].cols);
