@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -225,8 +226,8 @@ METRICS = {
 }
 
 
-def native(whole: bytes) -> Files:
-    """lanewise's own format, of a single model."""
+def manifests(whole: bytes, number: int) -> tuple[dict[str, Any], Callable[..., bytes], Files]:
+    """Of a container with one model: its manifest, what writes it with a changed one, files like that."""
     entries = unzipped(whole)
     manifest = json.loads(entries["lanewise.json"])
 
@@ -237,7 +238,13 @@ def native(whole: bytes) -> Files:
     for key in manifest:
         files[f"{key} null"] = put(**{key: None})
         files[f"{key} list"] = put(**{key: [[]]})
-        files[f"{key} number"] = put(**{key: -(2**63)})
+        files[f"{key} number"] = put(**{key: number})
+    return manifest, put, files
+
+
+def native(whole: bytes) -> Files:
+    """lanewise's own format, of a single model."""
+    manifest, put, files = manifests(whole, -(2**63))
     for name, metric in METRICS.items():
         files[name] = put(compile={**manifest["compile"], "metrics": [metric]})
     files["2,000 metrics"] = put(
@@ -387,17 +394,8 @@ def tensors(whole: bytes) -> Files:
 
 def tables(whole: bytes) -> Files:
     """An estimator of tables."""
-    entries = unzipped(whole)
-    manifest = json.loads(entries["lanewise.json"])
-
-    def put(**changes: Any) -> bytes:
-        return zipped({**entries, "lanewise.json": json.dumps({**manifest, **changes}).encode()})
-
-    files = descriptions(manifest["model"]["layers"], lambda layers: put(model={**manifest["model"], "layers": layers}))
+    manifest, put, files = manifests(whole, 10**12)
     for key in manifest:
-        files[f"{key} null"] = put(**{key: None})
-        files[f"{key} list"] = put(**{key: [[]]})
-        files[f"{key} number"] = put(**{key: 10**12})
         files[f"{key} text"] = put(**{key: "os.system"})
     for key in manifest["params"]:
         files[f"param {key}"] = put(params={**manifest["params"], key: {"class_name": "x"}})

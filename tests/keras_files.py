@@ -109,6 +109,14 @@ def weights3(target, optimizer=True, change=lambda array: array, named=True):
             group("optimizer/vars", "adam", state_of_adam())
 
 
+def changed_weights3(path, change):
+    """A `.weights.h5` file that is like that of `weights3` except for what `change(root)` does. Returns its path."""
+    weights3(path)
+    with h5py.File(path, "r+") as root:
+        change(root)
+    return path
+
+
 def keras_file(path, config=None, weights=None, **options):
     """A `.keras` file; `options` go to ZipFile."""
     if weights is None:

@@ -186,14 +186,6 @@ def test_zip_bombs(tmp_path):
     refused(path, "no entry 'model.weights.h5'")
 
 
-def hostile_weights(path, change):
-    """A `.weights.h5` file that is like `made.weights3` except for what `change(root)` does."""
-    made.weights3(path)
-    with h5py.File(path, "r+") as root:
-        change(root)
-    return path
-
-
 def replace(name, make):
     def change(root):
         del root[name]
@@ -264,7 +256,7 @@ BAD = {
 def test_hostile_arrays(tmp_path, make):
     network = model()
     before = lw.fingerprint(network)
-    path = hostile_weights(tmp_path / "w.weights.h5", replace("layers/dense/vars/0", make))
+    path = made.changed_weights3(tmp_path / "w.weights.h5", replace("layers/dense/vars/0", make))
     refused(path, BAD[make], network.load_weights)
     assert lw.fingerprint(network) == before
     refused(made.keras_file(tmp_path / "m.keras", weights=path.read_bytes()), BAD[make])
@@ -272,7 +264,7 @@ def test_hostile_arrays(tmp_path, make):
 
 @pytest.mark.parametrize("make", [soft, external, texts], ids=lambda make: make.__name__)
 def test_hostile_groups(tmp_path, make):
-    path = hostile_weights(tmp_path / "w.weights.h5", replace("layers/dense", make))
+    path = made.changed_weights3(tmp_path / "w.weights.h5", replace("layers/dense", make))
     refused(path, "is a link|is no group|has 0 weights", model().load_weights)
 
 
@@ -290,7 +282,7 @@ def test_many_arrays_that_share_their_bytes(tmp_path):
             path = f"layers/dense{f'_{i}' if i else ''}/vars"
             root[f"{path}/0"], root[f"{path}/1"] = kernel, bias
 
-    path = hostile_weights(tmp_path / "w.weights.h5", change)
+    path = made.changed_weights3(tmp_path / "w.weights.h5", change)
     entry = {"batch_shape": [None, 1], "name": "i"}
     layers = [made.keras3("keras.layers", "InputLayer", entry)]
     layers += [made.dense3(f"d{i}", width, "linear", 1) for i in range(40)]
@@ -306,7 +298,7 @@ def test_a_damaged_state_of_the_optimizer_leaves_the_weights_alone(tmp_path):
         change = replace(
             f"optimizer/vars/{name}", texts if value is None else lambda r, n, v=value: r.__setitem__(n, v)
         )
-        path = hostile_weights(tmp_path / "w.weights.h5", change)
+        path = made.changed_weights3(tmp_path / "w.weights.h5", change)
         refused(path, "number of steps|learning rate is nan|no plain numbers", network.load_weights)
         assert lw.fingerprint(network) == before and network.optimizer.iterations == 0
 

@@ -209,13 +209,6 @@ def test_keras_archives(tmp_path):
     keras_refused(path, "more than 100000 lists and objects")
 
 
-def weights_file(change, path):
-    made.weights3(path)
-    with h5py.File(path, "r+") as root:
-        change(root)
-    return path
-
-
 def small():
     model = lw.Sequential([lw.layers.Dense(4, "relu", input_shape=(3,)), lw.layers.Dense(2, "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -225,25 +218,25 @@ def small():
 def test_states_of_optimizers(tmp_path):
     path = tmp_path / "w.weights.h5"
     model = small()
-    weights_file(lambda root: root["optimizer/vars"].move("3", "x"), path)
+    made.changed_weights3(path, lambda root: root["optimizer/vars"].move("3", "x"))
     with pytest.raises(ValueError, match="not numbered from 0"):
         model.load_weights(path)
-    weights_file(lambda root: root.__delitem__("optimizer"), path)
+    made.changed_weights3(path, lambda root: root.__delitem__("optimizer"))
     model.load_weights(path)  # without a state the optimizer stays as it is
     assert model.optimizer.iterations == 0
-    weights_file(
-        lambda root: (root.__delitem__("optimizer/vars/0"), root.__setitem__("optimizer/vars/0", np.zeros(2))), path
+    made.changed_weights3(
+        path, lambda root: (root.__delitem__("optimizer/vars/0"), root.__setitem__("optimizer/vars/0", np.zeros(2)))
     )
     with pytest.warns(UserWarning, match="not those of this Adam"):
         model.load_weights(path)
-    weights_file(lambda root: root.__delitem__("layers"), path)
+    made.changed_weights3(path, lambda root: root.__delitem__("layers"))
     with pytest.raises(ValueError, match="no group 'layers'"):
         model.load_weights(path)
 
 
 def test_groups_that_are_nested_without_end(tmp_path):
     path = tmp_path / "w.weights.h5"
-    weights_file(lambda root: root.create_group("/".join(["layers/x"] * 60)), path)
+    made.changed_weights3(path, lambda root: root.create_group("/".join(["layers/x"] * 60)))
     made.keras_file(tmp_path / "m.keras", weights=path.read_bytes())
     keras_refused(tmp_path / "m.keras", "nested too deeply")
 

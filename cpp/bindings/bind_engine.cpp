@@ -55,10 +55,7 @@ py::array_t<double> train(Network& network, const py::sequence& x, const py::seq
                           Optimizer& optimizer, uint64_t seed, bool weights_in_order) {
   check_batch(batch_size);
   CallData call(network, x);
-  call.targets(network, y, weight, weights_in_order ? start : -1, stop);
-  call.order(order, start, stop);
-  call.check_ids(network, start, stop);
-  call.check_labels(network, start, stop);
+  call.pass(network, y, weight, order, start, stop, weights_in_order);
   std::vector<double> sums;
   {
     const GilRelease release(network, stop - start, batch_size);
@@ -74,10 +71,7 @@ Batches batches(const Network& network, const BatchesTuple& given, CallData& cal
   const auto& [x, y, weight, order, batch_size] = given;
   check_batch(batch_size);
   const int64_t rows = order.is_none() ? call.rows : static_cast<int64_t>(py::len(order));
-  call.targets(network, y, weight);
-  call.order(order, 0, rows);
-  call.check_ids(network, 0, rows);
-  call.check_labels(network, 0, rows);
+  call.pass(network, y, weight, order, 0, rows);
   return {call.data, rows, batch_size};
 }
 
@@ -103,10 +97,7 @@ py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::
                              const py::object& order, bool weights_in_order) {
   check_batch(batch_size);
   CallData call(network, x);
-  call.targets(network, y, weight, weights_in_order ? start : -1, stop);
-  call.order(order, start, stop);
-  call.check_ids(network, start, stop);
-  call.check_labels(network, start, stop);
+  call.pass(network, y, weight, order, start, stop, weights_in_order);
   std::vector<double> sums;
   {
     const GilRelease release(network, stop - start, batch_size);
@@ -164,9 +155,7 @@ py::tuple value_and_grad(Network& network, const py::sequence& x, const py::sequ
                          bool training, uint64_t seed, int64_t step) {
   CallData call(network, x);
   if (call.rows < 1) throw py::value_error("x: expected at least one row. Received none.");
-  call.targets(network, y, weight);
-  call.check_ids(network, 0, call.rows);
-  call.check_labels(network, 0, call.rows);
+  call.pass(network, y, weight, py::none(), 0, call.rows);
   py::list gradients;
   std::vector<float*> pointers;
   for (int v = 0; v < network.input().trainable; ++v) {

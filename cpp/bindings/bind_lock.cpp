@@ -97,14 +97,11 @@ class ModelLock {
     int& count_;
   };
 
-  static void check_whole(const LockState& s) {
+  static void check_usable(const LockState& s) {
     if (s.torn)
       throw std::runtime_error(
           "this process was forked while another thread was in the middle of a training step of this model: its "
           "weights are of no one moment here; fork between two steps, or load the model in the child");
-  }
-
-  static void check_not_within(const LockState& s) {
     if (s.writer == std::this_thread::get_id())
       throw std::runtime_error(
           "a loss, metric or layer written in Python was called by a step of this model and cannot use the model "
@@ -115,8 +112,7 @@ class ModelLock {
    public:
     explicit Reading(LockState& s) : s_(s) {
       std::unique_lock<std::mutex> guard(s.mutex);
-      check_whole(s);
-      check_not_within(s);
+      check_usable(s);
       if (!reads(s)) {  // a second time within one thread: a waiting writer cannot come between
         const Waiting waiting(s, guard, s.readers_waiting);
         wait(s, guard, [&] { return s.free_of_writers() && (s.writers_waiting == 0 || s.turn > 0); });
@@ -137,8 +133,7 @@ class ModelLock {
    public:
     explicit Writing(LockState& s) : s_(s) {
       std::unique_lock<std::mutex> guard(s.mutex);
-      check_whole(s);
-      check_not_within(s);
+      check_usable(s);
       if (reads(s))
         throw std::runtime_error(
             "a piece of this model written in Python was called while its weights are read and cannot change them");

@@ -38,10 +38,19 @@ struct CallData {
                             " rows, as x has. Received: " + std::to_string(n) + ".");
   }
 
+  // Everything beside x that a pass over rows start to stop of the order reads.
+  void pass(const Network& network, const py::sequence& y, const py::object& sample_weight, const py::object& given,
+            int64_t start, int64_t stop, bool weights_in_order = false) {
+    targets(network, y, sample_weight, weights_in_order ? start : -1, stop);
+    order(given, start, stop);
+    check_ids(network, start, stop);
+    check_labels(network, start, stop);
+  }
+
   // sample_weight: None, one array for all targets, or a list with an array or None for each; of all rows, or of those
   // between start and stop of the order.
-  void targets(const Network& network, const py::sequence& y, const py::object& sample_weight, int64_t start = -1,
-               int64_t stop = 0) {
+  void targets(const Network& network, const py::sequence& y, const py::object& sample_weight, int64_t start,
+               int64_t stop) {
     data.weights_from = start;
     const int64_t weighed = start < 0 ? rows : stop - start;
     const auto& targets = network.input().targets;

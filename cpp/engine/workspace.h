@@ -6,6 +6,9 @@
 
 namespace lanewise {
 
+// Floats of so many and what fills their last cache line.
+inline int64_t whole_lines(int64_t floats) { return (floats + 15) / 16 * 16; }
+
 class Workspace {
  public:
   Workspace(const Plan& plan, const PlanInput& input, const std::vector<Instruction>& list, int which, int64_t batch,
@@ -39,13 +42,13 @@ class Workspace {
     }
     scratch_floats_ = (scratch_floats_ + 31) / 16 * 16;  // threads on cache lines of their own
     int64_t total = 0;
-    for (int64_t n : floats) total += (n + 15) / 16 * 16;
+    for (int64_t n : floats) total += whole_lines(n);
     memory_ = Buffer<float>(total);
     scratch_ = Buffer<float>(checked_product(scratch_floats_, threads));
     float* at = memory_.data();
     for (int64_t n : floats) {
       own_.push_back(n ? at : nullptr);
-      at += (n + 15) / 16 * 16;
+      at += whole_lines(n);
     }
     tensors_ = own_;
   }
@@ -62,14 +65,14 @@ class Workspace {
   // Gives each thread but the first memory of its own for these storages: (storage, floats).
   void separate(const std::vector<std::pair<int, int64_t>>& storages_and_floats, int threads) {
     int64_t each = 0;
-    for (const auto& [storage, floats] : storages_and_floats) each += (floats + 15) / 16 * 16;
+    for (const auto& [storage, floats] : storages_and_floats) each += whole_lines(floats);
     if (separate_.size() < each * (threads - 1)) separate_ = Buffer<float>(each * (threads - 1));
     float* at = separate_.data();
     tables_.assign(static_cast<size_t>(threads - 1), tensors_);
     for (auto& table : tables_)
       for (const auto& [storage, floats] : storages_and_floats) {
         table[static_cast<size_t>(storage)] = at;
-        at += (floats + 15) / 16 * 16;
+        at += whole_lines(floats);
       }
   }
   float** tensors(int thread) {

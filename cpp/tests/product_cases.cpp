@@ -1,19 +1,10 @@
 // Random cases of the matrix product, and integers, whose products are exact: every size up to 33 and the edges of the
 // blocks, every transpose, as one thread computes them and as the shares of 2 and of 7.
-#include "kernels/matmul.h"
 #include "tests/cases.h"
+#include "tests/store.h"
 
 namespace lanewise {
 namespace {
-
-struct Out {
-  float* c;
-  int64_t ld;
-};
-void store(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
-  const auto& o = *static_cast<const Out*>(context);
-  for (int64_t r = 0; r < rows; ++r) std::memcpy(o.c + (i + r) * o.ld + j, t + r * cols, static_cast<size_t>(cols) * 4);
-}
 
 // The shares of `threads` threads, by rows or by panels, one after another.
 void in_shares(const KernelTable& k, const Matmul& mm, int64_t threads, bool by_panels, float* scratch) {

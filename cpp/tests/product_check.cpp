@@ -3,20 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/matmul.h"
 #include "tests/check.h"
+#include "tests/store.h"
 
 namespace lanewise {
 namespace {
 
-struct Out {
-  float* c;
-  int64_t ld;
-};
-void store(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
-  const auto& o = *static_cast<const Out*>(context);
-  for (int64_t r = 0; r < rows; ++r) std::memcpy(o.c + (i + r) * o.ld + j, t + r * cols, static_cast<size_t>(cols) * 4);
-}
 struct Products {
   const KernelTable& k;
   Hash hash;

@@ -146,24 +146,38 @@ class Epochs:
         first = min(first + skipped, last)
         results = compiled.results(sums) if place.batch else {}
         pace = model._paces.setdefault(("train", batch_size), Pace())
-        native, each = compiled.optimizer.native, self.hooks.needs_batches
-        for start, stop in _engine.slices(last - first, batch_size, pace, each):
+        for start, stop in _engine.slices(last - first, batch_size, pace, self.hooks.needs_batches):
             batch = (skipped + start) // batch_size
-            if each:
-                self.hooks.on_train_batch_begin(batch, None)
-            compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
-            sums += model._weights_lock.write(
-                self.network.train, rows.x, rows.y, rows.weights, place.order[0], first + start, first + stop,
-                batch_size, native, seed,
+            results = self._slice(
+                self.network, rows, place.order[0], first + start, first + stop, batch_size, seed, batch
             )  # fmt: skip
-            results = compiled.results(sums)
-            place.batch = -(-(skipped + stop) // batch_size)
-            if each:
-                self.hooks.on_train_batch_end(batch, sorted_logs(results))
-            self.progress.update(place.batch, results)
             if model.stop_training:
                 break
         place.end(cursor.seen)
+        return results
+
+    def _slice(
+        self, network: Network, rows: Rows, order: Any, start: int, stop: int, batch_size: int, seed: int, batch: int
+    ) -> dict[str, Any]:  # fmt: skip
+        """Train on rows start to stop of the order, batch number `batch` of the epoch and those after it.
+
+        Returns loss and metrics of the epoch so far.
+        """
+        model, compiled, each = self.model, self.compiled, self.hooks.needs_batches
+        place = model._place
+        if each:
+            self.hooks.on_train_batch_begin(batch, None)
+        count = -(-(stop - start) // batch_size)
+        compiled.optimizer.plan_steps(count)
+        place.sums += model._weights_lock.write(
+            network.train, rows.x, rows.y, rows.weights, order, start, stop, batch_size, compiled.optimizer.native,
+            seed,
+        )  # fmt: skip
+        results = compiled.results(place.sums)
+        place.batch = batch + count
+        if each:
+            self.hooks.on_train_batch_end(batch, sorted_logs(results))
+        self.progress.update(place.batch, results)
         return results
 
     def _train_batches(self, batches: Source) -> dict[str, Any]:
@@ -173,30 +187,19 @@ class Epochs:
         epoch = model._epochs_shuffled - 1
         sums = place.begin(compiled.begin())
         results: dict[str, Any] = compiled.results(sums) if place.batch else {}
-        native, each = compiled.optimizer.native, self.hooks.needs_batches
         for raw in batches.epoch(self.steps_per_epoch, seed, epoch, self.shuffle):
             rows = model._batch_rows(compiled, raw, self.class_weight)
             network = model._network(compiled, rows)
             batch_size = raw.batch or rows.size
-            unit = batch_size if each else rows.size
+            unit = batch_size if self.hooks.needs_batches else rows.size
             for start in range(0, rows.size, unit):
                 stop = min(start + unit, rows.size)
                 behind = min(max(place.batch - done, 0), -(-(stop - start) // batch_size))  # trained before the backup
                 done, start = done + behind, start + behind * batch_size
                 if start >= stop:
                     continue
-                if each:
-                    self.hooks.on_train_batch_begin(done, None)
-                compiled.optimizer.plan_steps(-(-(stop - start) // batch_size))
-                sums += model._weights_lock.write(
-                    network.train, rows.x, rows.y, rows.weights, None, start, stop, batch_size, native, seed
-                )  # fmt: skip
-                done += -(-(stop - start) // batch_size)
-                results = compiled.results(sums)
-                place.batch = done
-                if each:
-                    self.hooks.on_train_batch_end(done - 1, sorted_logs(results))
-                self.progress.update(done, results)
+                results = self._slice(network, rows, None, start, stop, batch_size, seed, done)
+                done = place.batch
                 if model.stop_training:
                     place.end(0)
                     return results

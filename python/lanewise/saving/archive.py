@@ -51,9 +51,14 @@ def parsed(data: bytes | str, longest: int, constants: bool = True) -> Any:
     if len(data) > longest:
         raise FormatError(f"a description of {len(data)} bytes, allowed are {longest}")
     text = data if isinstance(data, str) else str(data, "utf-8")
-    if text.count("[") + text.count("{") > _MAX_NODES:
+    if _nodes(text) > _MAX_NODES:
         raise FormatError(f"a description of more than {_MAX_NODES} lists and objects")
     return json.loads(text, parse_constant=None if constants else _no_constant)
+
+
+def _nodes(text: str) -> int:
+    """At least the lists and objects in a JSON text."""
+    return text.count("[") + text.count("{")
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
@@ -89,7 +94,7 @@ def write(path: str, manifest: Mapping[str, Any], arrays: Mapping[str, AnyArray]
     import json
 
     text = json.dumps(manifest, allow_nan=False, indent=1, ensure_ascii=True).encode("ascii")
-    if len(text) > MAX_MANIFEST or len(arrays) >= MAX_ENTRIES or text.count(b"[") + text.count(b"{") > _MAX_NODES:
+    if len(text) > MAX_MANIFEST or len(arrays) >= MAX_ENTRIES or _nodes(str(text, "ascii")) > _MAX_NODES:
         raise ValueError(
             f"model: its description takes {len(text)} bytes (allowed: {MAX_MANIFEST}) and it has {len(arrays)} arrays "
             f"(allowed: {MAX_ENTRIES - 1})"

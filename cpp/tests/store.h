@@ -1,0 +1,18 @@
+// The epilogue of a product whose blocks go into a row-major matrix as they are.
+#pragma once
+#include <cstring>
+
+#include "kernels/matmul.h"
+
+namespace lanewise {
+
+struct Out {
+  float* c;
+  int64_t ld;
+};
+inline void store(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+  const auto& o = *static_cast<const Out*>(context);
+  for (int64_t r = 0; r < rows; ++r) std::memcpy(o.c + (i + r) * o.ld + j, t + r * cols, static_cast<size_t>(cols) * 4);
+}
+
+}  // namespace lanewise
