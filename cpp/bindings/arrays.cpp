@@ -157,7 +157,15 @@ ArrayView contiguous_input(py::handle object, const char* name, py::object& keep
   return float32_view(keep, name);
 }
 
-py::array_t<float> new_array(const std::vector<py::ssize_t>& shape) { return py::array_t<float>(shape); }
+py::array_t<float> new_array(const std::vector<py::ssize_t>& shape, py::handle type) {
+  // py::array_t(shape) works out strides first, in vectors of its own.
+  auto& api = py::detail::npy_api::get();
+  PyObject* array = api.PyArray_NewFromDescr_(
+      type ? reinterpret_cast<PyTypeObject*>(type.ptr()) : api.PyArray_Type_, py::dtype::of<float>().release().ptr(),
+      static_cast<int>(shape.size()), reinterpret_cast<const Py_intptr_t*>(shape.data()), nullptr, nullptr, 0, nullptr);
+  if (array == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::array_t<float>>(array);
+}
 py::array_t<double> sums_array(const std::vector<double>& sums) {
   py::array_t<double> array(static_cast<py::ssize_t>(sums.size()));  // not from data: a copy that fails is a null
   std::copy(sums.begin(), sums.end(), array.mutable_data());

@@ -63,7 +63,7 @@ Source source_view(py::handle object, const std::string& name, int64_t cols, py:
 
 // The parameters of a loss or metric: a number or a sequence of them, padded with zeros to kLeastParams.
 std::vector<float> params_of(py::handle given);
-py::array_t<float> new_array(const std::vector<py::ssize_t>& shape);
+py::array_t<float> new_array(const std::vector<py::ssize_t>& shape, py::handle type = {});
 py::array_t<double> sums_array(const std::vector<double>& sums);
 // A label as the user wrote it: a whole number without a point.
 std::string label_text(double label);

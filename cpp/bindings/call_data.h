@@ -17,12 +17,16 @@ struct CallData {
     if (x.size() != graph.inputs().size())
       throw py::value_error("x: expected " + std::to_string(graph.inputs().size()) +
                             " input arrays. Received: " + std::to_string(x.size()) + ".");
-    for (size_t i = 0; i < x.size(); ++i) {
-      const Value& value = graph.value(graph.inputs()[i]);
-      data.inputs.push_back(source(x[i], "x", value.rows() * value.cols()));
-      rows = data.inputs[0].rows;
-      check_rows("x", data.inputs.back().rows);
-    }
+    for (size_t i = 0; i < x.size(); ++i) input(graph, i, x[i]);
+  }
+  // Of a network of one input.
+  CallData(const Network& network, const py::object& x) { input(network.graph(), 0, x); }
+
+  void input(const Graph& graph, size_t i, const py::object& x) {
+    const Value& value = graph.value(graph.inputs()[i]);
+    data.inputs.push_back(source(x, "x", value.rows() * value.cols()));
+    rows = data.inputs[0].rows;
+    check_rows("x", data.inputs.back().rows);
   }
 
   Source source(const py::object& object, const std::string& name, int64_t cols) {

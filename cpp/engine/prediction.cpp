@@ -21,10 +21,12 @@ constexpr double kAlone = 4e6, kTeam = 1e9;
 void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64_t start, int64_t stop,
                            const Run& settings, const std::vector<float*>& out) {
   const int64_t rows = stop - start;
-  double operations = 0;
-  for (const auto& i : lists_[which]) operations += flops(plan_, input_, i, rows);
   Pace* pace = nullptr;
-  bool in_team = operations >= kAlone && rows > 1 && get_num_threads() > 1 && !calls_host_ && !always_random_;
+  bool in_team = rows > 1 && get_num_threads() > 1 && !calls_host_ && !always_random_;
+  double operations = 0;
+  for (size_t i = 0; in_team && i < lists_[which].size(); ++i)
+    operations += flops(plan_, input_, lists_[which][i], rows);
+  in_team &= operations >= kAlone;
   if (in_team && operations < kTeam) {
     pace = &predict_paces_[static_cast<size_t>(std::bit_width(static_cast<uint64_t>(rows)))];
     const std::lock_guard<ForkMutex<std::mutex>> lock(pace_mutex_);

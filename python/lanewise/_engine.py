@@ -329,8 +329,8 @@ class Program:
         inputs: shapes of the inputs for one sample.
         outputs: values of the outputs.
         output_shapes: their shapes for one sample.
-        input_shape: the input's shape where there is one input, read as it is, and one output, else None.
-        output_shape: the first output's shape.
+        few: the predictor's `predict_few`, once there is one, where one input is read as it is, there is one output and
+            nothing is random when predicting; else None.
     """
 
     def __init__(
@@ -343,9 +343,8 @@ class Program:
         self.builder.prepared = {values[i] for i in prepared}
         self.outputs = list(write(self.builder, values))
         self.output_shapes = [self.builder.shape(value) for value in self.outputs]
-        plain = len(self.inputs) == len(self.outputs) == 1 and not prepared
-        self.input_shape = self.inputs[0] if plain else None
-        self.output_shape = self.output_shapes[0]
+        self._plain = len(self.inputs) == len(self.outputs) == 1 and not prepared and not self.builder.random
+        self.few: Callable[[Any, ModelLock, type[Any]], Any] | None = None
         self._networks: dict[Any, tuple[Network, Any]] = {}
         self._predictor: Network | None = None
 
@@ -400,6 +399,7 @@ class Program:
         """`network()` without terms, found without making a key for it."""
         if self._predictor is None:
             self._predictor = self.network()
+            self.few = self._predictor.predict_few if self._plain else None
         return self._predictor
 
 

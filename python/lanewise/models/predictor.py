@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _engine
-from .._engine import Array, Float32, Network, Pace
+from .._engine import Array, Network, Pace
 from .._names import check_integer, keyword_checked
 from .._structure import flatten, map_leaves, pack
 from ..layers.operation import Operation, is_symbolic
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Source = Batches | SparseBatches
 
 _PREDICT_UNIT = 256  # rows; slices of a prediction are multiples of this
-_FLOAT32 = np.dtype(np.float32)
 _QUIET_SECONDS = 0.5  # how long predict(verbose='auto') stays silent
 
 
@@ -218,26 +217,18 @@ class Predictor(BaseModel):
         few = self._predict_few(x)
         return self.predict(x, verbose=0) if few is None else few
 
-    def _predict_few(self, x: Any) -> Float32 | None:
+    def _predict_few(self, x: Any, returns: type[Any] = np.ndarray) -> Any:
         """The predictions, where nothing is to be checked or converted and it is too short to be interrupted."""
         program = self._made_program()
-        if (
-            program is None
-            or type(x) is not np.ndarray
-            or x.dtype is not _FLOAT32
-            or x.shape[1:] != program.input_shape
-            or not 0 < len(x) <= _PREDICT_UNIT
-        ):
-            return None
-        out = np.empty((len(x), *program.output_shape), np.float32)
-        self._weights_lock.read(program.predictor().predict, [x], 0, len(x), [out], *self._words())
-        return out
+        return None if program is None or program.few is None else program.few(x, self._weights_lock, returns)
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on.
 
         On a symbolic tensor it is a layer of another model; with training=False it stays as when predicting there.
         """
+        if not training and (few := self._predict_few(x, Array)) is not None:
+            return few
         if is_symbolic(x):
             return self.call_on(x, training)
         if isinstance(x, Operation):
