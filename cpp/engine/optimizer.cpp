@@ -152,13 +152,13 @@ Limit limit_of(const Equation& equation, const std::string& key) {
 // --- hyper-parameters ----------------------------------------------------------------------------------------------
 
 Optimizer::Optimizer(const std::string& name, const std::map<std::string, double>& hyper) : equation_(nullptr) {
-  std::string known;
-  for (const Equation& equation : equations()) {
-    known += (known.empty() ? "" : ", ") + std::string(equation.name);
+  for (const Equation& equation : equations())
     if (name == equation.name) equation_ = &equation;
-  }
-  if (!equation_)
+  if (!equation_) {
+    std::string known;
+    for (const Equation& equation : equations()) known += (known.empty() ? "" : ", ") + std::string(equation.name);
     throw std::invalid_argument("Unknown optimizer. Expected one of: " + known + ". Received: '" + name + "'.");
+  }
   for (const auto* list : {&shared_hyper(), &equation_->hyper})
     for (const Hyper& h : *list) hyper_[h.key] = h.value;
   for (const auto& [key, value] : hyper) set(key, value);

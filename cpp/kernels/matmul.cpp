@@ -90,7 +90,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
             for (; p + kTogether <= full; p += kTogether) {
               float* t = blocks == 1 ? tiles : tiles + (p - g0) * step + (s0 - r0) * kPanel;
               panels_together(kb, mm.a + s0 * mm.a_row + k0 * mm.a_col, mm.a_col, mm.b + (p * mm.k + k0) * kPanel,
-                              mm.k * kPanel, t, step, q > 0);
+                              mm.k * kPanel, kPanel, t, step, q > 0);
               for (int64_t e = 0; last && e < kTogether; ++e)
                 mm.epilogue(mm.context, t + e * step, s0, (p + e) * kPanel, 1, kPanel);
             }

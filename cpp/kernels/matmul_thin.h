@@ -12,7 +12,8 @@ namespace lanewise::LW_ISA {
 // Rows that share what is read of B.
 constexpr int64_t kPassRows = kSmall ? 1 : kThinRows;
 
-constexpr int64_t kNext = 64;  // floats
+constexpr int64_t kNext = 64;     // floats
+constexpr int64_t kNarrow = 256;  // floats of a row of B that is so short that columns of vectors cost no page each
 
 // t (R, columns; ldt) = or += sum over g < depth of a[r, g] * b[g, :], element by element an ascending chain.
 template <int R>
@@ -65,10 +66,10 @@ inline void thin_block(int64_t rows, int64_t kb, const float* a, int64_t a_row, 
 }
 
 // One row of A against kTogether panels of B at once: a single panel gives too few chains to keep the FMA units busy.
-// Panel q is at b + q * b_step, its result of kPanel floats at t + q * t_step (= or +=).
+// Row p of panel q is at b + q * b_step + p * ldb, its result of kPanel floats at t + q * t_step (= or +=).
 constexpr int kTogether = Vec::kLanes >= 4 ? Vec::kLanes / 4 : 1;  // 8 chains
-inline void panels_together(int64_t kb, const float* a, int64_t a_col, const float* b, int64_t b_step, float* t,
-                            int64_t t_step, bool add) {
+inline void panels_together(int64_t kb, const float* a, int64_t a_col, const float* b, int64_t b_step, int64_t ldb,
+                            float* t, int64_t t_step, bool add) {
   constexpr int W = kPanel / Vec::kLanes;
   Vec acc[kTogether][W];
   LW_UNROLL for (int q = 0; q < kTogether; ++q) { LW_UNROLL for (int w = 0; w < W; ++w) acc[q][w] = Vec::zero(); }
@@ -76,7 +77,7 @@ inline void panels_together(int64_t kb, const float* a, int64_t a_col, const flo
     const Vec av = Vec::set1(a[p * a_col]);
     LW_UNROLL for (int q = 0; q < kTogether; ++q) {
       LW_UNROLL for (int w = 0; w < W; ++w) acc[q][w] =
-          fma(av, Vec::load(b + q * b_step + p * kPanel + w * Vec::kLanes), acc[q][w]);
+          fma(av, Vec::load(b + q * b_step + p * ldb + w * Vec::kLanes), acc[q][w]);
     }
   }
   LW_UNROLL for (int q = 0; q < kTogether; ++q) {
@@ -99,6 +100,12 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
     const int64_t j0 = g0 * kPanel, columns = smaller(smaller(g0 + plan.group, p1) * kPanel, mm.n) - j0;
     for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
       float* t = k0 == 0 ? total : block;
+      if (rows == 1 && mm.b_row <= kNarrow && columns % (kTogether * kPanel) == 0) {
+        for (int64_t j = 0; j < columns; j += kTogether * kPanel)
+          panels_together(smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_col,
+                          mm.b + k0 * mm.b_row + j0 + j, kPanel, mm.b_row, total + j, kPanel, k0 > 0);
+        continue;
+      }
       thin_block(rows, smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col,
                  mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns);
       if (k0 == 0) continue;
