@@ -54,6 +54,8 @@ def main() -> None:
     machine = Machine(threads)
     info = ops.build_info()
     memory = f", memory {machine.bandwidth['read'] / 1e9:.0f} GB/s" if machine.bandwidth else ""
+    if machine.cache_bandwidth:
+        memory += f", L2 {machine.cache_bandwidth['read'] / 1e9:.0f} GB/s"
     lines = [f"{info['cpu']}, {threads} thread(s), FMA peak {machine.fma_peak / 1e9:.0f} GFLOP/s{memory}, "
              f"{datetime.date.today()}"]  # fmt: skip
     if absent:

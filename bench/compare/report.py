@@ -101,6 +101,7 @@ def document(
     ]  # fmt: skip
     return {
         "machine": machine_text, "threads": machine.threads, "fma_peak": machine.fma_peak,
-        "bandwidth": machine.bandwidth, "versions": versions, "tasks": tasks,
+        "bandwidth": machine.bandwidth, "cache_bandwidth": machine.cache_bandwidth,
+        "versions": versions, "tasks": tasks,
         "startup": [asdict(s) for s in startups],
     }  # fmt: skip
