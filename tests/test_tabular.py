@@ -139,6 +139,12 @@ def test_a_regressor_learns_and_has_the_same_bits_again():
     np.testing.assert_array_equal(model.predict(columns()), again.predict(columns()))
 
 
+def test_a_single_step_is_a_training():
+    x = np.random.default_rng(0).normal(size=(10, 4))
+    made = TabularRegressor(epochs=1, random_state=0).fit(x, x[:, 0])
+    assert np.isfinite(made.predict(x)).all()
+
+
 def test_intervals_cover_rows_that_were_not_trained_on():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(1200, 3))

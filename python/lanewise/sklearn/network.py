@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _engine, optimizers
 from .._engine import AnyArray, Float32, Float64, Pace
+from .._names import UnknownName
 from ..layers import Activation, BatchNormalization, Dense, Dropout, Input, Layer
 from ..models import Sequential
 
@@ -222,7 +223,10 @@ def optimizer_of(solver: Any, params: Any) -> optimizers.Optimizer:
         return optimizers.Adam(rate, params.beta_1, params.beta_2, params.epsilon)
     if solver in ("sgd", "lbfgs"):  # the second steps by itself
         return optimizers.SGD(rate, params.momentum, params.nesterovs_momentum)
-    found = optimizers.get(solver)
+    try:
+        found = optimizers.get(solver)
+    except UnknownName as error:
+        raise ValueError(str(error).replace("optimizer:", "solver:", 1)) from None
     if isinstance(solver, str):
         found.learning_rate = rate
     return found
