@@ -6,13 +6,11 @@ ran it. What this machine or no test can reach is left out and listed in `IMPOSS
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -32,20 +30,14 @@ IMPOSSIBLE = {
 def cpp_lines(build: Path) -> dict[str, dict[int, bool]]:
     """Source -> line -> whether it ran."""
     found: dict[str, dict[int, bool]] = defaultdict(dict)
-    data = sorted(build.rglob("*.gcda"))
-    with tempfile.TemporaryDirectory() as folder:
-        for path in data:
-            done = subprocess.run(
-                ["gcov", "--json-format", "--stdout", path], capture_output=True, cwd=folder, check=True
-            )
-            for line in done.stdout.splitlines():
-                text = gzip.decompress(line).decode() if line[:2] == b"\x1f\x8b" else line.decode()
-                for file in json.loads(text)["files"]:
-                    name = re.sub(rf"^({re.escape(str(ROOT))}/|.*/(?=cpp/))", "", file["file"])
-                    if name.startswith("cpp/") and not any(re.fullmatch(p, name) for p in IMPOSSIBLE):
-                        for entry in file["lines"]:
-                            lines = found[name]
-                            lines[entry["line_number"]] = lines.get(entry["line_number"], False) or entry["count"] > 0
+    for path in sorted(build.rglob("*.gcda")):
+        done = subprocess.run(["gcov", "--json-format", "--stdout", path], capture_output=True, cwd=build, check=True)
+        for file in (file for text in done.stdout.splitlines() for file in json.loads(text)["files"]):
+            name = re.sub(r"^.*/(?=cpp/)", "", file["file"])
+            if name.startswith("cpp/") and not any(re.fullmatch(p, name) for p in IMPOSSIBLE):
+                lines = found[name]
+                for entry in file["lines"]:
+                    lines[entry["line_number"]] = lines.get(entry["line_number"], False) or entry["count"] > 0
     return found
 
 
@@ -64,8 +56,8 @@ def main(build: Path) -> None:
     """Print the report."""
     import coverage
 
-    data = coverage.Coverage(data_file=str(build / "python"))
-    data.load()
+    data = coverage.Coverage(data_file=str(build / "python.data"), config_file=str(build / "rc"))
+    data.combine([str(path) for path in (build / "python").glob("*.data.*")], keep=True)
     out = io.StringIO()
     total = data.report(file=out, skip_covered=True, show_missing=True)
     loaders = data.report(file=io.StringIO(), include=[f"*/lanewise/{name}" for name in LOADERS])

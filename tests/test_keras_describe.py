@@ -302,10 +302,3 @@ def test_clones():
     assert [layer.units for layer in wide.layers] == [5, 3] and wide.built
     with pytest.raises(TypeError, match="model: expected a model"):
         keras.models.clone_model(3)
-
-
-def test_converting_says_what_it_takes():
-    with pytest.raises(TypeError, match="expected a model of Keras's"):
-        lw.from_keras(3)
-    with pytest.raises((ValueError, ImportError), match=r"not built|pip install keras"):
-        lw.to_keras(lw.Sequential([lw.layers.Dense(1)]))

@@ -24,9 +24,9 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"filepath: the directory {directory!r} does not exist; make it first, for {path!r}")
     temporary = os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
-    handle = os.open(directory, os.O_RDONLY) if os.name == "posix" else None  # before anything is written
+    handle = os.open(directory, os.O_RDONLY)  # before anything is written
     try:
-        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
         with open(temporary, "w+b", opener=lambda name, _: os.open(name, flags, 0o666)) as file:
             with suppress(FileNotFoundError):
                 os.chmod(temporary, os.stat(target).st_mode & 0o777)
@@ -34,12 +34,10 @@ def replacing(path: str) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-        if handle is not None:
-            os.fsync(handle)
+        os.fsync(handle)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     finally:
-        if handle is not None:
-            os.close(handle)
+        os.close(handle)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import count
 from typing import Any, BinaryIO
 
 from . import hdf5
@@ -129,11 +128,10 @@ class Group:
         if whole is not None:
             return [whole] if isinstance(whole, str) else whole
         found: list[str] = []
-        for part in count():
-            piece = self._attribute(f"{name}{part}")
-            if piece is None or len(found) > MAX_ITEMS:
-                break
+        part = 0
+        while len(found) <= MAX_ITEMS and (piece := self._attribute(f"{name}{part}")) is not None:
             found += [piece] if isinstance(piece, str) else piece
+            part += 1
         return found
 
     # --- checks -------------------------------------------------------------------------------------------------
