@@ -54,11 +54,12 @@ void adam_step(float* w, const float* g, float* const* slots, int64_t n, const O
   const Vec rate1 = Vec::set1(a.rate1), rate2 = Vec::set1(a.rate2);
   float *const ms = slots[0], *const vs = slots[1];
   for_vectors(n, [&](int64_t i, int64_t k) {
-    const Vec grad = load(g + i, k), m0 = load(ms + i, k), v0 = load(vs + i, k);
+    // All is read before anything is written: arrays that begin alike in their pages look alike to the store queue.
+    const Vec grad = load(g + i, k), m0 = load(ms + i, k), v0 = load(vs + i, k), w0 = decayed(w + i, k, a);
     const Vec m = flush(fma(grad - m0, rate1, m0)), v = flush(fma(fma(grad, grad, -v0), rate2, v0));
     store(m, ms + i, k);
     store(v, vs + i, k);
-    store(decayed(w + i, k, a) - lr * m / (sqrt(v) + epsilon), w + i, k);
+    store(w0 - lr * m / (sqrt(v) + epsilon), w + i, k);
   });
 }
 
