@@ -10,7 +10,7 @@ class Turn {
  public:
   explicit Turn(ModelLock& lock) : lock_(lock) {}
   ~Turn() { end(); }
-  Turn(const Turn&) = delete;
+  Turn(const Turn& other) : lock_(other.lock_) {}  // nobody's yet
   Turn& operator=(const Turn&) = delete;
   void begin() {
     lock_.begin_training();
@@ -30,11 +30,12 @@ class Turn {
 
 void register_lock(py::module_& m) {
   py::class_<ModelLock>(m, "ModelLock")
-      .def(py::init<>())
+      .def("__init__", made_by(+[] { return std::make_unique<ModelLock>(); }), is_new_style_constructor())
       .def("read", &ModelLock::read, py::arg("function"))
       .def("write", &ModelLock::write, py::arg("function"))
+      // no holder: where there is no memory for the object's entry among pybind11's, both would free it
       .def(
-          "training", [](ModelLock& lock) { return std::make_unique<Turn>(lock); }, py::keep_alive<0, 1>());
+          "training", [](ModelLock& lock) { return Turn(lock); }, py::keep_alive<0, 1>());
   py::class_<Turn>(m, "Turn").def("__enter__", &Turn::begin).def("__exit__", [](Turn& turn, const py::args&) {
     turn.end();
   });

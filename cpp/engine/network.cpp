@@ -109,15 +109,15 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
 
 const Network::TeamList& Network::list(Which which, int threads, int asked) {
   std::lock_guard<ForkMutex<std::mutex>> lock(cache_mutex_);
-  auto [at, fresh] = team_lists_.try_emplace({which, threads, asked});
-  TeamList& team = at->second;
-  if (fresh) {
-    team.instructions = lists_[which];
-    team.own.assign(graph_->inputs().size(), 0);
+  const auto key = std::make_tuple(static_cast<int>(which), threads, asked);
+  auto at = team_lists_.find(key);
+  if (at == team_lists_.end()) {  // whole before it is kept: memory may run out on the way
+    TeamList team{lists_[which], std::vector<char>(graph_->inputs().size(), 0)};
     if (asked > 0) team.own = whole_inputs(plan(which), input_, team.instructions, asked);
     place_barriers(plan(which), input_, team.own, team.instructions, threads);
+    at = team_lists_.emplace(key, std::move(team)).first;
   }
-  return team;
+  return at->second;
 }
 
 double Network::estimated_seconds(Which which, int64_t batch) const {
