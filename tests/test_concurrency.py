@@ -205,3 +205,7 @@ print(json.dumps([wrong, resident() - before]))
     wrong, growth = run(code, 900)
     assert wrong == []
     assert growth < 2048  # KB
+
+
+def test_memory_that_is_kept_would_be_seen() -> None:
+    assert run("before = in_use()\nkept = [bytes(4000) for _ in range(50)]\nprint(in_use() - before)") > 64  # KB

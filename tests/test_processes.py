@@ -20,7 +20,7 @@ import pytest
 
 import lanewise as lw
 from bounds import floats
-from lanewise import keras
+from lanewise import keras, ops
 from reference import same_bits
 
 X = floats(np.random.default_rng(0), 300, 24)
@@ -71,11 +71,7 @@ def ended(pids, seconds):
 """
 
 
-def test_a_hundred_children_forked_after_a_parallel_fit() -> None:
-    """At once; each trains on with the parent's model and has the bits that the parent has."""
-    code = (
-        START
-        + """
+FORKED = """
 model = made()
 large = np.ones((700, 700), np.float32)
 ops.matmul(large, large)  # a team of two exists
@@ -83,7 +79,7 @@ model.fit(x, y, epochs=2, verbose=0)
 reader, writer = os.pipe()
 begun = time.monotonic()
 pids = []
-for _ in range(100):
+for _ in range(children):
     pid = os.fork()
     if pid == 0:
         model.fit(x, y, epochs=1, verbose=0)
@@ -91,19 +87,31 @@ for _ in range(100):
         os.write(writer, model.predict(x[:1], verbose=0).tobytes() if ok else b"bad!")
         os._exit(0)
     pids.append(pid)
-codes = ended(pids, 60)
+codes = ended(pids, limit)
 seconds = time.monotonic() - begun
 os.close(writer)
 with os.fdopen(reader, "rb") as file:
     answers = file.read()
 model.fit(x, y, epochs=1, verbose=0)
-print(json.dumps([codes, answers == 100 * model.predict(x[:1], verbose=0).tobytes(), seconds]))
+print(json.dumps([codes, answers == children * model.predict(x[:1], verbose=0).tobytes(), seconds]))
 """
-    )
-    codes, equal, seconds = python(code)
+
+
+def test_a_hundred_children_forked_after_a_parallel_fit() -> None:
+    """At once; each trains on with the parent's model and has the bits that the parent has."""
+    codes, equal, seconds = python("children, limit = 100, 60" + START + FORKED)
     print(f"[100 of {codes.count(0)} children ended, {seconds:.1f} s]")
     assert codes == [0] * 100
     assert equal
+
+
+@pytest.mark.skipif(ops.build_info()["thread_runtime"] != "OpenMP", reason="only OpenMP keeps its threads")
+def test_a_child_that_hangs_is_seen() -> None:
+    """A fault, planted: nobody tells the child that it was forked, and it waits for threads that it does not have."""
+    plant = "import os; os.register_at_fork = lambda **hooks: None; children, limit = 2, 3"
+    codes, equal, _ = python(plant + START + FORKED)
+    assert codes == [-9, -9]
+    assert not equal
 
 
 def test_a_child_of_a_process_whose_threads_train_and_predict() -> None:
@@ -239,11 +247,8 @@ COPIES: dict[str, Callable[[lw.Sequential, Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", COPIES)
-def test_a_copy_taken_while_another_thread_trains_is_of_one_moment(name: str, tmp_path: Path) -> None:
-    """Weights, moments and the count of steps belong together: trained on, the copy meets the original's path."""
-    if name in ("keras", "h5"):
-        pytest.importorskip("h5py")
+def copied_while_it_trains(how: Callable[[lw.Sequential, Path], Any], path: Path, count: int = 10) -> None:
+    """Weights, moments and the count of steps belong together: trained on, a copy meets the original's path."""
     network = lw.Sequential([keras.layers.Dense(512, "tanh", input_shape=(24,)), keras.layers.Dense(1)])
     network.set_weights([np.full(w.shape, 0.01, np.float32) for w in network.weights])
     network.compile("adam", "mse")
@@ -259,7 +264,7 @@ def test_a_copy_taken_while_another_thread_trains_is_of_one_moment(name: str, tm
     while network.optimizer.iterations < 3:  # type: ignore[union-attr]
         time.sleep(0.001)
     try:
-        copies = [COPIES[name](network, tmp_path) for _ in range(10)]
+        copies = [how(network, path) for _ in range(count)]
     finally:
         stop.set()
         trainer.join()
@@ -274,6 +279,28 @@ def test_a_copy_taken_while_another_thread_trains_is_of_one_moment(name: str, tm
         elif missing < 0:
             continue  # the same moment as the one before
         assert all(same_bits(a, b) for a, b in zip(found.get_weights(), twin.get_weights(), strict=True)), count
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_taken_while_another_thread_trains_is_of_one_moment(name: str, tmp_path: Path) -> None:
+    if name in ("keras", "h5"):
+        pytest.importorskip("h5py")
+    copied_while_it_trains(COPIES[name], tmp_path)
+
+
+def test_a_copy_of_two_moments_is_seen(tmp_path: Path) -> None:
+    """A fault, planted: weights of one moment, the optimizer of a later one."""
+
+    def torn(network: lw.Sequential, path: Path) -> Any:
+        weights, steps = network.get_weights(), network.optimizer.iterations  # type: ignore[union-attr]
+        while network.optimizer.iterations == steps:  # type: ignore[union-attr]
+            time.sleep(0.001)
+        copied = copy.deepcopy(network)
+        copied.set_weights(weights)
+        return copied
+
+    with pytest.raises(AssertionError):
+        copied_while_it_trains(torn, tmp_path, 1)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])

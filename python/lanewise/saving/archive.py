@@ -8,7 +8,8 @@ dtype and shape ask for.
 import math
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -99,11 +100,28 @@ def write(path: str, manifest: Mapping[str, Any], arrays: Mapping[str, AnyArray]
             f"model: its description takes {len(text)} bytes (allowed: {MAX_MANIFEST}) and it has {len(arrays)} arrays "
             f"(allowed: {MAX_ENTRIES - 1})"
         )
-    with replacing(path) as file, ZipFile(file, "w", ZIP_STORED) as archive:
+    with new_zip(path) as archive:
         _add(archive, MANIFEST, text, b"")
         for name, array in arrays.items():
             values = np.ascontiguousarray(array, dtype=_DTYPES[array.dtype.name])
             _add(archive, name, npy_header(values.dtype.str, array.shape), values.reshape(-1).view(np.uint8).data)
+
+
+@contextmanager
+def new_zip(path: str) -> Iterator[ZipFile]:
+    """A zip that takes the place of `path` when the block ends well; else what came out of the block comes out.
+
+    (A ZipFile left by an error closes itself, which is another error where an entry is half written: a Ctrl-C would
+    become a ValueError.)
+    """
+    with replacing(path) as file:
+        archive = ZipFile(file, "w", ZIP_STORED)
+        try:
+            yield archive
+            archive.close()
+        except BaseException:
+            archive.fp = None  # closed, without writing its directory
+            raise
 
 
 def _add(archive: ZipFile, name: str, head: bytes, body: bytes | memoryview) -> None:

@@ -11,8 +11,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from ..initializers.base import zeros_only
 from . import h5, keras_read, keras_state, keras_write
-from .archive import FormatError, parsed
-from .atomic import replacing
+from .archive import FormatError, new_zip, parsed
 from .shapes import SLACK, check_size
 
 KERAS_VERSION = "3.15.1"  # whose layout this is
@@ -36,7 +35,7 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
     weights = io.BytesIO()
     with h5.writing(weights) as root:
         keras_state.write_state(root, model, include_optimizer)
-    with replacing(path) as file, ZipFile(file, "w", ZIP_STORED) as archive:
+    with new_zip(path) as archive:
         for name, data in ((_METADATA, metadata), (_CONFIG, config), (_WEIGHTS, weights.getbuffer())):
             info = ZipInfo(name)  # its date is 1980-01-01
             info.create_system = 3
