@@ -11,7 +11,7 @@ namespace lanewise {
 namespace {
 
 constexpr int kRegions = 16;
-constexpr int64_t kRegionBytes = 1 << 20, kSlack = 64;  // floats beside an operand that must stay as they are
+constexpr int64_t kRegionBytes = 2 << 20, kSlack = 64;  // floats beside an operand that must stay as they are
 constexpr uint32_t kPoison = 0x7FC0BEEF;                // a NaN
 
 int64_t page() { return sysconf(_SC_PAGESIZE); }
@@ -114,7 +114,11 @@ int64_t Cases::length() {
 Grid Cases::place(int64_t rows, int64_t cols, bool strided, bool input) {
   const int64_t ld = cols + (strided && coin() ? 1 + below(20) : 0), n = (rows - 1) * ld + cols;
   const bool at_end = coin();
-  if (operands_.size() == kRegions || n * 4 > kRegionBytes) std::abort();
+  if (operands_.size() == kRegions || n * 4 > kRegionBytes) {
+    std::fprintf(stderr, "%s case %lld: no room for an operand of %lld floats\n", g_name,
+                 static_cast<long long>(number_), static_cast<long long>(n));
+    std::abort();
+  }
   auto* region = reinterpret_cast<float*>(memory_ + static_cast<int64_t>(operands_.size()) * stride() + page());
   const int64_t room = kRegionBytes / 4, slack = std::min(kSlack, room - n);
   Grid grid{at_end ? region + room - n : region, rows, cols, ld};
