@@ -275,3 +275,22 @@ def test_weights_that_thaw_keep_the_optimizer() -> None:
         model.fit(x, y, verbose=0)
         model.layers[0].trainable = True
     assert optimizer.iterations == 2 and len(optimizer.variables) == 2 + 2 * 4
+
+
+def test_a_step_within_a_step_changes_nothing_of_the_outer_one():
+    """An array's class may bring Python code that runs in the middle of a step."""
+
+    class Meddler(np.ndarray):
+        def __getattr__(self, name):
+            if name == "_mask":
+                one = np.ones(5, np.float32)
+                ops.optimizer_step("lion", one, one.copy(), {"m": one.copy()}, learning_rate=0.5)
+            raise AttributeError(name)
+
+    def stepped(w):
+        m, v = np.zeros(37, np.float32), np.zeros(37, np.float32)
+        for step in range(1, 51):
+            ops.optimizer_step("adam", w, np.ones(37, np.float32), {"m": m, "v": v}, step=step, learning_rate=0.001)
+        return np.asarray(w).view(np.ndarray)
+
+    np.testing.assert_array_equal(stepped(np.ones(37, np.float32).view(Meddler)), stepped(np.ones(37, np.float32)))

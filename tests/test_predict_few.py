@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -94,3 +96,42 @@ def test_the_engine_refuses_a_type_that_is_no_array() -> None:
     network_ = model._made_program().predictor()
     with pytest.raises(TypeError, match="returns: expected a type of NumPy array"):
         network_.predict_few(x, _core.ModelLock(), int)
+
+
+def test_rows_that_change_while_the_lock_is_waited_for_are_checked_after_it() -> None:
+    inside, go = threading.Event(), threading.Event()
+
+    class Slow(lw.losses.Loss):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            inside.set()
+            go.wait(20)
+            return lw.keras.ops.mean(lw.keras.ops.square(y_pred - y_true), axis=-1)
+
+    model = lw.Sequential([lw.layers.Input((4,)), lw.layers.Embedding(10, 3), lw.layers.Flatten(), lw.layers.Dense(1)])
+    x, y = np.array([[0, 1, 2, 3]], np.float32), np.zeros((1, 1), np.float32)
+    go.set()
+    model.compile("sgd", Slow())
+    model.fit(x, y, verbose=0)
+    ids = x.copy()
+    model.predict_on_batch(ids)
+    go.clear()
+    inside.clear()
+    found: list[BaseException] = []
+
+    def predict() -> None:
+        try:
+            model.predict_on_batch(ids)
+        except ValueError as error:
+            found.append(error)
+
+    trains = threading.Thread(target=model.fit, args=(x, y), kwargs={"verbose": 0})
+    trains.start()
+    assert inside.wait(20)
+    predicts = threading.Thread(target=predict)
+    predicts.start()
+    time.sleep(0.2)  # it waits for the step to end
+    ids[:] = 1e9
+    go.set()
+    predicts.join()
+    trains.join()
+    assert len(found) == 1 and "from 0 to 9" in str(found[0])

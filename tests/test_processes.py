@@ -71,6 +71,33 @@ def ended(pids, seconds):
 """
 
 
+def test_a_child_of_a_program_that_uses_models_alone() -> None:
+    """Nothing but `import lanewise` tells the engine of a fork."""
+    code = """
+import json, os, signal, sys, time
+import numpy as np
+import lanewise as lw
+model = lw.Sequential([lw.layers.Dense(512, "relu", input_shape=(256,)), lw.layers.Dense(1)])
+model.compile("adam", "mse")
+x, y = np.ones((2048, 256), np.float32), np.ones((2048, 1), np.float32)
+def work():
+    model.fit(x, y, batch_size=512, verbose=0)
+    return model.predict(x, verbose=0).shape[0]
+work()
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if work() == 2048 else 1)
+limit = time.monotonic() + 20
+while (found := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < limit:
+    time.sleep(0.002)
+if found[0] == 0:
+    os.kill(pid, signal.SIGKILL)
+    found = os.waitpid(pid, 0)
+print(json.dumps([os.waitstatus_to_exitcode(found[1]), "lanewise.ops" in sys.modules]))
+"""
+    assert python(code) == [0, False]
+
+
 FORKED = """
 model = made()
 large = np.ones((700, 700), np.float32)

@@ -156,10 +156,10 @@ py::object predict_few(Network& network, const py::object& x, ModelLock& lock, c
       v.ndim != static_cast<int>(shape.size()) + 1 || !std::equal(shape.begin(), shape.end(), v.shape + 1) ||
       v.shape[0] < 1 || v.shape[0] > kFew)
     return py::none();
+  const ModelLock::Reading reading(lock);  // who waits for it lets others change x meanwhile
   CallData call(network, x);
   call.check_ids(network, 0, call.rows);
   auto out = new_array(output_shape(network, 0, call.rows), returns);
-  const ModelLock::Reading reading(lock);
   run_predict(network, call, 0, call.rows, {out.mutable_data()}, 0, 0);
   return out;
 }

@@ -196,25 +196,27 @@ py::object row_sum(py::handle x, py::handle out) {
   return result;
 }
 
-// Kept from one call of a thread to the next: it takes longer to make than a small array to step.
-const Optimizer& optimizer_for(const std::string& name, const py::kwargs& hyper) {
+// Kept from one call of a thread to the next: it takes longer to make than a small array to step. The caller owns it
+// too: a call may come within another, from Python that an array's class brings.
+std::shared_ptr<const Optimizer> optimizer_for(const std::string& name, const py::kwargs& hyper) {
   struct Made {
     std::string name;
     std::map<std::string, double> values;
-    std::unique_ptr<const Optimizer> optimizer;
+    std::shared_ptr<const Optimizer> optimizer;
   };
   static thread_local Made last;
   std::map<std::string, double> values;
-  for (const auto& [key, value] : hyper) values[py::str(key)] = py::cast<double>(value);
+  for (const auto& [key, value] : hyper) values[py::str(key)] = py::cast<double>(value) + 0.0;  // no -0, equal to 0
   if (!last.optimizer || last.name != name || last.values != values)
-    last = {name, values, std::make_unique<const Optimizer>(name, values)};
-  return *last.optimizer;
+    last = {name, values, std::make_shared<const Optimizer>(name, values)};
+  return last.optimizer;
 }
 
 // One optimizer step in place: w and the slots change, g does not. slots: the equation's, by name and in its order.
 void optimizer_step(const std::string& name, int64_t t, py::handle w, py::handle g, const py::dict& slots,
                     const py::kwargs& hyper) {
-  const Optimizer& optimizer = optimizer_for(name, hyper);
+  const std::shared_ptr<const Optimizer> kept = optimizer_for(name, hyper);
+  const Optimizer& optimizer = *kept;
   if (t < 1) throw py::value_error("step: expected at least 1 (the first step). Received: " + std::to_string(t) + ".");
   py::object keep;
   const ArrayView weights = updated_array(w, "w", float32_view(w, "w"));

@@ -43,7 +43,6 @@ void register_system(py::module_& m) {
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
   m.def("limit_threads", &limit_threads, py::arg("n"));
   m.def("set_always_team", &set_always_team, py::arg("always"));
-  m.def("set_forked", &set_forked);
   m.def("cgroup_cpus", &cgroup_cpus, py::arg("root") = "");
   m.def(
       "fma_peak",

@@ -39,9 +39,6 @@ def set_always_team(always: bool) -> None:
 def cgroup_cpus(root: str = "") -> int:
     """CPUs that the control groups of this process allow, rounded up; 0: no limit. Reads below `root`, for tests."""
 
-def set_forked() -> None:
-    """Called in a forked child: from then on everything runs on one thread."""
-
 class ModelLock:
     """Many readers of a model's weights (predict) or one writer (a slice of training), who goes first.
 

@@ -10,7 +10,6 @@ any number of threads and on every CPU with fused multiply-add; a row's result d
 
 from __future__ import annotations
 
-import os as _os
 from typing import TYPE_CHECKING
 
 from ._core import (
@@ -38,7 +37,6 @@ from ._core import (
     relu_backward,
     relu_forward,
     row_sum,
-    set_forked as _set_forked,
     set_num_threads,
     sigmoid_backward,
     sigmoid_forward,
@@ -123,10 +121,6 @@ __all__ = [
     "tanh_forward",
     "use_isa",
 ]
-
-# The threads of the runtime do not live on in a forked child: it runs everything on its own one.
-if hasattr(_os, "register_at_fork"):
-    _os.register_at_fork(after_in_child=_set_forked)
 
 
 def _elementwise(name: str, forward: str, of: str, gradient: str) -> tuple[_Kernel, _Kernel]:

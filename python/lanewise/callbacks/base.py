@@ -1,8 +1,7 @@
 """Callback: the hooks; CallbackList: several callbacks as one."""
 
 from collections.abc import Callable, Collection
-from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .._names import KeywordChecked
 
@@ -10,6 +9,7 @@ Logs = dict[str, Any] | None
 """What a hook is told: loss and metrics by name."""
 
 Hook = TypeVar("Hook", bound=Callable[..., None])
+T = TypeVar("T")
 
 
 def told_late(hook: Hook) -> Hook:
@@ -93,6 +93,18 @@ class Callback(KeywordChecked):
         """After a batch of `predict`."""
 
 
+class _kept(Generic[T]):
+    """A property that is worked out once. functools.cached_property has a lock in Python 3.11, which a child that is
+    forked while another thread holds it waits for for ever."""
+
+    def __init__(self, work_out: Callable[[Any], T]) -> None:
+        self._work_out = work_out
+
+    def __get__(self, instance: Any, owner: Any) -> T:
+        value = vars(instance)[self._work_out.__name__] = self._work_out(instance)
+        return value
+
+
 class CallbackList(Callback):
     """Several callbacks as one, each called in the order given.
 
@@ -116,23 +128,23 @@ class CallbackList(Callback):
         self.set_params(params or {})
         self.set_model(model)
 
-    @cached_property
+    @_kept
     def needs_batches(self) -> bool:
         return self._overridden("train_batch", "batch")
 
-    @cached_property
+    @_kept
     def needs_test_batches(self) -> bool:
         return self._overridden("test_batch")
 
-    @cached_property
+    @_kept
     def needs_tests(self) -> bool:
         return self._overridden("test", "test_batch")
 
-    @cached_property
+    @_kept
     def needs_predict_batches(self) -> bool:
         return self._overridden("predict_batch")
 
-    @cached_property
+    @_kept
     def _needs_epochs(self) -> bool:
         return self._overridden("epoch", "test", "test_batch", "train_batch", "batch")
 

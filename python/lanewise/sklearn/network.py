@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import _engine, optimizers
 from .._engine import AnyArray, Float32, Float64, Pace
-from .._names import UnknownName
 from ..layers import Activation, BatchNormalization, Dense, Dropout, Input, Layer
 from ..models import Sequential
 
@@ -225,8 +224,8 @@ def optimizer_of(solver: Any, params: Any) -> optimizers.Optimizer:
         return optimizers.SGD(rate, params.momentum, params.nesterovs_momentum)
     try:
         found = optimizers.get(solver)
-    except UnknownName as error:
-        raise ValueError(str(error).replace("optimizer:", "solver:", 1)) from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("optimizer:", "solver:", 1)) from None
     if isinstance(solver, str):
         found.learning_rate = rate
     return found

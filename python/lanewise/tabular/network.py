@@ -82,7 +82,9 @@ def train(
         random.set_seed(seed + next(numbers) * 1_000_003)  # in a fit_many: of this network alone
         model = network(x.shape[1], vocabularies, y.shape[1], classes, p)
         warm = max(steps // 20, 1)
-        rate = CosineDecay(0.0, max(steps - warm, 1), warmup_target=p.learning_rate, warmup_steps=warm)
+        rate = p.learning_rate  # of a single step
+        if steps > 1:
+            rate = CosineDecay(0.0, steps - warm, warmup_target=p.learning_rate, warmup_steps=warm)
         model.compile(
             AdamW(rate, p.weight_decay, 0.9, 0.95), "categorical_crossentropy" if classes else "mean_squared_error"
         )
