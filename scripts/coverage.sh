@@ -17,20 +17,22 @@ if [ $# = 0 ]; then
   find "$build" -name '*.gcda' -delete
   mapfile -t pieces < <(ls tests/test_*.py | grep -v test_codebase)
 fi
-cp -r python/lanewise "$build/site/" && cp "$build"/_core*.so "$build/site/lanewise/"
+cp -rp python/lanewise "$build/site/" && cp "$build"/_core*.so "$build/site/lanewise/"
 
 printf '[run]\nbranch = true\nparallel = true\npatch = subprocess\nsource = %s\n' "$build/site/lanewise" >"$build/rc"
+# Coverage's lock stays locked when Ctrl-C comes inside it, and it keeps something of every thread.
+skipped="test_interrupts_at_random_moments_leave_no_lock_behind or test_short_lived_threads_leave_no_memory_behind"
 each() { # files of tests; their words and figures stay in $build/python
   for file in "$@"; do
     local out="$build/python/$(basename "$file" .py)"
     rm -f "$out".*
     PYTHONPATH="$build/site" COVERAGE_FILE="$out.data" \
-      python -m coverage run --rcfile="$build/rc" -m pytest -q -p no:cacheprovider "$file" >"$out.txt" 2>&1 ||
+      python -m coverage run --rcfile="$build/rc" -m pytest -q -p no:cacheprovider -k "not ($skipped)" "$file" >"$out.txt" 2>&1 ||
       echo "not all passed: $file: $(tail -1 "$out.txt")"
   done
 }
 export -f each
-export build
+export build skipped
 printf '%s\n' "${pieces[@]}" | xargs -P "${JOBS:-2}" -n 4 ${RUN:-} bash -c 'each "$@"' _
 if [ $# = 0 ]; then # the very objects of that build, without Python
   OBJECTS="$build" EXTRA_FLAGS=--coverage CROSS_CXX=none CASES=20 INTEGERS=some \

@@ -1,6 +1,6 @@
 """python scripts/coverage_report.py BUILD: what `scripts/coverage.sh` measured, file by file where some is missing.
 
-A C++ line counts once, however many instruction sets and templates it is compiled for; it is covered where one of them
+Figures of a Python source that has changed since do not count. A C++ line counts once, however many instruction sets and templates it is compiled for; it is covered where one of them
 ran it. What this machine or no test can reach is left out and listed in `IMPOSSIBLE` with its reason.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -57,6 +58,11 @@ def main(build: Path) -> None:
     import coverage
 
     data = coverage.Coverage(data_file=str(build / "python.data"), config_file=str(build / "rc"))
+    for path in (build / "python").glob("*.data.*"):
+        piece = coverage.CoverageData(str(path))
+        piece.read()
+        piece.purge_files([f for f in piece.measured_files() if os.path.getmtime(f) > path.stat().st_mtime])
+        piece.close()
     data.combine([str(path) for path in (build / "python").glob("*.data.*")], keep=True)
     out = io.StringIO()
     total = data.report(file=out, skip_covered=True, show_missing=True)

@@ -5,7 +5,8 @@
 # OBJECTS=DIRECTORY: a CMake build tree whose objects are checked on this machine, the very code of a wheel, instead of
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
 # CASES: how many random cases of each kernel (500; under the emulator a twentieth); INTEGERS=all: every size of the
-# products of integers there too, and on generic; ONLY=only: nothing but these; ISA: that instruction set alone is built.
+# products of integers there too, and on generic; ONLY=only: nothing but these; ISA: that instruction set alone is checked;
+# OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks themselves (-O1).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 CXX="${CXX:-g++}"
@@ -53,7 +54,7 @@ case "$(uname -m)" in
   *) native=("generic:") ;;
 esac
 for i in "${!native[@]}"; do
-  [ -z "${ISA:-}" ] || [ "${native[$i]%%:*}" = "$ISA" ] || unset "native[$i]"
+  case "${ISA:-${native[$i]%%:*}}" in "${native[$i]%%:*}") ;; *) [ "$i" = 0 ] || unset "native[$i]" ;; esac  # generic is never left out
 done
 objects=""
 if [ -n "${OBJECTS:-}" ]; then
@@ -63,11 +64,11 @@ if [ -n "${OBJECTS:-}" ]; then
 fi
 # The checks themselves are compiled quickly, what they check as the wheel is; under the emulator, where the compiler
 # takes longer than the check, with -O1: the contract holds for any.
-driver="-O1" optimise="-O2"
+driver="${DRIVER:--O1}" optimise="${OPTIMISE:--O2}"
 compile "$CXX" "$work/native" "${native[@]}"
 cases="${CASES:-500}"
 # shellcheck disable=SC2086
-"$work/native/kernel_check" cases="$cases" integers="${INTEGERS:-fused}" planted=yes ${ONLY:-} | tee "$work/native.txt"
+"$work/native/kernel_check" ${ISA:-} cases="$cases" integers="${INTEGERS:-fused}" planted=yes ${ONLY:-} | tee "$work/native.txt"
 
 if [ "$(uname -m)" != aarch64 ]; then
   if command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then

@@ -47,13 +47,13 @@ def read(x: Any) -> tuple[list[str], list[Any], int, bool]:
     named = True
     if isinstance(x, Mapping):
         names, columns = list(x), list(x.values())
+    elif hasattr(x, "collect"):
+        raise TypeError("x: expected a table, received a lazy one; call collect() first")
     elif hasattr(x, "column_names") and hasattr(x, "to_pylist"):  # PyArrow
         names, columns = list(x.column_names), list(x.columns)
     elif hasattr(x, "columns") and hasattr(x, "dtypes"):
         names = list(x.columns)
         columns = [x.iloc[:, i] for i in range(len(names))] if hasattr(x, "iloc") else [x[name] for name in names]
-    elif hasattr(x, "collect_schema"):
-        raise TypeError("x: expected a table, received a lazy one; call collect() first")
     elif hasattr(x, "tocsr"):
         raise TypeError("x: expected a table, received a sparse matrix; call toarray() first")
     else:
