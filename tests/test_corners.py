@@ -190,13 +190,57 @@ def test_a_cache_folder_that_cannot_be_made(tmp_path, monkeypatch):
         assert file.read() == "text"
 
 
+def test_a_cache_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+    import tempfile
+
+    (tmp_path / "source.txt").write_text("text")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    path = get_file("copy.txt", (tmp_path / "source.txt").as_uri(), cache_dir=str(tmp_path / "home"))
+    assert os.path.dirname(path) == str(tmp_path / ".keras" / "datasets")
+
+
+def trained(*callbacks, epochs=1):
+    lw.random.set_seed(1)
+    model = lw.Sequential([lw.layers.Dense(1, input_shape=(2,))])
+    model.compile(lw.optimizers.SGD(0.1, momentum=0.9), "mse")
+    model.fit(np.ones((8, 2)), np.ones(8), batch_size=2, epochs=epochs, verbose=0, callbacks=list(callbacks))
+    return model
+
+
 def test_a_log_whose_last_row_was_cut_off_goes_on_in_a_new_one(tmp_path):
     path = tmp_path / "log.csv"
     path.write_bytes(b"epoch,loss\r\n0,0.5\r\n1,0.")
-    model = lw.Sequential([lw.layers.Dense(1, input_shape=(2,))])
-    model.compile("sgd", "mse")
-    model.fit(
-        np.ones((4, 2)), np.ones(4), epochs=1, verbose=0, callbacks=[keras.callbacks.CSVLogger(path, append=True)]
-    )
+    trained(keras.callbacks.CSVLogger(path, append=True))
     rows = path.read_text().splitlines()
     assert rows[:3] == ["epoch,loss", "0,0.5", "1,0."] and len(rows) == 4 and rows[3].startswith("0,")
+
+
+def test_a_log_begins_in_an_empty_file_and_holds_lists(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"")
+    log = keras.callbacks.CSVLogger(path, append=True)
+    log.on_train_begin()
+    log.on_epoch_end(0, {"loss": 0.5, "parts": np.array([1, 2])})
+    log.on_train_end()
+    header, row = path.read_text().splitlines()
+    assert header.startswith("epoch,loss,parts") and row.startswith('0,0.5,"""[1, 2]""",')
+
+
+def test_a_backup_of_another_optimizer_changes_nothing(tmp_path):
+    def stopped(epoch, logs):
+        raise KeyboardInterrupt
+
+    keep = keras.callbacks.BackupAndRestore(tmp_path / "b", save_freq=3)
+    with pytest.raises(KeyboardInterrupt):
+        trained(keep, keras.callbacks.LambdaCallback(on_epoch_end=stopped))
+    model = lw.Sequential([lw.layers.Dense(1, input_shape=(2,))])
+    model.compile("adam", "mse")
+    before = lw.fingerprint(model)
+    with pytest.raises(ValueError, match="is no intact backup of this training"):
+        model.fit(np.ones((8, 2)), np.ones(8), batch_size=2, verbose=0, callbacks=[keep])
+    assert lw.fingerprint(model) == before
+    keep.set_model(lw.Sequential([lw.layers.Dense(1)]))
+    with pytest.raises(ValueError, match="BackupAndRestore: the model is not built"):
+        keep.on_train_begin()
+    assert lw.fingerprint(trained(keep, epochs=2)) == lw.fingerprint(trained(epochs=2))
