@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +71,7 @@ def main(build: Path) -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
     ).stdout.strip()
-    print(f"commit: {commit}")
+    print(f"{date.today()}, commit {commit}")
     print(f"Python, lines and branches: {total:.1f} %; of the loaders: {loaders:.1f} %")
     print(f"C++, lines: {100 * ran / max(count, 1):.1f} % ({ran} of {count})")
     for pattern, reason in IMPOSSIBLE.items():

@@ -392,3 +392,13 @@ def test_addresses_and_hashes_are_those_that_keras_states():
     assert _read.BASE == "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
     for module in (mnist, boston_housing, california_housing, cifar10, cifar100, imdb, reuters):
         assert len(module._HASH) == 64 and int(module._HASH, 16)
+
+
+def test_what_stands_for_an_array_of_objects_must_be_one(tmp_path: Path) -> None:
+    entry = io.BytesIO()
+    np.lib.format.write_array_header_1_0(entry, {"descr": "|O", "fortran_order": False, "shape": (2,)})
+    entry.write(pickle.dumps([[1], [2, 3]]))
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
+        file.writestr("x.npy", entry.getvalue())
+    with pytest.raises(pickle.UnpicklingError, match="expected an array, received list"):
+        _read.load_npz(str(tmp_path / "x.npz"))

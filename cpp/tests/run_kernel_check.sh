@@ -6,6 +6,7 @@
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
 # CASES: how many random cases of each kernel (500; under the emulator a twentieth); INTEGERS=all: every size of the
 # products of integers there too, and on generic; ONLY=only: nothing but these; ISA: that instruction set alone is checked;
+# both ISA and OBJECTS: its kernels are compiled here, with EXTRA_FLAGS, all else is of OBJECTS or stands in WORK.
 # OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks themselves (-O1).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -29,13 +30,14 @@ compile() { # compiler, folder, then "isa:flags" ...
     local isa="${pair%%:*}" flags="${pair#*:}"
     have="$have -DLW_HAVE_${isa^^}"
     for k in $kernels; do
-      [ -n "$objects" ] ||
+      [ -n "$objects" ] && [ "$isa" != "${ISA:-}" ] ||
         echo "$cxx $common $optimise $kernel_flags $flags -DLW_ISA=$isa -DLW_ISA_${isa^^} -c cpp/kernels/$k.cpp -o $out/$isa-$k.o"
     done
   done > "$out/jobs"
   for f in cpp/dispatch/dispatch.cpp cpp/engine/*.cpp cpp/tests/*_check.cpp cpp/tests/*cases.cpp; do
     case "$f" in
-      cpp/tests/*) echo "$cxx $common $driver $have -c $f -o $out/$(basename "$f" .cpp).o" ;;
+      cpp/tests/*) [ -n "$objects" ] && [ -n "${ISA:-}" ] && [ -e "$out/$(basename "$f" .cpp).o" ] ||
+        echo "$cxx $common $driver $have -c $f -o $out/$(basename "$f" .cpp).o" ;;
       *) [ -n "$objects" ] || echo "$cxx $common $optimise $have -c $f -o $out/$(basename "$f" .cpp).o" ;;
     esac
   done >> "$out/jobs"
@@ -59,7 +61,7 @@ done
 objects=""
 if [ -n "${OBJECTS:-}" ]; then
   objects="$(find "$OBJECTS" -path '*/CMakeFiles/kernels_*.o' -o -path '*/CMakeFiles/_core.dir/cpp/dispatch/*.o' \
-    -o -path '*/CMakeFiles/_core.dir/cpp/engine/*.o' | tr '\n' ' ')"
+    -o -path '*/CMakeFiles/_core.dir/cpp/engine/*.o' | grep -v "kernels_${ISA:-none}\.dir" | tr '\n' ' ')"
   [ -n "$objects" ] || { echo "OBJECTS: no objects of a build under $OBJECTS"; exit 1; }
 fi
 # The checks themselves are compiled quickly, what they check as the wheel is; under the emulator, where the compiler
