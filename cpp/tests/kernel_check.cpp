@@ -2,9 +2,10 @@
 // also runs under an emulator. Each result is compared with a float64 reference by a stated bound, and hashed; the
 // hashes of all ISAs with fused multiply-add must be equal, on this machine and (run_kernel_check.sh) across machines.
 //
-// kernel_check [ISA] [cases=N] [integers=WHICH] [planted=yes] [only]: that ISA only, N random cases of each kernel
-// (100), every size of the products of integers on `all` ISAs, the `fused` or none, faults that these must see; only
-// these. Output: one line "isa hash kernel" each; exit code 1 where a bound is broken or hashes differ.
+// kernel_check [ISA] [cases=N] [integers=WHICH] [planted=yes] [only|training]: that ISA only, N random cases of each
+// kernel (100), every size of the products of integers on `all` ISAs, the `fused` or none, faults that these must see;
+// only these, or only the training. Output: one line "isa hash kernel" each; exit code 1 where a bound is broken or
+// hashes differ.
 #include <cmath>
 #include <map>
 #include <string>
@@ -173,7 +174,7 @@ int main(int argc, char** argv) {
   std::string only;
   int64_t first = 0, cases = 100;
   std::string integers;
-  bool rest = true, planted = false;
+  bool rest = true, planted = false, training = false;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word.rfind("cases=", 0) == 0)
@@ -186,6 +187,8 @@ int main(int argc, char** argv) {
       planted = true;
     else if (word == "only")
       rest = false;
+    else if (word == "training")
+      training = true;
     else
       only = word;
   }
@@ -195,8 +198,11 @@ int main(int argc, char** argv) {
     if (!only.empty() && isa != only) continue;
     use_isa(isa);
     Checker checker{kernels(), {}};
-    checker.all(first, cases, integers == "all" || (integers == "fused" && kernels().fused), rest);
-    if (planted && isa == available_isas().front()) check_planted_faults(kernels());
+    if (training)
+      checker.hashes["training"].value = check_training(kernels());
+    else
+      checker.all(first, cases, integers == "all" || (integers == "fused" && kernels().fused), rest);
+    if (planted && !training && isa == available_isas().front()) check_planted_faults(kernels());
     for (const auto& [name, hash] : checker.hashes) {
       if (kernels().fused) {
         const auto [at, fresh] = fused.try_emplace(name, hash.value);

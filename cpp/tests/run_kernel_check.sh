@@ -5,9 +5,9 @@
 # OBJECTS=DIRECTORY: a CMake build tree whose objects are checked on this machine, the very code of a wheel, instead of
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
 # CASES: how many random cases of each kernel (500; under the emulator a twentieth); INTEGERS=all: every size of the
-# products of integers there too, and on generic; ONLY=only: nothing but these; ISA: that instruction set alone is checked;
-# both ISA and OBJECTS: its kernels are compiled here, with EXTRA_FLAGS, all else is of OBJECTS or stands in WORK.
-# OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks themselves (-O1).
+# products of integers there too, and on generic; ONLY=only: nothing but these, ONLY=training: nothing but a training.
+# ISA: that instruction set alone is checked; with OBJECTS too, its kernels are compiled here, with EXTRA_FLAGS, and all
+# else is of OBJECTS or stands in WORK. OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks (-O1).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 CXX="${CXX:-g++}"
