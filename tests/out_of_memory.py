@@ -123,7 +123,12 @@ class Interpreter:
 
 
 def in_wake_of_memory(error: BaseException) -> bool:
-    """A MemoryError, or what was raised while one was on its way (zipfile closes a file that is half written)."""
+    """A MemoryError, or what was raised while one was on its way (a second error, say, of what clears up).
+
+    NumPy's `ufunc.reduce` can lose a MemoryError: Python then tells of a call that failed without an exception.
+    """
+    if isinstance(error, SystemError) and "without" in str(error) and "exception" in str(error):
+        return True
     while not isinstance(error, MemoryError):
         if error.__context__ is None or error.__suppress_context__:
             return False
