@@ -86,13 +86,22 @@ def environment(name: str, version: str = "3.11", *extra: str, tests: Sequence[s
     return folder
 
 
-INSTALLED: set[tuple[Path, tuple[str, ...]]] = set()
+def sources() -> str:
+    """Names what a wheel is built from: nothing for files that nobody committed."""
+    paths = ["cpp", "python", "CMakeLists.txt", "pyproject.toml"]
+    if subprocess.run(["git", "status", "--porcelain", "--", *paths], cwd=TOP, capture_output=True, text=True).stdout:
+        return ""
+    named = subprocess.run(["git", "rev-parse", *(f"HEAD:{path}" for path in paths)], cwd=TOP, capture_output=True,
+                           text=True)  # fmt: skip
+    return named.stdout
 
 
 def install(folder: Path, *options: str, **variables: str) -> Path:
-    """Builds the checkout and installs the wheel."""
-    if (folder, options) in INSTALLED:
+    """Builds the checkout and installs the wheel, unless the one that is there was built from the same."""
+    built = folder / "built"
+    if (of := sources()) and built.exists() and built.read_text() == of:
         return folder
+    built.unlink(missing_ok=True)
     launcher = os.environ.get("CCACHE")
     options = (*options, "LANEWISE_WERROR=ON", *([f"CMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []))
     for part in ("build", "wheel"):
@@ -103,7 +112,7 @@ def install(folder: Path, *options: str, **variables: str) -> Path:
             "-C", f"build-dir={folder / 'build'}", *defines, ".", **variables)  # fmt: skip
     wheel = next((folder / "wheel").glob("*.whl"))
     checked(python, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", wheel)
-    INSTALLED.add((folder, options))
+    built.write_text(of)
     return folder
 
 
@@ -132,12 +141,9 @@ class Tests:
             )
             (WORK / "last.log").write_text(done.stdout)
             lines = done.stdout.splitlines()
+            print(f"  {names[piece]}, ...: {lines[-1] if lines else 'nothing'}", file=sys.stderr, flush=True)
             self.counts.update({word: int(n) for n, word in COUNT.findall(lines[-1] if lines else "")})
-            bad = [
-                x[:150]
-                for x in lines
-                if re.match(r"(FAILED|ERROR) |.*([Ii]llegal instruction|node down|Fatal Pyth)", x)
-            ]
+            bad = [x[:150] for x in lines if BAD.match(x)]
             if done.returncode and not bad:
                 bad = [f"exit code {done.returncode}: {lines[-1] if lines else ''}"[:150]]
             if bad:

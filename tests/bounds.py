@@ -11,6 +11,8 @@ from lanewise import _core, ops
 U = 2.0**-24
 ISAS = ops.available_isas()
 FMA_ISAS = [isa for isa in ISAS if isa != "generic"]
+# The same bits on all of these at any number of threads. On a CPU without FMA generic has its own, at any number too.
+ALIKE = FMA_ISAS or ["generic"]
 SIZES = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import lanewise as lw
 import lanewise._core as core
-from bounds import FMA_ISAS, floats, running, same_bits
+from bounds import ALIKE, floats, running, same_bits
 from lanewise import keras, ops
 from reference import dropout_mask, random_words
 
@@ -117,7 +117,7 @@ def test_prelu_of_several_rows_gives_the_same_bits_fused_and_at_any_team():
     x, y, w0 = floats(rng, 37, 3, 33), floats(rng, 37, 3, 33), floats(rng, 33, 33) / np.float32(6)
     for size in (99, 33, 1):
         results = set()
-        for isa in FMA_ISAS:
+        for isa in ALIKE:
             for threads, fuse in [(1, True), (2, True), (2, False), (3, False), (7, True)]:
                 with running(isa, threads):
                     graph, w, alpha = core.Graph(), core.Variable((33, 33)), core.Variable((size,))

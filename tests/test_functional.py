@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lanewise as lw
-from bounds import FMA_ISAS, running
+from bounds import ALIKE, running
 from lanewise import _core, layers
 from lanewise.keras.models import clone_model, model_from_json
 from lanewise.models import Functional, Model
@@ -110,7 +110,7 @@ def test_fused_and_unfused_at_any_team_on_any_isa_give_the_same_bits() -> None:
     lw.utils.set_random_seed(5)
     start = two_by_two()
     results = []
-    for isa in FMA_ISAS or [lw.active_isa()]:
+    for isa in ALIKE:
         for threads in (1, 2, 3, 7):
             for fuse in (True, False):
                 with running(isa, threads):
@@ -140,7 +140,7 @@ def test_every_kind_of_layer_in_one_graph_fused_or_not_at_any_team_on_any_isa() 
     start = everything_together().get_weights()
     ids = RNG.integers(0, 40, (70, 1)).astype(np.float32)
     results = []
-    for isa in FMA_ISAS or [lw.active_isa()]:
+    for isa in ALIKE:
         for threads in (1, 2, 7):
             for fuse in (True, False):
                 with running(isa, threads):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bounds import FMA_ISAS, running
+from bounds import ALIKE, running
 from graph_cases import CASES, GOLDEN, IDS, MASKS, Y, model_of, outcome
 from lanewise import keras
 
@@ -26,7 +26,7 @@ def test_figures_are_those_of_keras(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_bits_on_any_isa_at_any_number_of_threads(name: str) -> None:
     seen = set()
-    for isa in FMA_ISAS:
+    for isa in ALIKE:
         for threads in (1, 2, 7):
             with running(isa, threads):
                 model, x = model_of(keras, name)

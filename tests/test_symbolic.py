@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bounds import FMA_ISAS, running
+from bounds import ALIKE, running
 from lanewise import keras
 from same_bits import grid
 
@@ -105,7 +105,7 @@ def test_gradients_flow_through_them(name: str) -> None:
 def test_what_the_engine_has_gives_the_same_bits_everywhere() -> None:
     for name in (name for name, case in FUNCTIONS.items() if case[2]):
         seen = set()
-        for isa in FMA_ISAS:
+        for isa in ALIKE:
             for threads in (1, 2, 7):
                 with running(isa, threads):
                     seen.add(model_of(name).predict([X, Z], verbose=0).tobytes())
