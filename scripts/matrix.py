@@ -225,27 +225,41 @@ def odd_path() -> str:
     return str(tests)
 
 
+def within_reach(folder: Path, place: Path) -> dict[str, str]:
+    """A copy of the environment below `place` that any user may run, with its interpreter where that lies in a home;
+    what it needs in the environment's variables."""
+    unwanted = shutil.ignore_patterns("build", "wheel", "__pycache__", "site-packages", "test")
+    shutil.copytree(folder, place / "env", symlinks=True, ignore=shutil.ignore_patterns("build", "wheel"))
+    interpreter = (folder / "bin/python").resolve()
+    if all(above.stat().st_mode & 1 for above in interpreter.parents):
+        return {}
+    shutil.copytree(interpreter.parents[1], place / "python", symlinks=True, ignore=unwanted)
+    copied = place / "python/bin" / interpreter.name
+    (place / "env/bin/python").unlink()
+    (place / "env/bin/python").symlink_to(copied)
+    config = place / "env/pyvenv.cfg"
+    config.write_text(re.sub(r"(?m)^home = .*", f"home = {copied.parent}", config.read_text()))
+    return {"LD_LIBRARY_PATH": str(place / "python/lib")}
+
+
 def read_only() -> str:
     """As a user who may write nowhere but in a temporary folder: not in the package, the checkout or a home."""
     if os.getuid() != 0 or shutil.which("setpriv") is None:
         raise Missing("needs root, to become a user without rights, and setpriv")
-    folder = base()
     place = Path(tempfile.mkdtemp(prefix="matrix"))
-    shutil.copytree(
-        folder, place / "env", symlinks=True, ignore=shutil.ignore_patterns("build", "wheel", "__pycache__")
-    )
-    shutil.copytree(TOP, place / "top", ignore=shutil.ignore_patterns("build", ".git", "*.so", "__pycache__"))
-    (place / "tmp").mkdir()
-    checked("chmod", "-R", "a+rX,a-w", place)
-    (place / "tmp").chmod(0o1777)
     python = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(place / "env/bin/python")]
     try:
+        variables = {**within_reach(base(), place), "HOME": "/nonexistent", "TMPDIR": str(place / "tmp")}
+        shutil.copytree(TOP, place / "top", ignore=shutil.ignore_patterns("build", ".git", "*.so", "__pycache__"))
+        (place / "tmp").mkdir()
+        checked("chmod", "-R", "a+rX,a-w", place)
+        (place / "tmp").chmod(0o1777)
         write = "import lanewise, pathlib; (pathlib.Path(lanewise.__file__).parent / 'x').touch()"
-        tried = subprocess.run([*python, "-c", write], text=True, capture_output=True, cwd=place)
-        if "Permission denied" not in tried.stderr:
-            return f"failed: the package could be written to, {tried.stderr[-200:]}"
-        return str(Tests().run([*python, "-m", "pytest"], files(SYSTEM), top=place / "top", HOME="/nonexistent",
-                               TMPDIR=str(place / "tmp")))  # fmt: skip
+        tried = subprocess.run([*python, "-c", write], text=True, capture_output=True, cwd=place,
+                               env={**os.environ, **variables})  # fmt: skip
+        if f"PermissionError: [Errno 13] Permission denied: '{place}/env/lib" not in tried.stderr:
+            return f"failed: the package can be written to, or this user cannot run it: {tried.stderr[-200:]}"
+        return str(Tests().run([*python, "-m", "pytest"], files(SYSTEM), top=place / "top", **variables))
     finally:
         subprocess.run(["rm", "-rf", str(place)], check=True)
 
