@@ -46,7 +46,7 @@ if only := os.environ.get("MATRIX_FILES"):  # some of them; the result says how 
 SYSTEM = """test_saving test_saving_hostile test_keras_files test_keras_hostile test_cli test_datasets test_progress
 test_summary_and_diagram test_bad_input test_callbacks test_callbacks_more test_training test_tabular test_sklearn
 test_schedules test_engine test_copies test_losses test_optimizers"""
-# An emulator is some fifty times slower: every kernel, loss, layer and optimizer, without what stresses or times.
+# Emulated: every kernel, loss, layer and optimizer, without what stresses or times.
 EMULATED = """test_activation_layers test_activations test_bad_arrays test_batches test_callbacks test_check
 test_constraints test_derived_bounds test_kernels_elementwise test_kernels_matmul test_layers test_losses test_meaning
 test_metrics test_norm_layers test_optimizers test_random test_reductions test_saving
@@ -166,19 +166,33 @@ def base() -> Path:
     return install(environment("base"))
 
 
-def no_avx() -> str:
-    """The interpreter of this environment is the emulator."""
+def emulated(folder: Path, cpu: str) -> Path:
+    """The environment again, its interpreter on an emulated CPU: for the processes that a test starts too."""
     emulator = shutil.which("qemu-x86_64")
     if emulator is None:
         raise Missing("no qemu-x86_64 here (package qemu-user)")
-    python = [emulator, "-cpu", "Nehalem", str(base() / "bin/python")]
-    isas = subprocess.run([*RUN, *python, "-c", "import lanewise; print(lanewise.available_isas())"], text=True,
-                          capture_output=True, cwd=TOP)  # fmt: skip
-    if isas.stdout.strip() != "['generic']":
-        return f"failed: {isas.stdout}{isas.stderr[-300:]}"
+    other = WORK / f"{folder.name}-{cpu}"
+    shutil.rmtree(other, ignore_errors=True)
+    (other / "bin").mkdir(parents=True)
+    (other / "lib").symlink_to(folder / "lib")
+    shutil.copy(folder / "pyvenv.cfg", other)
+    python = other / "bin/python"  # what is told to Python as its own name, so that it starts this again
+    words = shlex.join([emulator, "-cpu", cpu, "-0", str(python), str(folder / "bin/python")])
+    python.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    python.chmod(0o755)
+    return other
+
+
+def no_avx() -> str:
+    folder = emulated(base(), "Nehalem")
+    ask = "import lanewise; print(lanewise.available_isas())"
+    started = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ask!r}])"  # as tests start others
+    said = subprocess.run([*RUN, folder / "bin/python", "-c", started], text=True, capture_output=True, cwd=WORK)
+    if said.stdout.strip() != "['generic']":
+        return f"failed: {said.stdout}{said.stderr[-300:]}"
     names = files(EMULATED)
-    tests = Tests().run([*python, "-m", "pytest"], names, len(names), 1, "-o timeout=1700 --benchmark-disable")
-    return str(tests)
+    return str(Tests().run([str(folder / "bin/python"), "-m", "pytest"], names, 7,
+                           options="-o timeout=1700 --benchmark-disable"))  # fmt: skip
 
 
 def free_threaded() -> str:
