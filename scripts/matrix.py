@@ -158,8 +158,15 @@ class Tests:
         return "\n".join([said, *(f"    {x}" for x in self.bad)])
 
 
+def versions(folder: Path) -> str:
+    ask = """import lanewise, numpy, platform
+print(f"Python {platform.python_version()}, NumPy {numpy.__version__}, {lanewise.build_info()['compiler']}", end="")"""
+    return subprocess.check_output([folder / "bin/python", "-c", ask], text=True, cwd=WORK)
+
+
 def suite(folder: Path, names: list[str] = SUITE, **variables: str) -> str:
-    return str(Tests().run([str(folder / "bin/python"), "-m", "pytest"], names, **variables))
+    said = Tests().run([str(folder / "bin/python"), "-m", "pytest"], names, **variables)
+    return f"{versions(folder)}: {said}"
 
 
 def base() -> Path:
