@@ -1,5 +1,8 @@
 """What Keras's objects have works here, or the error says what to use instead; errors name what exists."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -120,7 +123,7 @@ def test_check_finds_attributes_and_pictures(tmp_path, capsys):
     assert _cli.main(["check", str(script), str(tmp_path / "none.py")]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert errors[0].startswith(f"{script}:2: not Python 3: ") and errors[0].endswith(": print 'x'")
-    assert errors[1] == f"{tmp_path / 'none.py'}: No such file or directory"
+    assert errors[1] == f"{tmp_path / 'none.py'}: {os.strerror(errno.ENOENT)}"
 
 
 def test_dtypes_in_a_diagram():
