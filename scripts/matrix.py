@@ -6,8 +6,8 @@
 Each row builds this checkout (warnings are errors), installs the wheel in a virtual environment and runs tests there.
 Python 3.N is `python3.N` on PATH or what PYTHON_3_N names (PYTHON_3_13T: the free-threaded one). MATRIX_WORK: a folder
 that keeps the environments; MATRIX_RUN: a prefix for what computes (`nice -n 19`); MATRIX_JOBS: processes at once (2);
-MATRIX_FILES: these tests (`test_layers test_saving`) instead of the suite; CCACHE: a compiler launcher. A row whose
-interpreter or emulator is missing says so.
+MATRIX_FILES: these tests (`test_layers test_saving`) instead of the suite, as a line below the row's last result;
+CCACHE: a compiler launcher. A row whose interpreter or emulator is missing says so.
 """
 
 from __future__ import annotations
@@ -319,7 +319,8 @@ def main(asked: list[str]) -> int:
             said = f"failed: {error}"
         failed |= "failed" in said or "error" in said
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=TOP, text=True, capture_output=True).stdout
-        line = f"{name}: {said}  [{time.strftime('%F')} {commit.strip()}]"
+        before = f"{earlier}\n    again" if only and (earlier := kept().get(name)) else name
+        line = f"{before}: {said}  [{time.strftime('%F')} {commit.strip()}]"
         print(line, flush=True)
         results = {**kept(), name: line}
         RESULTS.write_text("\n".join(results[row] for row in ROWS if row in results) + "\n")

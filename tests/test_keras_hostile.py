@@ -318,7 +318,7 @@ def test_hostile_legacy_files(tmp_path):
     broken(attribute("model_config", 3), "is no text")
     broken(attribute("model_config", "{"), "no intact")
     broken(attribute("model_config", np.zeros(0)), "is no text")
-    broken(attribute("model_config", "[" * 50_000), "RecursionError")
+    broken(attribute("model_config", "[" * 50_000), "RecursionError|JSONDecodeError")
     broken(attribute("model_config", "x" * (17 * 2**20)), "too long")
     broken(attribute("training_config", "[]"), "holds no object")
     broken(lambda root: root["model_weights"].attrs.__setitem__("layer_names", [b"../../x", b"out"]), "is no path")

@@ -7,7 +7,7 @@ and external datasets are refused, and only numbers and texts are read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, BinaryIO
 
@@ -44,11 +44,41 @@ def reading(source: str | bytes) -> Iterator[Group]:
         yield root
 
 
+class _Sink:
+    """A file for HDF5 to write into. It goes on calling after an error of one of its calls, which Python 3.12 and later
+    answer with a SystemError: so the first error is kept, and nothing is done after it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: BaseException | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.file, name)
+
+        def call(*args: Any) -> Any:
+            if self.error is None:
+                try:
+                    return method(*args)
+                except BaseException as error:
+                    self.error = error
+            return 0
+
+        return call
+
+
 @contextmanager
 def writing(file: BinaryIO) -> Iterator[Any]:
-    """An h5py.File that goes into an open file."""
-    with library().File(file, "w") as root:
-        yield root
+    """An h5py.File that goes into an open file. Raises what that file raised."""
+    sink = _Sink(file)
+    try:
+        with library().File(sink, "w") as root:
+            yield root
+    except BaseException:
+        if sink.error is None:
+            raise
+    if sink.error is not None:
+        raise sink.error
 
 
 class _Budget:

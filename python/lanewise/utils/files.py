@@ -130,7 +130,10 @@ def _download(origin: str, target: str, file_hash: str | None, algorithm: str) -
                         f"{hasher.hexdigest()}; nothing was kept"
                     )
     except (OSError, HTTPException) as error:
-        why = f"{error.code} {error.reason}" if isinstance(error, HTTPError) else getattr(error, "reason", error)
+        why = getattr(error, "reason", error)
+        if isinstance(error, HTTPError):
+            error.close()  # it is the server's answer, too
+            why = f"{error.code} {why}"
         raise OSError(
             f"{origin} could not be downloaded: {why}. Without a network, put the file at {target} yourself"
         ) from error
