@@ -42,6 +42,21 @@ def phases(shim: Path, which: str, step: int, *more: str) -> list[dict[str, Any]
 QUICK = ["build", "first fit", "another fit", "predict", "evaluate", "value_and_grad", "load", "matmul"]
 
 
+# Of Python alone: a generator for which there is no memory. CPython 3.13.0 ends with a segmentation fault.
+GENERATORS = """
+import _testcapi
+def call(rows):
+    return any(row is not None for row in rows)
+for n in range(1, 12):
+    _testcapi.set_nomemory(n, n + 1)
+    try:
+        call([1])
+    except MemoryError:
+        pass
+    _testcapi.remove_mem_hooks()
+"""
+
+
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
     ("which", "step", "names"),
@@ -57,6 +72,8 @@ QUICK = ["build", "first fit", "another fit", "predict", "evaluate", "value_and_
     ],
 )
 def test_every_nth_allocation_fails(shim: Path, which: str, step: int, names: list[str]) -> None:
+    if which == "python" and subprocess.run([sys.executable, "-c", GENERATORS], capture_output=True).returncode:
+        pytest.skip("this Python itself does not survive it")
     results = phases(shim, which, step, *names)
     print(which, "every", step, {r["phase"]: r["failed"] for r in results})
     assert [r["other"] for r in results] == [[]] * len(results)
