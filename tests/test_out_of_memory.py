@@ -42,7 +42,7 @@ def phases(shim: Path, which: str, step: int, *more: str) -> list[dict[str, Any]
 QUICK = ["build", "first fit", "another fit", "predict", "evaluate", "value_and_grad", "load", "matmul"]
 
 
-# Of Python alone: a generator for which there is no memory. CPython 3.13.0 ends with a segmentation fault.
+# Of Python alone: a generator for which there is no memory. CPython 3.12.1 and 3.13.0 end with a segmentation fault.
 GENERATORS = """
 import _testcapi
 def call(rows):
