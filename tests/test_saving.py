@@ -153,9 +153,7 @@ def test_saving_refuses_what_could_not_be_loaded(tmp_path):
 def test_file_system_errors_stay_what_they_are(tmp_path):
     with pytest.raises(FileNotFoundError):
         lw.load_model(tmp_path / "none.lanewise")
-    with pytest.raises(
-        FileNotFoundError, match=r"directory '.*none' does not exist; make it first, for '.*m.lanewise'"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"directory .*none. does not exist; make it first, for .*m.lanewise."):
         trained().save(tmp_path / "none" / "m.lanewise")
     with pytest.raises(IsADirectoryError):
         trained().save(tmp_path)
@@ -211,7 +209,7 @@ def test_weights_of_another_shape_change_nothing(tmp_path, suffix):
     lw.Sequential([lw.layers.Dense(4, input_shape=(3,)), lw.layers.Dense(1)]).save_weights(path)
     other = lw.Sequential([lw.layers.Dense(4, input_shape=(3,)), lw.layers.Dense(2)])
     before = lw.fingerprint(other)
-    with pytest.raises(ValueError, match=r"w\.\w+' holds .*\(4, 1\).* the model has .*\(4, 2\)"):
+    with pytest.raises(ValueError, match=r"w\.\w+. holds .*\(4, 1\).* the model has .*\(4, 2\)"):
         other.load_weights(path)
     assert lw.fingerprint(other) == before
     with pytest.raises(ValueError, match="not built"):
