@@ -139,7 +139,7 @@ def test_mismatches(tmp_path):
     model = lw.Sequential([lw.layers.Dense(4, input_shape=(3,)), lw.layers.Dense(5)])
     before = lw.fingerprint(model)
     with pytest.raises(
-        ValueError, match=r"w.weights.h5' has shape \(4, 2\) at layers/dense_1/vars/0, .*/kernel of the"
+        ValueError, match=r"w.weights.h5. has shape \(4, 2\) at layers/dense_1/vars/0, .*/kernel of the"
     ):
         model.load_weights(path)
     assert lw.fingerprint(model) == before
@@ -282,7 +282,7 @@ def test_weights_of_keras_2(tmp_path):
     other = network()
     other.load_weights(made.h5_file(tmp_path / "m.h5"))
     predicts_golden(other)
-    with pytest.raises(ValueError, match=r"w.h5' has 2 layers with weights, the model 1"):
+    with pytest.raises(ValueError, match=r"w.h5. has 2 layers with weights, the model 1"):
         lw.Sequential([lw.layers.Dense(4, input_shape=(3,))]).load_weights(path)
     with pytest.raises(ValueError, match="weights only: build the model"):
         lw.load_model(path)

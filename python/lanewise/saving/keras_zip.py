@@ -36,7 +36,7 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
     with h5.writing(weights) as root:
         keras_state.write_state(root, model, include_optimizer)
     with new_zip(path) as archive:
-        for name, data in ((_METADATA, metadata), (_CONFIG, config), (_WEIGHTS, weights.getbuffer())):
+        for name, data in ((_METADATA, metadata), (_CONFIG, config), (_WEIGHTS, weights.getvalue())):
             info = ZipInfo(name)  # its date is 1980-01-01
             info.create_system = 3
             info.external_attr = 0o644 << 16
