@@ -121,9 +121,9 @@ def test_the_default_follows_affinity_and_the_environment() -> None:
     assert python(pinned + show, OMP_NUM_THREADS=None) == "1"
     assert 1 <= int(python(show, OMP_NUM_THREADS=None)) <= len(cpus)
     assert python(pinned + show, OMP_NUM_THREADS="5") == "5"
-    # (LLVM's runtime ends the process itself where the variable is empty.)
+    # LLVM's runtime ends the process itself where the variable is empty or no number.
     clang = "Clang" in str(ops.build_info()["compiler"])
-    for nonsense in ("0", "many") if clang else ("", "0", "many"):
+    for nonsense in ("0",) if clang else ("", "0", "many"):
         assert 1 <= int(python(show, OMP_NUM_THREADS=nonsense)) <= len(cpus)
 
 
