@@ -26,7 +26,7 @@ def library() -> Any:
     try:
         import h5py
     except ImportError:
-        raise ImportError('to write Keras\'s files needs h5py: pip install "lanewise[h5]"') from None
+        raise ImportError('to write Keras\'s files needs h5py: pip install h5py') from None
     return h5py
 
 
