@@ -6,8 +6,9 @@ and external datasets are refused, and only numbers and texts are read.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ SIGNATURE = hdf5.SIGNATURE
 MAX_TEXT = 16 * 2**20  # bytes of one attribute
 MAX_ITEMS = 100_000  # of a list of names
 _MAX_RANK = 8
+_NUMBERS = itertools.count()
 _SLACK = 32 * 2**20  # bytes that arrays may take beyond twice the file: compressed ones
 
 
@@ -26,7 +28,7 @@ def library() -> Any:
     try:
         import h5py
     except ImportError:
-        raise ImportError('to write Keras\'s files needs h5py: pip install h5py') from None
+        raise ImportError("to write Keras's files needs h5py: pip install h5py") from None
     return h5py
 
 
@@ -44,41 +46,19 @@ def reading(source: str | bytes) -> Iterator[Group]:
         yield root
 
 
-class _Sink:
-    """A file for HDF5 to write into. It goes on calling after an error of one of its calls, which Python 3.12 and later
-    answer with a SystemError: so the first error is kept, and nothing is done after it.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.error: BaseException | None = None
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self.file, name)
-
-        def call(*args: Any) -> Any:
-            if self.error is None:
-                try:
-                    return method(*args)
-                except BaseException as error:
-                    self.error = error
-            return 0
-
-        return call
-
-
 @contextmanager
 def writing(file: BinaryIO) -> Iterator[Any]:
-    """An h5py.File that goes into an open file. Raises what that file raised."""
-    sink = _Sink(file)
-    try:
-        with library().File(sink, "w") as root:
-            yield root
-    except BaseException:
-        if sink.error is None:
-            raise
-    if sink.error is not None:
-        raise sink.error
+    """An h5py.File in memory, which goes into an open file at the end.
+
+    HDF5 never calls Python while it works: it would swallow Ctrl-C, and Python 3.12 and later answer an error that
+    passes through it with a SystemError.
+    """
+    # HDF5 opens no name twice at once, not even in memory.
+    with library().File(f"lanewise {next(_NUMBERS)}", "w", driver="core", backing_store=False) as root:
+        yield root
+        root.flush()
+        image = root.id.get_file_image()
+    file.write(image)
 
 
 class _Budget:
