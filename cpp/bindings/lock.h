@@ -42,14 +42,13 @@ class ModelLock {
   class Reading {
    public:
     explicit Reading(ModelLock& lock) : s_(lock.state()) {
-      LockState& s = s_;
-      std::unique_lock<std::mutex> guard(s.mutex);
-      check_usable(s);
-      if (!reads(s)) {  // a second time within one thread: a waiting writer cannot come between
-        const Waiting waiting(s, guard, s.readers_waiting);
-        wait(s, guard, [&] { return s.free_of_writers() && (s.writers_waiting == 0 || s.turn > 0); });
+      std::unique_lock<std::mutex> guard(s_.mutex);
+      check_usable(s_);
+      if (!reads(s_)) {  // a second time within one thread: a waiting writer cannot come between
+        const Waiting waiting(s_, guard, s_.readers_waiting);
+        wait(s_, guard, [&] { return s_.free_of_writers() && (s_.writers_waiting == 0 || s_.turn > 0); });
       }
-      s.readers.push_back(std::this_thread::get_id());
+      s_.readers.push_back(std::this_thread::get_id());
     }
     ~Reading() {
       const std::lock_guard<std::mutex> guard(s_.mutex);
@@ -67,7 +66,7 @@ class ModelLock {
   }
 
   py::object write(const py::object& function, const py::args& args, const py::kwargs& kwargs) {
-    const Writing held(state());
+    const Writing held(*this);
     return function(*args, **kwargs);
   }
 
@@ -134,15 +133,15 @@ class ModelLock {
 
   class Writing {
    public:
-    explicit Writing(LockState& s) : s_(s) {
-      std::unique_lock<std::mutex> guard(s.mutex);
-      check_usable(s);
-      if (reads(s))
+    explicit Writing(ModelLock& lock) : s_(lock.state()) {
+      std::unique_lock<std::mutex> guard(s_.mutex);
+      check_usable(s_);
+      if (reads(s_))
         throw std::runtime_error(
             "a piece of this model written in Python was called while its weights are read and cannot change them");
-      const Waiting waiting(s, guard, s.writers_waiting);
-      wait(s, guard, [&] { return s.free_of_writers() && s.readers.empty() && s.turn == 0; });
-      s.writer = std::this_thread::get_id();
+      const Waiting waiting(s_, guard, s_.writers_waiting);
+      wait(s_, guard, [&] { return s_.free_of_writers() && s_.readers.empty() && s_.turn == 0; });
+      s_.writer = std::this_thread::get_id();
     }
     ~Writing() {
       const std::lock_guard<std::mutex> guard(s_.mutex);

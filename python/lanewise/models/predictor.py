@@ -234,7 +234,7 @@ class Predictor(BaseModel):
         if isinstance(x, Operation):
             raise TypeError(f"{self.name}: called on a layer; call it on what the layer returns: model(layer(x))")
         if not training:
-            return map_leaves(lambda array: array.view(Array), self.predict_on_batch(x))
+            return map_leaves(lambda array: array.view(Array), self.predict(x, verbose=0))
         arrays, _ = self._fit_inputs("x", x)
         network = self._ready([array.shape[1:] for array in arrays]).network(frozen=self._frozen())
         self._calls += 1

@@ -94,14 +94,14 @@ def write(path: str, manifest: Mapping[str, Any], arrays: Mapping[str, AnyArray]
     """
     import json
 
-    text = json.dumps(manifest, allow_nan=False, indent=1, ensure_ascii=True).encode("ascii")
-    if len(text) > MAX_MANIFEST or len(arrays) >= MAX_ENTRIES or _nodes(str(text, "ascii")) > _MAX_NODES:
+    text = json.dumps(manifest, allow_nan=False, indent=1, ensure_ascii=True)  # a byte each
+    if len(text) > MAX_MANIFEST or len(arrays) >= MAX_ENTRIES or _nodes(text) > _MAX_NODES:
         raise ValueError(
             f"model: its description takes {len(text)} bytes (allowed: {MAX_MANIFEST}) and it has {len(arrays)} arrays "
             f"(allowed: {MAX_ENTRIES - 1})"
         )
     with new_zip(path) as archive:
-        _add(archive, MANIFEST, text, b"")
+        _add(archive, MANIFEST, text.encode("ascii"), b"")
         for name, array in arrays.items():
             values = np.ascontiguousarray(array, dtype=_DTYPES[array.dtype.name])
             _add(archive, name, npy_header(values.dtype.str, array.shape), values.reshape(-1).view(np.uint8).data)
