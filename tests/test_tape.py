@@ -134,6 +134,26 @@ def test_values_in_float32_stay_float32():
     assert g.dtype == np.float32 and g.shape == x.shape
 
 
+BESIDE_NUMBERS = {
+    "where": lambda a: np.where(a > 0, a, 0.0) + np.where(a > 0, 1, a),
+    "clip": lambda a: np.clip(a, 0.1, 0.4) + np.clip(a, None, 1),
+    "nan_to_num": np.nan_to_num,
+    "average": lambda a: np.average(a, weights=a) + np.average(a),
+    "operators": lambda a: True * (2 - a) / 3.0 + a % 2 - 1 / a + 2**a + a**0.5,
+} | {u.__name__: lambda a, u=u: u(a, 0.37) + u(0.37, a) + u(a, 2) for u in _BINARY}
+
+
+@pytest.mark.parametrize("name", BESIDE_NUMBERS)
+@pytest.mark.parametrize("shape", [(), (1,), (4, 3)], ids=str)
+def test_a_bare_number_does_not_widen_what_stands_beside_it(name, shape):
+    """NumPy 1 makes float64 of a float32 of one element and a number; float64 stays what it is."""
+    for kind in (np.float32, np.float64):
+        x = Traced(np.full(shape, 0.3, kind))
+        y = BESIDE_NUMBERS[name](x)
+        (g,) = gradients(y, np.ones_like(y.value), [x])
+        assert y.dtype == g.dtype == kind and np.isfinite(g).all()
+
+
 def test_ties_take_the_middle_and_relu_zero():
     zero = np.zeros(1)
     assert value_and_gradients(lambda a: np.maximum(a, 0.0), zero)[1][0] == 0.5

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .rules import unbroadcast
-from .tape import AnyArray, Pullback, Traced, plain
+from .tape import AnyArray, Pullback, Traced, plain, typed
 
 
 def _axes(axis: Any) -> Any:
@@ -81,7 +81,7 @@ def _std(x: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: in
 def _average(x: Any, axis: Any = None, weights: Any = None) -> Any:
     if weights is None:
         return _mean(x, axis) if isinstance(x, Traced) else np.mean(x, axis)
-    return np.sum(np.multiply(x, weights), axis=axis) / np.sum(np.multiply(np.ones(np.shape(x)), weights), axis=axis)
+    return np.sum(np.multiply(x, weights), axis=axis) / np.sum(np.multiply(np.ones_like(plain(x)), weights), axis=axis)
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
@@ -183,7 +183,7 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
         return lambda g: unbroadcast(np.where(chosen, g, 0) if first else np.where(chosen, 0, g), a.shape)
 
     made_of = [(a, part(a, first)) for a, first in ((x, True), (y, False)) if isinstance(a, Traced)]
-    return Traced(np.where(chosen, plain(x), plain(y)), made_of)
+    return Traced(np.where(chosen, *typed(plain(x), plain(y))), made_of)
 
 
 def _clip(x: Any, a_min: Any = None, a_max: Any = None, out: None = None, **names: Any) -> Any:
@@ -191,7 +191,7 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, out: None = None, **name
     if isinstance(a_min, Traced) or isinstance(a_max, Traced):
         x = x if a_min is None else np.maximum(x, a_min)
         return x if a_max is None else np.minimum(x, a_max)
-    value = x.value
+    value, a_min, a_max = typed(x.value, a_min, a_max)
     inside = np.ones(value.shape, bool)
     if a_min is not None:
         inside = inside & (value >= a_min)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .tape import AnyArray, Pullback, Traced, current, plain
+from .tape import AnyArray, Pullback, Traced, current, plain, typed
 
 _HALF = np.float32(0.5)
 
@@ -104,7 +104,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dic
         how = f"numpy.{ufunc.__name__}" + (f".{method}" if method != "__call__" else f" with {', '.join(options)}")
         raise TypeError(f"{how}: not known to the tape that differentiates your function")
     inputs = [current(x) for x in inputs]
-    values = [plain(x) for x in inputs]
+    values = typed(*map(plain, inputs))
     y = ufunc(*values)
     if ufunc in _FLAT:
         return y

@@ -21,6 +21,7 @@ AnyArray = NDArray[Any]
 Pullback = Callable[[AnyArray], AnyArray]
 """From the gradient of a result to that of what it was made of."""
 
+_BARE = frozenset({bool, int, float})
 _count = itertools.count()
 
 
@@ -182,6 +183,18 @@ def plain(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return type(x)(plain(item) for item in x)
     return x
+
+
+def typed(*values: Any) -> list[Any]:
+    """Bare numbers in the float type of the arrays beside them; anything else as it is.
+
+    NumPy 2 does so by itself. NumPy 1 looks at values where all are of one element: float32 and 0.5 are float64 there.
+    """
+    arrays = [v for v in values if v is not None and type(v) not in _BARE]
+    kind = np.result_type(*(np.asarray(v).dtype for v in arrays)) if arrays else None
+    if kind is None or kind.kind != "f":
+        return list(values)
+    return [np.asarray(v, kind) if type(v) in _BARE else v for v in values]
 
 
 def current(x: Any) -> Any:
