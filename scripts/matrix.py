@@ -12,6 +12,7 @@ CCACHE: a compiler launcher. A row whose interpreter or emulator is missing says
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -87,19 +88,20 @@ def environment(name: str, version: str = "3.11", *extra: str, tests: Sequence[s
 
 
 def sources() -> str:
-    """Names what a wheel is built from: nothing for files that nobody committed."""
+    """Names what a wheel is built from, committed or not."""
     paths = ["cpp", "python", "CMakeLists.txt", "pyproject.toml"]
-    if subprocess.run(["git", "status", "--porcelain", "--", *paths], cwd=TOP, capture_output=True, text=True).stdout:
-        return ""
-    named = subprocess.run(["git", "rev-parse", *(f"HEAD:{path}" for path in paths)], cwd=TOP, capture_output=True,
-                           text=True)  # fmt: skip
-    return named.stdout
+    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "--", *paths], cwd=TOP, text=True)
+    digest = hashlib.sha256()
+    for name in filter(lambda name: (TOP / name).exists(), listed.splitlines()):
+        digest.update(f"{name}\n".encode() + (TOP / name).read_bytes())
+    return digest.hexdigest()
 
 
 def install(folder: Path, *options: str, **variables: str) -> Path:
     """Builds the checkout and installs the wheel, unless the one that is there was built from the same."""
     built = folder / "built"
-    if (of := sources()) and built.exists() and built.read_text() == of:
+    of = sources()
+    if built.exists() and built.read_text() == of:
         return folder
     built.unlink(missing_ok=True)
     launcher = os.environ.get("CCACHE")

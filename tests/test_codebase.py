@@ -34,6 +34,13 @@ def test_every_row_of_the_kernel_table_is_there():
     assert rows == _core.kernel_names()
 
 
+def test_instructions_are_called_what_their_kinds_are():
+    kinds = re.search(r"enum class Kind \{(.*?)\n\};", (ROOT / "cpp/engine/plan.h").read_text(), re.S)[1]
+    text = re.search(r"kNames =(.*?);", (ROOT / "cpp/engine/plan_text.cpp").read_text(), re.S)[1]
+    names = re.findall(r"^  k(\w+),", kinds, re.M)
+    assert [re.sub(r"\B([A-Z])", r"_\1", name).lower() for name in names] == re.findall(r"\w+", text)
+
+
 def test_floors_point_down():
     """A floor includes only itself and those below it."""
     floors = ["simd", "kernels", "dispatch", "engine", "bindings"]
