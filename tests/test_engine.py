@@ -67,9 +67,10 @@ OPTIMIZERS = [
 ]
 
 
+@pytest.mark.parametrize("batch", [32, 128])  # whose threads share columns, and rows where the layers are narrower
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("optimizer", "hyper"), OPTIMIZERS)
-def test_fused_and_unfused_at_any_team_give_the_same_bits(name, optimizer, hyper):
+def test_fused_and_unfused_at_any_team_give_the_same_bits(name, optimizer, hyper, batch):
     widths, activations, loss, dropout = NETWORKS[name]
     rng = np.random.default_rng(1)
     x = floats(rng, 150, widths[0])
@@ -80,7 +81,7 @@ def test_fused_and_unfused_at_any_team_give_the_same_bits(name, optimizer, hyper
             for fuse in (True, False):
                 with running(isa, threads):
                     network, variables = chain(widths, activations, loss, fuse, True, dropout)
-                    results.add(trained(network, variables, core.Optimizer(optimizer, **hyper), x, y))
+                    results.add(trained(network, variables, core.Optimizer(optimizer, **hyper), x, y, batch))
     assert len(results) == 1
 
 

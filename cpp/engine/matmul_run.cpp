@@ -69,12 +69,13 @@ void gradient_epilogue(const void* context, float* t, int64_t i, int64_t j, int6
   std::memcpy(c.out + first, t, static_cast<size_t>(n) * sizeof(float));
 }
 
-// One thread's part of C: column panels, or rows (by_panels: whole groups of kPanel rows).
-void run_share(const Run& run, const Matmul& mm, int thread, bool row_panels, float* scratch) {
-  if (splits_columns(mm.n, run.threads)) {
+// One thread's part of C: column panels, or rows (of a variable: whole groups of kPanel rows).
+void run_share(const Run& run, const Instruction& i, const Matmul& mm, int thread, float* scratch) {
+  if (i.by_columns) {
     const Range p = share(panel_count(mm.n), thread, run.threads);
     return run.table->matmul_block(mm, 0, mm.m, p.begin, p.end, scratch);
   }
+  const bool row_panels = i.kind == Kind::kMatmulDw;
   Range r = share(row_panels ? panel_count(mm.m) : mm.m, thread, run.threads);
   if (row_panels) r = {r.begin * kPanel, std::min(r.end * kPanel, mm.m)};
   run.table->matmul_block(mm, r.begin, r.end, 0, panel_count(mm.n), scratch);
@@ -112,10 +113,6 @@ Matmul product(const Plan& plan, const PlanInput& input, const Instruction& i, i
   return mm;
 }
 
-bool is_product(Kind kind) {
-  return kind == Kind::kMatmul || kind == Kind::kDense || kind == Kind::kMatmulDx || kind == Kind::kMatmulDw;
-}
-
 }  // namespace
 
 void execute_dense(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -130,7 +127,7 @@ void execute_dense(const Run& run, const Instruction& i, int thread, float* scra
   mm.a = run.data(i.in);
   mm.epilogue = forward_epilogue;
   mm.context = &context;
-  run_share(run, mm, thread, false, scratch);
+  run_share(run, i, mm, thread, scratch);
 }
 
 void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -141,7 +138,7 @@ void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch
   mm.a = run.data(i.in);
   mm.epilogue = backward_epilogue;
   mm.context = &context;
-  run_share(run, mm, thread, false, scratch);
+  run_share(run, i, mm, thread, scratch);
 }
 
 void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -157,7 +154,7 @@ void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch
   }
   mm.upcoming = run.upcoming;
   mm.context = &context;
-  run_share(run, mm, thread, true, scratch);
+  run_share(run, i, mm, thread, scratch);
 }
 
 int64_t scratch_floats(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch) {

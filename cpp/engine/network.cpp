@@ -1,6 +1,7 @@
 #include "engine/network.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <stdexcept>
 
@@ -107,13 +108,19 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   }
 }
 
-const Network::TeamList& Network::list(Which which, int threads, int asked) {
+const Network::TeamList& Network::list(Which which, int threads, int64_t batch, int asked) {
   std::lock_guard<ForkMutex<std::mutex>> lock(cache_mutex_);
-  const auto key = std::make_tuple(static_cast<int>(which), threads, asked);
+  const int bits = std::bit_width(static_cast<uint64_t>(batch));
+  const auto key = std::make_tuple(static_cast<int>(which), threads, bits, asked);
   auto at = team_lists_.find(key);
   if (at == team_lists_.end()) {  // whole before it is kept: memory may run out on the way
     TeamList team{lists_[which], std::vector<char>(graph_->inputs().size(), 0)};
-    if (asked > 0) team.own = whole_inputs(plan(which), input_, team.instructions, asked);
+    const int64_t rows = (int64_t{1} << bits) / 2;
+    if (asked > 0) {
+      share_products(plan(which), team.instructions, asked, rows);
+      team.own = whole_inputs(plan(which), input_, team.instructions, asked);
+    }
+    share_products(plan(which), team.instructions, threads, rows);
     place_barriers(plan(which), input_, team.own, team.instructions, threads);
     at = team_lists_.emplace(key, std::move(team)).first;
   }
@@ -141,7 +148,7 @@ int Network::threads_for(Which which, int64_t batch) {
   double best_time = alone;
   for (int n = 2; n <= most; ++n) {
     double barriers = 2;
-    for (const auto& i : list(which, n).instructions) barriers += i.barrier;
+    for (const auto& i : list(which, n, batch).instructions) barriers += i.barrier;
     const double time = alone / n + barriers * kBarrier;
     if (time < best_time * 0.9) best = n, best_time = time;
   }
@@ -203,7 +210,7 @@ std::vector<std::string> Network::instructions(const std::string& which, int thr
     throw std::invalid_argument("which: expected predict, evaluate, gradient, train or train_clipped. Received: '" +
                                 which + "'.");
   std::vector<std::string> lines;
-  for (const auto& i : list(at->second, threads).instructions) lines.push_back(describe(plan(at->second), i));
+  for (const auto& i : list(at->second, threads, 1).instructions) lines.push_back(describe(plan(at->second), i));
   return lines;
 }
 

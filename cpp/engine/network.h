@@ -109,8 +109,9 @@ class Network {
     List instructions;
     std::vector<char> own;  // of each input
   };
-  const TeamList& list(Which which, int threads, int asked);
-  const TeamList& list(Which which, int threads) { return list(which, threads, threads); }
+  // batch: of how many rows, roughly: it decides how products are shared.
+  const TeamList& list(Which which, int threads, int64_t batch, int asked);
+  const TeamList& list(Which which, int threads, int64_t batch) { return list(which, threads, batch, threads); }
   double estimated_seconds(Which which, int64_t batch) const;
   int threads_for(Which which, int64_t batch);
   std::unique_ptr<Workspace> take_workspace(Which which, int64_t batch, int threads);
@@ -136,7 +137,7 @@ class Network {
   Plan plan_, whole_plan_;   // whole: with clipping by norm
   List lists_[kLists];       // fused or not
   ForkMutex<std::mutex> cache_mutex_;
-  std::map<std::tuple<int, int, int>, TeamList> team_lists_;  // (which, threads, asked)
+  std::map<std::tuple<int, int, int, int>, TeamList> team_lists_;  // (which, threads, bits of the batch, asked)
   std::vector<std::unique_ptr<Workspace>> workspaces_;
   std::map<std::pair<int, int64_t>, Pace> paces_;  // (which, batch size); under mutex_, held alone
   bool calls_host_ = false;                        // some operation, loss or metric is written in Python

@@ -75,6 +75,9 @@ enum class Kind {
   kGather,
   kGatherBackward,
 };
+inline bool is_product(Kind kind) {
+  return kind == Kind::kMatmul || kind == Kind::kDense || kind == Kind::kMatmulDx || kind == Kind::kMatmulDw;
+}
 inline bool is_layer(Kind kind) { return kind >= Kind::kBatchNorm; }
 
 struct Instruction {
@@ -92,7 +95,9 @@ struct Instruction {
   bool always = false;      // kDropout: when predicting too
   bool accumulate = false;  // kMatmulDw, kColumnSum, kRegularize: add to what is there
   bool update = false;      // kMatmulDw, kColumnSum: hand the gradient to the optimizer, block by block
-  bool barrier = false;     // wait for the team first (set for a given number of threads)
+  // For a given number of threads, and of rows in a batch:
+  bool by_columns = false;  // kMatmul, kDense, kMatmulDx, kMatmulDw: threads share columns of the result, else rows
+  bool barrier = false;     // wait for the team first
 };
 
 // What an instruction reads or writes. rows * batch by cols, or a whole gradient of a variable in its stored layout.
@@ -201,6 +206,8 @@ Plan make_plan(const PlanInput& input, bool whole_gradients);
 // tensors that somebody outside the list reads.
 void fuse(const Plan& plan, std::vector<Instruction>& list, const std::vector<int>& kept);
 
+// How a team of this size shares each product of a batch of this size (0: of a few rows).
+void share_products(const Plan& plan, std::vector<Instruction>& list, int threads, int64_t batch);
 // Of each input of the graph, whether the threads of a team all read the whole of it and nobody writes it, so that each
 // may as well gather it for itself.
 std::vector<char> whole_inputs(const Plan& plan, const PlanInput& input, const std::vector<Instruction>& list,

@@ -36,7 +36,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   const TeamShare team(in_team ? get_num_threads() : 1);
   const int64_t chunk = std::min(kPredictRows, (rows + team.count() - 1) / team.count());
   const int64_t chunks = chunk ? (rows + chunk - 1) / chunk : 0;
-  const List& instructions = list(which, 1).instructions;
+  const List& instructions = list(which, 1, 1).instructions;
   // An output can be written straight to its place unless its memory is an input's or an earlier output's.
   std::vector<bool> direct(out.size(), true);
   for (size_t o = 0; o < out.size(); ++o) {
@@ -123,7 +123,7 @@ void Network::call(const std::vector<Source>& inputs, bool training, uint64_t se
   workspace->reset();
   for (size_t i = 0; i < inputs.size(); ++i)
     gather(inputs[i], nullptr, 0, 0, rows, workspace->own(input_storage(i)), integer_input(i));
-  for (const auto& instruction : list(kPredict, 1).instructions) execute(run, instruction, 0, workspace->scratch(0));
+  for (const auto& instruction : list(kPredict, 1, 1).instructions) execute(run, instruction, 0, workspace->scratch(0));
   for (size_t o = 0; o < out.size(); ++o) {
     const Tensor& t = output_tensor(o);
     std::memcpy(out[o], workspace->own(t.storage), static_cast<size_t>(rows * t.rows * t.cols) * sizeof(float));

@@ -55,7 +55,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   // Lists for every team size that could come out of the region, before it opens.
   std::vector<const TeamList*> lists;
   const int own_for = batch_size * inputs <= kOwnFloats ? team.count() : 0;
-  for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n, own_for));
+  for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n, batch_size, own_for));
   std::vector<std::pair<int, int64_t>> own;
   for (size_t i = 0; i < data.inputs.size(); ++i)
     if (lists.back()->own[i]) own.emplace_back(input_storage(i), batch_size * data.inputs[i].cols);
@@ -239,7 +239,7 @@ void Network::apply_gradients(Optimizer& optimizer, const std::vector<const floa
       input_.variables[static_cast<size_t>(v)]->from_row_major(gradients[static_cast<size_t>(v)], stored);
   }
   const FloatEnvironment environment;
-  for (const auto& i : list(kApply, 1).instructions)
+  for (const auto& i : list(kApply, 1, 1).instructions)
     if (by_norm || (i.kind != Kind::kSquareSums && i.kind != Kind::kClip)) execute(run, i, 0, workspace->scratch(0));
   optimizer.set_iterations(optimizer.iterations() + 1);
   return_workspace(std::move(workspace));
