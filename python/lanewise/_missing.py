@@ -3,7 +3,7 @@
 `module.Conv2D` raises AttributeError and `from module import Conv2D` raises ImportError, both with the same text.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -202,14 +202,18 @@ def _is_from_import(frame: FrameType) -> bool:
     return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
 
 
-def getter(module: str, known: Iterable[str], submodules: Iterable[str] = ()) -> Callable[[str], Any]:
-    """A module's `__getattr__` that loads its submodules at first use and explains what is not there."""
+def getter(
+    module: str, known: Iterable[str], submodules: Iterable[str] = (), homes: Mapping[str, str] | None = None
+) -> Callable[[str], Any]:
+    """A module's `__getattr__`: loads submodules and names (from `homes`) at first use, explains what is not there."""
     import sys
     from importlib import import_module
 
     def __getattr__(name: str) -> Any:
         if name in submodules:
             return import_module(f"{module}.{name}")
+        if homes and name in homes:
+            return getattr(import_module(homes[name]), name)
         raise absent(module, name, known, sys._getframe(1))
 
     return __getattr__

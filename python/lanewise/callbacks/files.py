@@ -1,8 +1,6 @@
 """CSVLogger and BackupAndRestore: callbacks that write files."""
 
-import csv
 import os
-import shutil
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,6 +43,8 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}
+        import csv
+
         writer = csv.writer(self.csv_file, delimiter=self.sep)
         if self.keys is None:
             self.keys = sorted(logs)
@@ -158,8 +158,10 @@ class BackupAndRestore(Callback):
 
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._path):
+            from shutil import copyfileobj
+
             with open(self._path, "rb") as last, replacing(f"{self._path}.bkp") as copy:
-                shutil.copyfileobj(last, copy)
+                copyfileobj(last, copy)
         arrays: dict[str, Any] = {f"weight/{i}": value for i, value in enumerate(self.model.get_weights())}
         number = {weight.path: i for i, weight in enumerate(self.model.weights)}
         for name, value in self.model.optimizer_state().items():
@@ -175,7 +177,9 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self.delete_checkpoint and os.path.isdir(self.backup_dir):
-            shutil.rmtree(self.backup_dir)
+            from shutil import rmtree  # takes 2 ms to import
+
+            rmtree(self.backup_dir)
 
 
 def _read(path: str) -> tuple[Any, dict[str, Any]]:

@@ -6,7 +6,6 @@ values = 1 with tag = 1 (text) and simple_value = 2 (float).
 """
 
 import os
-import socket
 import struct
 import time
 import warnings
@@ -78,6 +77,8 @@ class EventWriter:
             os.makedirs(self.directory, exist_ok=True)
             number = EventWriter._made
             EventWriter._made += 1
+            import socket  # takes 5 ms
+
             name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}.{number}.v2"
             self._file = open(os.path.join(self.directory, name), "wb")  # noqa: SIM115 (closed in `close`)
             version = b"\x09" + struct.pack("<d", now) + _bytes_field(3, b"brain.Event:2")

@@ -1,10 +1,19 @@
 """`keras.models`."""
 
+from typing import TYPE_CHECKING
+
 from .. import _missing, models as _source
 from ..models import *  # noqa: F403
-from ..saving import clone_model, load_model, model_from_config, model_from_json, save_model
 
+if TYPE_CHECKING:
+    from ..saving import clone_model, load_model, model_from_config, model_from_json, save_model
+
+_SAVING = ("clone_model", "load_model", "model_from_config", "model_from_json", "save_model")  # 10 ms of imports
 __all__ = ["clone_model", "load_model", "model_from_config", "model_from_json", "save_model"]
 __all__ += _source.__all__
 
-__getattr__ = _missing.getter(__name__, __all__)
+__getattr__ = _missing.getter(__name__, __all__, homes=dict.fromkeys(_SAVING, "lanewise.saving"))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
