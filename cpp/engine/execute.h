@@ -1,5 +1,7 @@
 // Running instructions: what one thread of the team does for one instruction of one batch.
 #pragma once
+#include <atomic>
+
 #include "engine/activations.h"
 #include "engine/loss_kernels.h"
 #include "engine/optimizer.h"
@@ -11,6 +13,19 @@ enum Stream : uint32_t { kStreamWeights = 0, kStreamShuffle = 1, kStreamDropout 
 
 // Elements that one partial sum of a squared norm covers.
 constexpr int64_t kNormChunk = 16384;
+
+// Ids and labels are checked before a call runs; but another thread of Python may change them while it does. So each is
+// looked at again where it is read for use, once: outside its table it counts as 0, and the call ends with an error.
+struct Strays {
+  std::atomic<bool> any{false};
+  int32_t within(int32_t id, int64_t limit) {
+    if (0 <= id && id < limit) [[likely]]
+      return id;
+    any.store(true, std::memory_order_relaxed);
+    return 0;
+  }
+  void raise() const;  // if there was any
+};
 
 // One batch on its way through a list, as one thread of the team sees it; nothing here is owned.
 struct Run {
@@ -41,6 +56,7 @@ struct Run {
   HostFailure* failure = nullptr;  // null: host calls may throw
   Upcoming* upcoming = nullptr;    // what this thread will gather for the next batch
   int64_t failure_step = 0;        // what it is told of this batch
+  Strays* strays = nullptr;
 
   const Tensor& shape(int t) const { return plan->tensors[static_cast<size_t>(t)]; }
   int64_t rows(int t) const { return shape(t).fixed ? shape(t).rows : batch * shape(t).rows; }

@@ -1,6 +1,7 @@
 // Normalisation, embedding, pooling and the like: what each instruction does with one thread's share.
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "engine/execute.h"
 #include "engine/team.h"
@@ -85,18 +86,24 @@ void row_norm(const Run& run, const Instruction& i, int thread) {
 }
 
 const int32_t* integers(const Run& run, int t) { return reinterpret_cast<const int32_t*>(run.data(t)); }
+// Read once: never again after it was compared.
+int32_t id_below(Strays& strays, const int32_t* ids, int64_t element, int64_t limit) {
+  return strays.within(*static_cast<const volatile int32_t*>(ids + element), limit);
+}
 
 // A row of the table is a stretch of each of its column panels.
 void embedding(const Run& run, const Instruction& i, int thread) {
   const Variable& table = run.variable(i.variable);
   const Range samples = share(run.batch, thread, run.threads);
-  const int64_t each = run.shape(i.out).rows, d = table.cols();
+  const int64_t each = run.shape(i.out).rows, d = table.cols(), rows = table.rows();
+  const int32_t* ids = integers(run, i.in);
+  const float* weights = table.data();
+  float* y = run.data(i.out);
   for (int64_t r = samples.begin * each; r < samples.end * each; ++r) {
-    const int64_t id = integers(run, i.in)[r];
+    const int64_t id = id_below(*run.strays, ids, r, rows);
     for (int64_t j = 0; j < d; j += kPanel) {
       const int64_t width = std::min(kPanel, d - j);
-      std::memcpy(run.data(i.out) + r * d + j, table.data() + j * table.rows() + id * width,
-                  static_cast<size_t>(width) * sizeof(float));
+      std::memcpy(y + r * d + j, weights + j * rows + id * width, static_cast<size_t>(width) * sizeof(float));
     }
   }
 }
@@ -127,11 +134,12 @@ void encode(const Run& run, const Instruction& i, int thread) {
   const int64_t rows = run.shape(i.out).rows, tokens = run.shape(i.out).cols;
   const int64_t group = run.shape(i.in).rows * run.shape(i.in).cols / rows;
   const bool counts = i.index == 2;
+  const int32_t* ids = integers(run, i.in);
   for (int64_t r = samples.begin * rows; r < samples.end * rows; ++r) {
     float* y = run.data(i.out) + r * tokens;
     std::fill_n(y, tokens, 0.0f);
     for (int64_t g = r * group; g < (r + 1) * group; ++g) {
-      float& at = y[integers(run, i.in)[g]];
+      float& at = y[id_below(*run.strays, ids, g, tokens)];
       at = counts ? at + 1.0f : 1.0f;
     }
   }
@@ -215,6 +223,13 @@ void along_samples(const Run& run, const Instruction& i, int thread) {
 }
 
 }  // namespace
+
+void Strays::raise() const {
+  if (any)
+    throw std::invalid_argument(
+        "x, y: expected arrays that nobody changes during the call. Received an id or a label that had been checked "
+        "and was another one, outside its table, when it was used.");
+}
 
 void execute_layer(const Run& run, const Instruction& i, int thread) {
   switch (i.kind) {

@@ -50,9 +50,11 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   for (int t = 0; t < team.count(); ++t) workspaces.push_back(take_workspace(which, chunk, 1));
 
   HostFailure failure;
+  Strays strays;
   run_team(team.count(), [&](int thread, int threads) {
     Run run = settings;
     if (calls_host_) run.failure = &failure;
+    run.strays = &strays;
     run.threads = 1;
     Workspace& workspace = *workspaces[static_cast<size_t>(thread)];
     float** tensors = workspace.tensors();
@@ -85,6 +87,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   });
   for (auto& workspace : workspaces) return_workspace(std::move(workspace));
   if (failure.any()) std::rethrow_exception(failure.error);
+  strays.raise();
   if (pace) {
     const std::lock_guard<ForkMutex<std::mutex>> lock(pace_mutex_);
     watch.record(*pace, team.count() > 1, static_cast<double>(rows));
@@ -119,6 +122,8 @@ void Network::call(const std::vector<Source>& inputs, bool training, uint64_t se
   run.tensors = workspace->tensors();
   run.threads = 1;
   run.batch = rows;
+  Strays strays;
+  run.strays = &strays;
   const FloatEnvironment environment;
   workspace->reset();
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -129,6 +134,7 @@ void Network::call(const std::vector<Source>& inputs, bool training, uint64_t se
     std::memcpy(out[o], workspace->own(t.storage), static_cast<size_t>(rows * t.rows * t.cols) * sizeof(float));
   }
   return_workspace(std::move(workspace));
+  strays.raise();
 }
 
 }  // namespace lanewise

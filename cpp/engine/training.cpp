@@ -28,6 +28,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     int tensor;
     const uint32_t* order;
     int64_t from;
+    int64_t classes = 0;  // of labels
   };
   std::vector<Feed> feeds;  // inputs first
   size_t largest = 0;
@@ -37,8 +38,10 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     inputs += data.inputs[i].cols;
     if (data.inputs[i].cols > data.inputs[largest].cols) largest = i;
   }
-  for (size_t i = 0; i < data.targets.size(); ++i)
-    feeds.push_back({&data.targets[i], p.target_tensor[i], data.order, 0});
+  for (size_t i = 0; i < data.targets.size(); ++i) {
+    const int64_t classes = graph_->value(input_.targets[i].value).cols();
+    feeds.push_back({&data.targets[i], p.target_tensor[i], data.order, 0, classes});
+  }
   std::vector<Source> weights(data.weights.size());
   for (size_t i = 0; i < weights.size(); ++i) {
     weights[i] = {reinterpret_cast<const char*>(data.weights[i]), DType::kFloat32, stop, 1, 4, 4};
@@ -63,6 +66,8 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   Barrier barrier;
   HostFailure failure;
   run.failure = calls_host_ ? &failure : nullptr;
+  Strays strays;
+  run.strays = &strays;
   run_team(team.count(), [&](int thread, int threads) {
     const TeamList& list = *lists[static_cast<size_t>(threads - 1)];
     Run mine = run;
@@ -84,10 +89,11 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
         const Tensor& shape = p.tensors[static_cast<size_t>(feed.tensor)];
         const Range rows = rows_of(f, mine.batch);
         float* out = mine.tensors[shape.storage] + rows.begin * feed.source->cols;
-        if (shape.labels)
-          gather(*feed.source, feed.order, first - feed.from, rows.begin, rows.end, reinterpret_cast<int32_t*>(out));
-        else
-          gather(*feed.source, feed.order, first - feed.from, rows.begin, rows.end, out);
+        gather(*feed.source, feed.order, first - feed.from, rows.begin, rows.end, out, shape.labels);
+        if (!shape.labels || feed.classes == 0) continue;
+        auto* labels = reinterpret_cast<int32_t*>(out);
+        for (int64_t e = 0; e < (rows.end - rows.begin) * feed.source->cols; ++e)
+          labels[e] = strays.within(labels[e], feed.classes);
       }
       const int64_t next = first + mine.batch;
       const Range soon = rows_of(largest, std::min(batch_size, stop - next));
@@ -102,8 +108,10 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     }
   });
   run.failure = nullptr;
+  run.strays = nullptr;
   if (failure.any()) std::rethrow_exception(failure.error);
   if (optimizer) optimizer->set_iterations(optimizer->iterations() + steps);
+  strays.raise();
   return workspace;
 }
 
