@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace lanewise {
 namespace {
@@ -14,49 +15,7 @@ std::string shape_text(int ndim, const py::ssize_t* shape) {
 
 std::string type_name(py::handle object) { return py::str(py::type::handle_of(object).attr("__name__")); }
 
-std::string dtype_name(int type_num) {
-  switch (type_num) {
-    case 0:
-      return "bool";
-    case 1:
-      return "int8";
-    case 2:
-      return "uint8";
-    case 3:
-      return "int16";
-    case 4:
-      return "uint16";
-    case 5:
-      return "int32";
-    case 6:
-      return "uint32";
-    case 7:
-    case 9:
-      return "int64";
-    case 8:
-    case 10:
-      return "uint64";
-    case 11:
-      return "float32";
-    case 12:
-      return "float64";
-    case 13:
-      return "longdouble";
-    case 14:
-    case 15:
-    case 16:
-      return "complex";
-    case 17:
-      return "object";
-    case 18:
-    case 19:
-      return "string";
-    case 23:
-      return "float16";
-    default:
-      return "dtype number " + std::to_string(type_num);
-  }
-}
+std::string dtype_name(int type_num) { return py::str(py::dtype(type_num).attr("name")); }
 
 // Lowest and one past the highest byte that an array touches.
 std::pair<const char*, const char*> extent(const ArrayView& v, int64_t item) {
@@ -219,53 +178,17 @@ void check_disjoint(py::handle a, const char* a_name, py::handle b, const char* 
 Source source_view(py::handle object, const std::string& name, int64_t cols, py::object& keep) {
   ArrayView v = array_view(object, name.c_str());
   Source s;
-  switch (v.type_num) {
-    case 0:
-      s.dtype = DType::kBool;
-      break;
-    case 1:
-      s.dtype = DType::kInt8;
-      break;
-    case 2:
-      s.dtype = DType::kUInt8;
-      break;
-    case 3:
-      s.dtype = DType::kInt16;
-      break;
-    case 4:
-      s.dtype = DType::kUInt16;
-      break;
-    case 5:
-      s.dtype = DType::kInt32;
-      break;
-    case 6:
-      s.dtype = DType::kUInt32;
-      break;
-    case 7:
-      s.dtype = sizeof(long) == 8 ? DType::kInt64 : DType::kInt32;
-      break;
-    case 8:
-      s.dtype = sizeof(long) == 8 ? DType::kUInt64 : DType::kUInt32;
-      break;
-    case 9:
-      s.dtype = DType::kInt64;
-      break;
-    case 10:
-      s.dtype = DType::kUInt64;
-      break;
-    case 11:
-      s.dtype = DType::kFloat32;
-      break;
-    case 12:
-      s.dtype = DType::kFloat64;
-      break;
-    case 23:
-      s.dtype = DType::kFloat16;
-      break;
-    default:
-      throw py::type_error(
-          name + ": expected numbers (bool, integers or floats up to float64). Received: " + describe_array(v) + ".");
-  }
+  using enum DType;
+  constexpr bool wide = sizeof(long) == 8;
+  // By NumPy's numbers of types, where long stands between int and long long; float16 is 23.
+  constexpr DType kTypes[] = {
+      kBool,  kInt8,   kUInt8,   kInt16,  kUInt16, kInt32, kUInt32, wide ? kInt64 : kInt32, wide ? kUInt64 : kUInt32,
+      kInt64, kUInt64, kFloat32, kFloat64};
+  const bool half = v.type_num == 23;
+  if (!half && (v.type_num < 0 || v.type_num >= static_cast<int>(std::size(kTypes))))
+    throw py::type_error(
+        name + ": expected numbers (bool, integers or floats up to float64). Received: " + describe_array(v) + ".");
+  s.dtype = half ? kFloat16 : kTypes[v.type_num];
   if (!v.native)
     throw py::type_error(name + ": expected this machine's byte order. Received: " + describe_array(v) + ".");
   if (v.ndim < 1) value_error(name + ": expected rows along the first axis. Received: " + describe_array(v) + ".");
