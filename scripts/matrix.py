@@ -205,10 +205,11 @@ def no_avx() -> str:
 
 
 def free_threaded() -> str:
-    """The interpreter takes its lock back for a module that does not say it can do without, as ours; tests that need no
-    package but NumPy."""
+    """The interpreter takes its lock back, with a warning, for a module that does not say it can do without, as ours;
+    tests that need no package but NumPy."""
     folder = install(environment("py3.13t", "3.13t", tests=FREE_THREADED))
-    return suite(folder, files(f"{EMULATED} {THREADS}"), PYTHONWARNINGS="ignore")
+    expected = "-W 'ignore:The global interpreter lock:RuntimeWarning'"
+    return suite(folder, files(f"{EMULATED} {THREADS}"), options=expected, PYTHONWARNINGS="ignore")
 
 
 LOCALE = "import locale, sys; locale.setlocale(locale.LC_ALL, ''); print(locale.localeconv()['decimal_point']); "
