@@ -100,6 +100,8 @@ def in_order(a, b):
     [
         *[(5, 40, 9), (3, 520, 33), (17, 1030, 2), (6, 40, 1), (20, 1100, 1), (4, 15, 1)],
         *[(50, 600, 3), (40, 5, 70), (4, 530, 70), (180, 70, 800)],  # few columns, terms, rows; packed strips
+        *[(90, 530, 7), (7, 530, 70)],  # up to eight columns or rows
+        *[(50, 600, 33), (70, 20, 132), (40, 530, 17)],  # a few columns more than vectors hold
     ],
 )
 def test_the_order_of_sums(isa, m, k, n):
@@ -148,7 +150,7 @@ def test_any_strides(isa):
 def test_out_is_overwritten_and_nothing_else(isa):
     rng = np.random.default_rng(5)
     with running(isa, 2):
-        for m, k, n in [(5, 9, 17), (33, 600, 40), (6, 20, 1), (1, 3, 100)]:
+        for m, k, n in [(5, 9, 17), (33, 600, 40), (6, 20, 1), (1, 3, 100), (40, 100, 19), (70, 100, 7)]:
             a, b = floats(rng, m, k), floats(rng, k, n)
             wide = np.full((m + 2, n + 5), np.nan, np.float32)
             got = ops.matmul(a, b, out=wide[1:-1, 2 : 2 + n])

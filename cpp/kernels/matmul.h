@@ -21,9 +21,9 @@ using Epilogue = void (*)(const void* context, float* t, int64_t i, int64_t j, i
 constexpr int64_t kGemvRows = 256;
 // Rows of A up to which a product is thin, and floats of C (or of B, where sums are short) that wait in L1 meanwhile.
 constexpr int64_t kThinRows = 8, kThinFloats = 4096;
-// Rows of A up to which B is transposed in registers: more are served faster by a copy of B. 8x1024x1024 B^T: 94 us by
-// tiles, 165 by dots; 4096x2x512: 176 by tiles, 94 by dots.
-constexpr int64_t kDotRows = 4;
+// Rows of A up to which B is transposed in registers: more are served faster by a copy of B. On two threads of a Zen 4
+// 8x1024x1024 B^T takes 165 to 245 us by tiles, as memory lies, and 108 so; 1024x8x1024, swapped, 150 and 101.
+constexpr int64_t kDotRows = kThinRows;
 // Terms of a sum up to which C is written row by row.
 constexpr int64_t kShortSum = 8;
 // Terms up to which C is most of what moves: it is walked row after row, in tiles too, and threads share rows.
@@ -134,8 +134,9 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
 }
 
 // Whether C^T = B^T·A^T is the faster way to the same bits: a few columns of B, rows of A contiguous, C not handed on.
+// Not for a product of one column, which has bits of its own; for a column of a wider one.
 static inline bool is_swapped(const Matmul& mm) {
-  return mm.c != nullptr && mm.n > 1 && mm.n <= kDotRows && mm.m > kPanel && mm.k >= 16 && mm.a_col == 1 &&
+  return mm.c != nullptr && mm.n <= kDotRows && mm.m > kPanel && mm.k >= (mm.n <= 4 ? 16 : 96) && mm.a_col == 1 &&
          mm.a_row != 1 && !mm.b_panels;
 }
 static inline Matmul swapped(const Matmul& mm) {

@@ -11,11 +11,13 @@ constexpr int64_t kAhead = 16, kLine = 16;
 
 // v[i] = column i of `rows` rows that start at `in`, n columns of them; rows beyond repeat the last one.
 LW_INLINE void load_columns(const float* in, int64_t in_row, int64_t rows, int64_t n, Vec (&v)[Vec::kLanes]) {
+  asm("" : "+r"(in_row));  // or sixteen pointers go round with the loop, most of them in memory
   if (n == Vec::kLanes) {
     LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) {
       const float* row = in + smaller(r, rows - 1) * in_row;
       __builtin_prefetch(row + 4 * kLine, 0, 2);  // into L2: 16 rows a multiple of 4 KB apart would not stay in L1
       v[r] = Vec::load(row);
+      keep_in_register(v[r]);
     }
   } else {
     LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) v[r] = Vec::load_partial(in + smaller(r, rows - 1) * in_row, n);

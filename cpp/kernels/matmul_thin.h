@@ -133,70 +133,88 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
 
 // --- a few rows of A, B's columns contiguous ------------------------------------------------------------------------
 
-// acc[r] (lanes: `columns` columns of B, the first at b) goes on over kb terms; B is transposed in registers.
+// Rows of A that share a block of B once it is turned.
+constexpr int64_t kTogetherRows = kSmall ? 1 : Vec::kLanes >= 16 ? 8 : 4, kFewRows = kSmall ? 1 : 4;
+
+// Fewer columns than lanes, or fewer terms, of load_columns, into memory.
+inline __attribute__((noinline)) void store_columns(const float* in, int64_t in_row, int64_t rows, int64_t n,
+                                                    float* out) {
+  Vec v[Vec::kLanes];
+  load_columns(in, in_row, rows, n, v);
+  LW_UNROLL for (int e = 0; e < Vec::kLanes; ++e) v[e].store(out + e * Vec::kLanes);
+}
+
+// acc[r] (lanes: `columns` columns of B, the first at b) goes on over kb terms, those of A at a[r] + offset, + offset +
+// a_col ...; B is transposed in registers.
 template <int R>
-void dot_block(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t b_col, int64_t columns,
-               Vec (&acc)[R]) {
+LW_INLINE void dot_block(int64_t kb, const float* const (&a)[R], int64_t offset, int64_t a_col, const float* b,
+                         int64_t b_col, int64_t columns, Vec (&acc)[R]) {
   constexpr int L = Vec::kLanes;
-  for (int64_t p = 0; p < kb; p += L) {
-    const int64_t n = smaller(L, kb - p);
+  int64_t p = 0;
+  for (; columns == L && p + L <= kb; p += L) {
     Vec v[L];
-    load_columns(b + p, b_col, columns, n, v);
+    load_columns(b + p, b_col, L, L, v);
     LW_UNROLL for (int e = 0; e < L; ++e) {
-      if (e == n) break;
-      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r * a_row + (p + e) * a_col]), v[e], acc[r]);
+      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r][offset]), v[e], acc[r]);
+      offset += a_col;
+    }
+  }
+  for (; p < kb; p += L) {
+    const int64_t n = smaller(L, kb - p);
+    float v[L * L];
+    store_columns(b + p, b_col, columns, n, v);
+    for (int e = 0; e < n; ++e) {
+      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r][offset]), Vec::load(v + e * L), acc[r]);
+      offset += a_col;
     }
   }
 }
 
-// R rows of C from row i on, panels [p0, p1).
+// lanes (R, L) = rows [i, i + rows) of C, columns [j, j + columns), at most L of them; rows beyond repeat the last one.
 template <int R>
-void dot_rows(const Matmul& mm, int64_t i, int64_t p0, int64_t p1, float* scratch) {
+void dot_lanes(const Matmul& mm, int64_t i, int64_t rows, int64_t j, int64_t columns, float* lanes) {
   constexpr int L = Vec::kLanes;
-  const float* a = mm.a + i * mm.a_row;
-  for (int64_t j0 = p0 * kPanel; j0 < smaller(p1 * kPanel, mm.n); j0 += kPanel) {
-    const int64_t width = smaller(kPanel, mm.n - j0);
-    float* const t = mm.c == nullptr ? scratch : mm.c + i * mm.c_row + j0 * mm.c_col;
-    const int64_t t_row = mm.c == nullptr ? width : mm.c_row, t_col = mm.c == nullptr ? 1 : mm.c_col;
-    for (int64_t j = 0; j < width; j += L) {
-      const int64_t columns = smaller(L, width - j);
-      Vec total[R];
-      LW_UNROLL for (int r = 0; r < R; ++r) total[r] = Vec::zero();
-      for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
-        Vec acc[R];
-        LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::zero();
-        // Where all columns begin alike in their cache lines, a short first step aligns the others: columns a multiple
-        // of 4 KB apart lose a line from L1 before a second look at it. 1x1024x1024 on two threads of a Zen 4: 99 us
-        // without, 56 with.
-        const float* const b = mm.b + k0 + (j0 + j) * mm.b_col;
-        const auto past = static_cast<int64_t>(reinterpret_cast<uintptr_t>(b) / sizeof(float) % L);
-        const int64_t kb = smaller(kBlockK, mm.k - k0),
-                      lead = mm.b_col % L == 0 && past != 0 ? smaller(L - past, kb) : 0;
-        const float* const ak = a + k0 * mm.a_col;
-        for (int64_t p = 0, n = lead; p < kb; p += n, n = kb - p)
-          dot_block<R>(n, ak + p * mm.a_col, mm.a_row, mm.a_col, b + p, mm.b_col, columns, acc);
-        LW_UNROLL for (int r = 0; r < R; ++r) total[r] = k0 == 0 ? acc[r] : total[r] + acc[r];
-      }
-      LW_UNROLL for (int r = 0; r < R; ++r) {
-        float* out = t + r * t_row + j * t_col;
-        if (t_col == 1) {
-          store(total[r], out, columns);
-        } else {
-          float lane[L];
-          total[r].store(lane);
-          for (int64_t c = 0; c < columns; ++c) out[c * t_col] = lane[c];
-        }
-      }
-    }
-    if (mm.c == nullptr) mm.epilogue(mm.context, t, i, j0, R, width);
+  const float* a[R];
+  LW_UNROLL for (int r = 0; r < R; ++r) a[r] = mm.a + (i + smaller(r, rows - 1)) * mm.a_row;
+  Vec total[R];
+  LW_UNROLL for (int r = 0; r < R; ++r) total[r] = Vec::zero();
+  for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
+    Vec acc[R];
+    LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::zero();
+    // Where all columns begin alike in their cache lines, a short first step aligns the others: columns a multiple of 4
+    // KB apart lose a line from L1 before a second look at it. 1x1024x1024 on two threads of a Zen 4: 99 us without, 56
+    // with.
+    const float* const b = mm.b + k0 + j * mm.b_col;
+    const auto past = static_cast<int64_t>(reinterpret_cast<uintptr_t>(b) / sizeof(float) % L);
+    const int64_t kb = smaller(kBlockK, mm.k - k0), lead = mm.b_col % L == 0 && past != 0 ? smaller(L - past, kb) : 0;
+    for (int64_t p = 0, n = lead; p < kb; p += n, n = kb - p)
+      dot_block<R>(n, a, (k0 + p) * mm.a_col, mm.a_col, b + p, mm.b_col, columns, acc);
+    LW_UNROLL for (int r = 0; r < R; ++r) total[r] = k0 == 0 ? acc[r] : total[r] + acc[r];
   }
+  LW_UNROLL for (int r = 0; r < R; ++r) total[r].store(lanes + r * L);
 }
 
 inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* scratch) {
-  constexpr int64_t kTogetherRows = kSmall ? 1 : kDotRows;
-  for (int64_t i = i0; i < i1; i += kTogetherRows)
-    with_constant<kTogetherRows>(smaller(kTogetherRows, i1 - i),
-                                 [&](auto rows) { dot_rows<rows>(mm, i, p0, p1, scratch); });
+  constexpr int64_t L = Vec::kLanes;
+  for (int64_t i = i0; i < i1; i += kTogetherRows) {
+    const int64_t rows = smaller(kTogetherRows, i1 - i);
+    for (int64_t j0 = p0 * kPanel; j0 < smaller(p1 * kPanel, mm.n); j0 += kPanel) {
+      const int64_t width = smaller(kPanel, mm.n - j0);
+      float* const t = mm.c == nullptr ? scratch : mm.c + i * mm.c_row + j0 * mm.c_col;
+      const int64_t t_row = mm.c == nullptr ? width : mm.c_row, t_col = mm.c == nullptr ? 1 : mm.c_col;
+      for (int64_t j = 0; j < width; j += L) {
+        const int64_t columns = smaller(L, width - j);
+        float lanes[kTogetherRows * L];
+        if (rows > kFewRows)
+          dot_lanes<kTogetherRows>(mm, i, rows, j0 + j, columns, lanes);
+        else
+          with_constant<kFewRows>(rows, [&](auto r) { dot_lanes<r>(mm, i, r, j0 + j, columns, lanes); });
+        for (int64_t r = 0; r < rows; ++r)
+          for (int64_t c = 0; c < columns; ++c) t[r * t_row + (j + c) * t_col] = lanes[r * L + c];
+      }
+      if (mm.c == nullptr) mm.epilogue(mm.context, t, i, j0, rows, width);
+    }
+  }
 }
 
 // --- sums of a few terms --------------------------------------------------------------------------------------------

@@ -73,6 +73,17 @@ LW_LONG Vec scale(Vec a, Vec n) {
 }
 #endif
 
+// What was loaded into a is not loaded again, as a compiler likes to do instead of keeping it in a register.
+LW_INLINE void keep_in_register(Vec& a) {
+#if defined(__x86_64__)
+  asm("" : "+v"(a.v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(a.v));
+#else
+  (void)a;
+#endif
+}
+
 // Lane j of v[i] <-> lane i of v[j]: the 4x4 matrices within the groups of four lanes, then the matrix of the groups.
 LW_INLINE void transpose(Vec (&v)[Vec::kLanes]) {
   LW_UNROLL for (int q = 0; q < Vec::kLanes; q += 4) {

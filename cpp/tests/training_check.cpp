@@ -115,8 +115,8 @@ void train(const Trial& t, const char* optimizer_name, const KernelTable& table,
       set_num_threads(threads);
       set_always_team(true);  // not only where it is measured to pay
       std::vector<double> sums;
-      for (int epoch = 0; epoch < 5; ++epoch)  // threads share columns of small batches, rows of larger ones
-        sums = network.train(data, 0, kRows, epoch < 3 ? 32 : 128, optimizer, 7);
+      for (int epoch = 0; epoch < 6; ++epoch)  // threads share columns of small batches, rows of larger ones
+        sums = network.train(data, 0, kRows, epoch < 5 ? 32 : 128, optimizer, 7);
       Floats predictions(static_cast<size_t>(kRows * kClasses));
       network.predict(data.inputs, 0, kRows, {predictions.data()});
       set_always_team(false);
