@@ -46,6 +46,13 @@ def floats(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
     return rng.standard_normal(shape).astype(np.float32)
 
 
+def unaligned(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same numbers, one byte away from where a float may stand."""
+    moved = np.frombuffer(bytearray(b"x" + x.tobytes()), np.uint8)[1:].view(np.float32).reshape(x.shape)
+    assert not moved.flags.aligned and moved.flags.writeable
+    return moved
+
+
 def ulps(got: ArrayLike, exact: ArrayLike) -> float:
     """Largest distance in units of the last place of the exact value (float64), NaN and infinities in place."""
     got64, want = np.asarray(got, np.float64), np.asarray(exact, np.float64)

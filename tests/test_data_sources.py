@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import lanewise as lw
-from bounds import same_bits
+from bounds import same_bits, unaligned
 from lanewise import keras
 
 ROWS, COLUMNS = 75, 6
@@ -53,10 +53,6 @@ def mixed_frame(x: np.ndarray) -> pd.DataFrame:
     """A dtype for each column, as files give them."""
     dtypes = [*MIXED[:4], "Int16", "Float32"]  # pandas's own dtypes too, which hold missing values
     return pd.DataFrame({f"c{i}": pd.Series(x[:, i]).astype(dtypes[i]) for i in range(x.shape[1])})
-
-
-def unaligned(x: np.ndarray) -> np.ndarray:
-    return np.frombuffer(b"x" + x.tobytes(), np.uint8)[1:].view(np.float32).reshape(x.shape)
 
 
 SOURCES: dict[str, Callable[[np.ndarray], Any]] = {

@@ -95,15 +95,17 @@ ArrayView float32_view(py::handle object, const char* name) {
 }
 
 namespace {
-py::object contiguous_copy(py::handle object) { return py::module_::import("numpy").attr("ascontiguousarray")(object); }
+py::object contiguous_copy(py::handle object) {  // numpy.ascontiguousarray leaves an unaligned array where it is
+  return py::module_::import("numpy").attr("array")(object, py::arg("order") = "C");
+}
+bool unaligned(const ArrayView& v) { return reinterpret_cast<uintptr_t>(v.data) % 4 != 0; }
 }  // namespace
 
 MatrixView matrix_view(py::handle object, const char* name, py::object& keep) {
   ArrayView v = float32_view(object, name);
   if (v.ndim != 2) value_error(std::string(name) + ": expected 2 axes. Received: " + describe_array(v) + ".");
-  if (v.strides[0] % 4 != 0 || v.strides[1] % 4 != 0 || reinterpret_cast<uintptr_t>(v.data) % 4 != 0) {
+  if (v.strides[0] % 4 != 0 || v.strides[1] % 4 != 0 || unaligned(v)) {
     keep = contiguous_copy(object);
-    if (keep.is(py::reinterpret_borrow<py::object>(object))) keep = object.attr("copy")();
     v = float32_view(keep, name);
   }
   return {v.floats(), v.shape[0], v.shape[1], v.strides[0] / 4, v.strides[1] / 4};
@@ -138,7 +140,7 @@ py::object output_array(py::handle out, const char* name, const std::vector<py::
   if (v.ndim != static_cast<int>(shape.size()) || !std::equal(shape.begin(), shape.end(), v.shape))
     value_error(std::string(name) + ": expected shape " + shape_text(static_cast<int>(shape.size()), shape.data()) +
                 ". Received: " + describe_array(v) + ".");
-  if (!v.contiguous()) value_error(std::string(name) + ": expected a C-contiguous array.");
+  if (!v.contiguous()) value_error(std::string(name) + ": expected an aligned C-contiguous array.");
   check_output(v, name, inputs, in_place);
   return py::reinterpret_borrow<py::object>(out);
 }
@@ -153,9 +155,9 @@ MatrixView output_matrix(py::handle out, const char* name, int64_t rows, int64_t
   }
   const bool empty = rows == 0 || cols == 0;
   const bool rows_apart = rows <= 1 || (v.strides[0] >= 4 * cols && v.strides[0] % 4 == 0);
-  if (!empty && ((cols > 1 && v.strides[1] != 4) || !rows_apart))
+  if (!empty && ((cols > 1 && v.strides[1] != 4) || !rows_apart || unaligned(v)))
     value_error(std::string(name) +
-                ": expected row-major memory: neighbouring columns 4 bytes apart, rows that do not overlap.");
+                ": expected aligned row-major memory: neighbouring columns 4 bytes apart, rows that do not overlap.");
   check_output(v, name, inputs, false);
   return {v.floats(), rows, cols, rows <= 1 ? std::max<int64_t>(cols, 1) : v.strides[0] / 4, 1};
 }
@@ -165,7 +167,8 @@ ArrayView updated_array(py::handle object, const char* name, const ArrayView& li
   if (!v.same_shape(like))
     value_error(std::string(name) + ": expected shape " + shape_text(like.ndim, like.shape) +
                 ". Received: " + describe_array(v) + ".");
-  if (!v.contiguous()) value_error(std::string(name) + ": expected a C-contiguous array: it is changed in place.");
+  if (!v.contiguous())
+    value_error(std::string(name) + ": expected an aligned C-contiguous array: it is changed in place.");
   if (!v.writeable()) value_error(std::string(name) + ": expected a writeable array. Received a read-only one.");
   return v;
 }

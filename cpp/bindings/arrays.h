@@ -25,7 +25,11 @@ struct ArrayView {
   bool native;  // byte order of this machine
 
   int64_t size() const;
-  bool contiguous() const { return flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_; }
+  // Elements side by side, and the first where one of its type may stand: C++ reads no float from an odd address.
+  bool contiguous() const {
+    constexpr int both = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    return (flags & both) == both;
+  }
   bool writeable() const { return flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_; }
   float* floats() const { return reinterpret_cast<float*>(data); }
   bool same_shape(const ArrayView& other) const;

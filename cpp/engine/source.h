@@ -27,9 +27,10 @@ struct Source {
   int64_t rows = 0, cols = 0;
   int64_t row_stride = 0, col_stride = 0;
 
-  // Rows can be handed out as they are: float32 (int32), neighbours in memory.
+  // Rows can be handed out as they are: float32 (int32), neighbours in memory, where such numbers may stand.
   bool contiguous(DType wanted = DType::kFloat32) const {
-    return dtype == wanted && col_stride == 4 && row_stride == cols * 4;
+    const bool aligned = reinterpret_cast<uintptr_t>(data) % 4 == 0;
+    return dtype == wanted && col_stride == 4 && row_stride == cols * 4 && aligned;
   }
 };
 
