@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import lanewise as lw
@@ -156,7 +155,7 @@ def test_the_rows_are_not_copied() -> None:
 
 
 def test_data_frames_lists_and_sparse_rows() -> None:
-    sparse = pytest.importorskip("scipy.sparse")
+    sparse, pd = pytest.importorskip("scipy.sparse"), pytest.importorskip("pandas")
     arguments = {"epochs": 2}
     expected = [digest(f.model, f.history) for f in many(build, X, Y, 2, arguments, seeds=2, folds=2)]
     columns = [f"c{i}" for i in range(12)]
