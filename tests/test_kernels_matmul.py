@@ -99,7 +99,7 @@ def in_order(a, b):
     ("m", "k", "n"),
     [
         *[(5, 40, 9), (3, 520, 33), (17, 1030, 2), (6, 40, 1), (20, 1100, 1), (4, 15, 1)],
-        *[(50, 600, 3), (40, 5, 70), (4, 530, 70), (180, 70, 800)],  # few columns, terms, rows; packed strips
+        *[(50, 600, 3), (40, 5, 70), (40, 16, 70), (4, 530, 70), (180, 70, 800)],  # few columns, terms, rows; strips
         *[(90, 530, 7), (7, 530, 70)],  # up to eight columns or rows
         *[(50, 600, 33), (70, 20, 132), (40, 530, 17)],  # a few columns more than vectors hold
     ],

@@ -25,7 +25,7 @@ constexpr int64_t kThinRows = 8, kThinFloats = 4096;
 // 8x1024x1024 B^T takes 165 to 245 us by tiles, as memory lies, and 108 so; 1024x8x1024, swapped, 150 and 101.
 constexpr int64_t kDotRows = kThinRows;
 // Terms of a sum up to which C is written row by row.
-constexpr int64_t kShortSum = 8;
+constexpr int64_t kShortSum = 16;
 // Terms up to which C is most of what moves: it is walked row after row, in tiles too, and threads share rows.
 constexpr int64_t kFewTerms = 64;
 
