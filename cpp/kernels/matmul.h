@@ -25,7 +25,7 @@ constexpr int64_t kThinRows = 8, kThinFloats = 4096;
 // 8x1024x1024 B^T takes 165 to 245 us by tiles, as memory lies, and 108 so; 1024x8x1024, swapped, 150 and 101.
 constexpr int64_t kDotRows = kThinRows;
 // Terms of a sum up to which C is written row by row.
-constexpr int64_t kShortSum = 16;
+constexpr int64_t kShortSum = 8, kShortSumApart = 16;  // the second where rows of C are no multiple of 4 KB apart
 // Terms up to which C is most of what moves: it is walked row after row, in tiles too, and threads share rows.
 constexpr int64_t kFewTerms = 64;
 
@@ -115,7 +115,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     plan.tile_floats = 2 * mm.m * plan.group * kPanel + kThinRows * kPanel;
     return plan;
   }
-  if (mm.c != nullptr && mm.k > 0 && mm.k <= kShortSum && panels > 1 && mm.b_col == 1 && !mm.b_panels) {
+  const int64_t short_sum = mm.c_row % 1024 == 0 ? kShortSum : kShortSumApart;
+  if (mm.c != nullptr && mm.k > 0 && mm.k <= short_sum && panels > 1 && mm.b_col == 1 && !mm.b_panels) {
     plan.way = Way::kOuter;
     return plan;
   }

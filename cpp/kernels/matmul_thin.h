@@ -219,9 +219,9 @@ inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, in
 
 // --- sums of a few terms --------------------------------------------------------------------------------------------
 
-// In strips of columns so narrow that those of B stay in L1.
+// In strips of columns so narrow that those of B stay in L1, and of whole cache lines.
 inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1) {
-  const int64_t strip = kThinFloats / mm.k, end = smaller(p1 * kPanel, mm.n);
+  const int64_t strip = kThinFloats / mm.k / kPanel * kPanel, end = smaller(p1 * kPanel, mm.n);
   constexpr int64_t kRows = kSmall ? 1 : 4;
   for (int64_t j = p0 * kPanel; j < end; j += strip)
     for (int64_t i = i0; i < i1; i += kRows)
