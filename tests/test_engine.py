@@ -139,6 +139,25 @@ def test_threads_that_gather_for_themselves_and_those_that_share_the_work(batch_
             assert same_bits(a, b)
 
 
+@pytest.mark.parametrize("widths", [(8, 64, 1), (8, 40, 64, 1)])
+def test_a_network_whose_team_changes(widths):
+    """Two threads gather the batch each for itself, three share it: memory that is kept serves both."""
+    rng = np.random.default_rng(1)
+    x, y = floats(rng, 64, widths[0]), floats(rng, 64, 1)
+
+    def after(teams):
+        network, variables = chain(widths, ["relu"] * (len(widths) - 2) + ["linear"])
+        optimizer = core.Optimizer("adam")
+        sums = []
+        for threads in teams:
+            with running(threads=threads):
+                sums.append(network.train([x], [y], None, None, 0, 64, 32, optimizer, 5))
+                sums.append(network.evaluate([x], [y], None, 0, 64, 32))
+        return b"".join(a.tobytes() for a in [*sums, *(v.get() for v in variables)])
+
+    assert after([1] * 6) == after([3, 2, 3, 2, 2, 3])
+
+
 def test_a_team_that_comes_out_smaller_than_asked_for():
     # 96 columns are shared out among three threads, rows among two
     code = """

@@ -9,8 +9,6 @@ namespace {
 enum : int64_t { kAll = 0, kRowsOf = 1, kColumnsOf = 2, kFlat = 3, kVariableRowsOf = 4, kOwn = 5, kSamples = 6 };
 int64_t partition(int64_t how, int64_t size) { return how + 8 * size; }
 
-constexpr int64_t kLeastShare = 16;  // rows of a thread: about a tile
-
 struct Access {
   int64_t resource;
   int64_t partition;
@@ -216,7 +214,7 @@ void share_products(const Plan& plan, std::vector<Instruction>& list, int thread
     if (!is_product(i.kind)) continue;
     const Tensor& out = plan.tensors[static_cast<size_t>(i.kind == Kind::kMatmulDw ? i.in2 : i.out)];
     const int64_t rows = batch * out.rows;
-    const bool rather_rows = i.kind != Kind::kMatmulDw && out.cols < rows && rows >= kLeastShare * threads;
+    const bool rather_rows = i.kind != Kind::kMatmulDw && out.cols < rows;
     i.by_columns = !rather_rows && splits_columns(out.cols, threads);
   }
 }

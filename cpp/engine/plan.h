@@ -206,7 +206,7 @@ Plan make_plan(const PlanInput& input, bool whole_gradients);
 // tensors that somebody outside the list reads.
 void fuse(const Plan& plan, std::vector<Instruction>& list, const std::vector<int>& kept);
 
-// How a team of this size shares each product of a batch of this size (0: of a few rows).
+// How a team of this size shares each product of a batch of about this size.
 void share_products(const Plan& plan, std::vector<Instruction>& list, int threads, int64_t batch);
 // Of each input of the graph, whether the threads of a team all read the whole of it and nobody writes it, so that each
 // may as well gather it for itself.
@@ -216,7 +216,7 @@ std::vector<char> whole_inputs(const Plan& plan, const PlanInput& input, const s
 void place_barriers(const Plan& plan, const PlanInput& input, const std::vector<char>& own,
                     std::vector<Instruction>& list, int threads);
 
-// How a result with n columns is shared out: by column panels, or by rows where that would leave threads idle.
+// Whether a result with n columns can be shared out by column panels: not where that would leave threads idle.
 bool splits_columns(int64_t n, int threads);
 
 std::string describe(const Plan& plan, const Instruction& instruction);

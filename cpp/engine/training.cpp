@@ -62,7 +62,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
   std::vector<std::pair<int, int64_t>> own;
   for (size_t i = 0; i < data.inputs.size(); ++i)
     if (lists.back()->own[i]) own.emplace_back(input_storage(i), batch_size * data.inputs[i].cols);
-  if (!own.empty()) workspace->separate(own, team.count());
+  workspace->separate(own, team.count());
   Barrier barrier;
   HostFailure failure;
   run.failure = calls_host_ ? &failure : nullptr;

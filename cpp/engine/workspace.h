@@ -62,12 +62,15 @@ class Workspace {
   float** tensors() { return tensors_.data(); }
   float* own(int storage) const { return own_[static_cast<size_t>(storage)]; }
   void reset() { tensors_ = own_; }
-  // Gives each thread but the first memory of its own for these storages: (storage, floats).
+  // Gives each thread but the first memory of its own for these storages, (storage, floats), and for no others: the
+  // workspace may have served a larger team, or one that shared them.
   void separate(const std::vector<std::pair<int, int64_t>>& storages_and_floats, int threads) {
     int64_t each = 0;
     for (const auto& [storage, floats] : storages_and_floats) each += whole_lines(floats);
     if (separate_.size() < each * (threads - 1)) separate_ = Buffer<float>(each * (threads - 1));
     float* at = separate_.data();
+    tables_.clear();
+    if (storages_and_floats.empty()) return;
     tables_.assign(static_cast<size_t>(threads - 1), tensors_);
     for (auto& table : tables_)
       for (const auto& [storage, floats] : storages_and_floats) {

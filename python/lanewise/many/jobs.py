@@ -132,7 +132,7 @@ def _rows(argument: str, given: Any, rows: int) -> Rows:
     if array.size and not (array.min() >= 0 and array.max() < rows):
         bad = array.max() if array.min() >= 0 else array.min()
         raise ValueError(f"{argument}: expected row numbers from 0 to {rows - 1}, received {bad}")
-    return np.ascontiguousarray(array, np.uint32)
+    return np.array(array, np.uint32)  # a copy: the caller may change theirs meanwhile
 
 
 # --- callbacks --------------------------------------------------------------------------------------------------
