@@ -35,23 +35,21 @@ float* call_scratch(int64_t each, int threads, Buffer<float>& large) {
   return kept.data();
 }
 
-// One thread's part of a product: rows where C is most of what moves (its columns would share cache lines) or columns
-// are few, else column panels.
-void run_share(const Matmul& mm, int thread, int threads, float* scratch) {
+// Whether threads share column panels of C: not where C is most of what moves, whose columns would share cache lines.
+bool by_columns(const Matmul& mm, int threads) {
   const bool by_rows = mm.k <= kFewTerms && (mm.m >= mm.n || (mm.k <= kShortSum && mm.m >= kFewTerms) ||
                                              (mm.m >= kThinRows * threads && mm.k * mm.n <= kShared));
-  if (splits_columns(mm.n, threads) && !by_rows) {
-    const Range p = share(panel_count(mm.n), thread, threads);
-    return kernels().matmul_block(mm, 0, mm.m, p.begin, p.end, scratch);
-  }
-  const Range r = share(mm.m, thread, threads);
-  kernels().matmul_block(mm, r.begin, r.end, 0, panel_count(mm.n), scratch);
+  return splits_columns(mm.n, threads) && !by_rows;
 }
 
 // mm, and the columns that were taken off it (`rest`, null: none).
 void run_product(const Matmul& mm, const Matmul* rest) {
   const double flops = 2.0 * static_cast<double>(mm.m) * static_cast<double>(mm.n) * static_cast<double>(mm.k);
   const int64_t each = (std::max(matmul_scratch(mm), rest ? matmul_scratch(*rest) : 0) + 31) / 16 * 16;
+  const auto run = [&](int thread, int threads, float* scratch) {
+    for (const Matmul* part : {&mm, rest})
+      if (part) run_share(kernels(), *part, by_columns(*part, threads), false, thread, threads, scratch);
+  };
   Buffer<float> large;
   const double bytes = 4.0 * (static_cast<double>(mm.m) * static_cast<double>(mm.k + mm.n) +
                               static_cast<double>(mm.k) * static_cast<double>(mm.n));
@@ -60,17 +58,12 @@ void run_product(const Matmul& mm, const Matmul* rest) {
     const FloatEnvironment environment;
     std::optional<py::gil_scoped_release> release;
     if (flops >= kReleaseFlops) release.emplace();
-    run_share(mm, 0, 1, scratch);
-    if (rest) run_share(*rest, 0, 1, scratch);
-    return;
+    return run(0, 1, scratch);
   }
   const TeamShare team(get_num_threads());
   float* scratch = call_scratch(each, team.count(), large);
   py::gil_scoped_release release;
-  run_team(team.count(), [&](int thread, int threads) {
-    run_share(mm, thread, threads, scratch + thread * each);
-    if (rest) run_share(*rest, thread, threads, scratch + thread * each);
-  });
+  run_team(team.count(), [&](int thread, int threads) { run(thread, threads, scratch + thread * each); });
 }
 
 struct StoreContext {

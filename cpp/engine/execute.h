@@ -76,7 +76,11 @@ bool is_host(const PlanInput& input, const Instruction& instruction);
 // Normalisation, embedding, pooling and the like (layers.cpp).
 void execute_layer(const Run& run, const Instruction& instruction, int thread);
 
-// The three matrix products of a dense layer (matmul_run.cpp).
+// One thread's part of a product: column panels, or rows, of a variable (row_panels) whole groups of kPanel
+// (matmul_run.cpp, as the next).
+void run_share(const KernelTable& table, const Matmul& mm, bool by_columns, bool row_panels, int thread, int threads,
+               float* scratch);
+// The three matrix products of a dense layer.
 void execute_dense(const Run& run, const Instruction& instruction, int thread, float* scratch);
 void execute_dx(const Run& run, const Instruction& instruction, int thread, float* scratch);
 void execute_dw(const Run& run, const Instruction& instruction, int thread, float* scratch);

@@ -69,18 +69,6 @@ void gradient_epilogue(const void* context, float* t, int64_t i, int64_t j, int6
   std::memcpy(c.out + first, t, static_cast<size_t>(n) * sizeof(float));
 }
 
-// One thread's part of C: column panels, or rows (of a variable: whole groups of kPanel rows).
-void run_share(const Run& run, const Instruction& i, const Matmul& mm, int thread, float* scratch) {
-  if (i.by_columns) {
-    const Range p = share(panel_count(mm.n), thread, run.threads);
-    return run.table->matmul_block(mm, 0, mm.m, p.begin, p.end, scratch);
-  }
-  const bool row_panels = i.kind == Kind::kMatmulDw;
-  Range r = share(row_panels ? panel_count(mm.m) : mm.m, thread, run.threads);
-  if (row_panels) r = {r.begin * kPanel, std::min(r.end * kPanel, mm.m)};
-  run.table->matmul_block(mm, r.begin, r.end, 0, panel_count(mm.n), scratch);
-}
-
 Matmul product(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch) {
   auto shape = [&](int t) -> const Tensor& { return plan.tensors[static_cast<size_t>(t)]; };
   const Variable& w = *input.variables[static_cast<size_t>(i.variable)];
@@ -115,6 +103,17 @@ Matmul product(const Plan& plan, const PlanInput& input, const Instruction& i, i
 
 }  // namespace
 
+void run_share(const KernelTable& table, const Matmul& mm, bool by_columns, bool row_panels, int thread, int threads,
+               float* scratch) {
+  if (by_columns) {
+    const Range p = share(panel_count(mm.n), thread, threads);
+    return table.matmul_block(mm, 0, mm.m, p.begin, p.end, scratch);
+  }
+  Range r = share(row_panels ? panel_count(mm.m) : mm.m, thread, threads);
+  if (row_panels) r = {r.begin * kPanel, std::min(r.end * kPanel, mm.m)};
+  table.matmul_block(mm, r.begin, r.end, 0, panel_count(mm.n), scratch);
+}
+
 void execute_dense(const Run& run, const Instruction& i, int thread, float* scratch) {
   Matmul mm = product(*run.plan, *run.input, i, run.batch);
   const ForwardContext context{activation_forward(*run.table, i.activation),
@@ -127,7 +126,7 @@ void execute_dense(const Run& run, const Instruction& i, int thread, float* scra
   mm.a = run.data(i.in);
   mm.epilogue = forward_epilogue;
   mm.context = &context;
-  run_share(run, i, mm, thread, scratch);
+  run_share(*run.table, mm, i.by_columns, false, thread, run.threads, scratch);
 }
 
 void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -138,7 +137,7 @@ void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch
   mm.a = run.data(i.in);
   mm.epilogue = backward_epilogue;
   mm.context = &context;
-  run_share(run, i, mm, thread, scratch);
+  run_share(*run.table, mm, i.by_columns, false, thread, run.threads, scratch);
 }
 
 void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -154,7 +153,7 @@ void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch
   }
   mm.upcoming = run.upcoming;
   mm.context = &context;
-  run_share(run, i, mm, thread, scratch);
+  run_share(*run.table, mm, i.by_columns, true, thread, run.threads, scratch);
 }
 
 int64_t scratch_floats(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch) {

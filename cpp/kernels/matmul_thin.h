@@ -134,7 +134,7 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
 // --- a few rows of A, B's columns contiguous ------------------------------------------------------------------------
 
 // Rows of A that share a block of B once it is turned.
-constexpr int64_t kTogetherRows = kSmall ? 1 : Vec::kLanes >= 16 ? 8 : 4, kFewRows = kSmall ? 1 : 4;
+constexpr int64_t kTurnedRows = kSmall ? 1 : Vec::kLanes >= 16 ? 8 : 4, kFewRows = kSmall ? 1 : 4;
 
 // Fewer columns than lanes, or fewer terms, of load_columns, into memory.
 inline __attribute__((noinline)) void store_columns(const float* in, int64_t in_row, int64_t rows, int64_t n,
@@ -196,17 +196,17 @@ void dot_lanes(const Matmul& mm, int64_t i, int64_t rows, int64_t j, int64_t col
 
 inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* scratch) {
   constexpr int64_t L = Vec::kLanes;
-  for (int64_t i = i0; i < i1; i += kTogetherRows) {
-    const int64_t rows = smaller(kTogetherRows, i1 - i);
+  for (int64_t i = i0; i < i1; i += kTurnedRows) {
+    const int64_t rows = smaller(kTurnedRows, i1 - i);
     for (int64_t j0 = p0 * kPanel; j0 < smaller(p1 * kPanel, mm.n); j0 += kPanel) {
       const int64_t width = smaller(kPanel, mm.n - j0);
       float* const t = mm.c == nullptr ? scratch : mm.c + i * mm.c_row + j0 * mm.c_col;
       const int64_t t_row = mm.c == nullptr ? width : mm.c_row, t_col = mm.c == nullptr ? 1 : mm.c_col;
       for (int64_t j = 0; j < width; j += L) {
         const int64_t columns = smaller(L, width - j);
-        float lanes[kTogetherRows * L];
+        float lanes[kTurnedRows * L];
         if (rows > kFewRows)
-          dot_lanes<kTogetherRows>(mm, i, rows, j0 + j, columns, lanes);
+          dot_lanes<kTurnedRows>(mm, i, rows, j0 + j, columns, lanes);
         else
           with_constant<kFewRows>(rows, [&](auto r) { dot_lanes<r>(mm, i, r, j0 + j, columns, lanes); });
         for (int64_t r = 0; r < rows; ++r)
