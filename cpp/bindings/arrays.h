@@ -44,20 +44,21 @@ struct MatrixView {
   float* data;
   int64_t rows, cols, row_stride, col_stride;
 };
-// `keep` holds the copy that an array with strides that are no multiple of 4 bytes needs.
+// `keep` holds the copy that an array needs which is not aligned, or whose strides are no multiple of 4 bytes.
 MatrixView matrix_view(py::handle object, const char* name, py::object& keep);
 
-// A C-contiguous float32 input; a copy (held by keep) where it is not contiguous.
+// An aligned C-contiguous float32 input; a copy (held by keep) where it is not so.
 ArrayView contiguous_input(py::handle object, const char* name, py::object& keep);
 
-// A float32, C-contiguous, writeable array of exactly this shape that shares no memory with the inputs. None: a new
-// array. With in_place, an input that is the very same memory is allowed.
+// A float32, aligned, C-contiguous, writeable array of exactly this shape that shares no memory with the inputs. None:
+// a new array. With in_place, an input that is the very same memory is allowed.
 py::object output_array(py::handle out, const char* name, const std::vector<py::ssize_t>& shape,
                         std::initializer_list<py::handle> inputs, bool in_place = false);
-// As above, but rows may lie further apart (an output of matmul).
+// As above, aligned too, but rows may lie further apart (an output of matmul).
 MatrixView output_matrix(py::handle out, const char* name, int64_t rows, int64_t cols,
                          std::initializer_list<py::handle> inputs);
-// A float32, C-contiguous, writeable array of the same shape as `like`: what an optimizer step changes in place.
+// A float32, aligned, C-contiguous, writeable array of the same shape as `like`: what an optimizer step changes in
+// place.
 ArrayView updated_array(py::handle object, const char* name, const ArrayView& like);
 // ValueError where two arrays that a call changes, or changes and reads, overlap.
 void check_disjoint(py::handle a, const char* a_name, py::handle b, const char* b_name);

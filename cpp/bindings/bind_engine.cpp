@@ -71,8 +71,8 @@ using BatchesTuple = std::tuple<py::sequence, py::sequence, py::object, py::obje
 Batches batches(const Network& network, const BatchesTuple& given, CallData& call) {
   const auto& [x, y, weight, order, batch_size] = given;
   check_batch(batch_size);
-  const int64_t rows = order.is_none() ? call.rows : static_cast<int64_t>(py::len(order));
-  call.pass(network, y, weight, order, 0, rows);
+  int64_t start = 0, rows = order.is_none() ? call.rows : static_cast<int64_t>(py::len(order));
+  call.pass(network, y, weight, order, start, rows);
   return {call.data, rows, batch_size};
 }
 
@@ -98,7 +98,9 @@ py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::
                              const py::object& order, bool weights_in_order) {
   check_batch(batch_size);
   CallData call(network, x);
+  const int64_t given = start;
   call.pass(network, y, weight, order, start, stop, weights_in_order);
+  step += (given - start) / batch_size;  // the network counts the batches before start
   std::vector<double> sums;
   {
     const GilRelease release(network, stop - start, batch_size);
@@ -183,7 +185,8 @@ py::tuple value_and_grad(Network& network, const py::sequence& x, const py::sequ
                          bool training, uint64_t seed, int64_t step) {
   CallData call(network, x);
   if (call.rows < 1) throw py::value_error("x: expected at least one row. Received none.");
-  call.pass(network, y, weight, py::none(), 0, call.rows);
+  int64_t start = 0, rows = call.rows;
+  call.pass(network, y, weight, py::none(), start, rows);
   py::list gradients;
   std::vector<float*> pointers;
   for (int v = 0; v < network.input().trainable; ++v) {

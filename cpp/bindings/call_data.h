@@ -10,6 +10,7 @@ namespace lanewise {
 struct CallData {
   Data data;
   std::vector<py::object> keep;
+  std::vector<uint32_t> own_order;  // what data.order points at: nobody changes it after it was checked
   int64_t rows = 0;
 
   CallData(const Network& network, const py::sequence& x) {
@@ -42,11 +43,12 @@ struct CallData {
                             " rows, as x has. Received: " + std::to_string(n) + ".");
   }
 
-  // Everything beside x that a pass over rows start to stop of the order reads.
+  // Everything beside x that a pass over rows start to stop of the order reads. start and stop become those of
+  // data.order, which has no more than these.
   void pass(const Network& network, const py::sequence& y, const py::object& sample_weight, const py::object& given,
-            int64_t start, int64_t stop, bool weights_in_order = false) {
-    targets(network, y, sample_weight, weights_in_order ? start : -1, stop);
+            int64_t& start, int64_t& stop, bool weights_in_order = false) {
     order(given, start, stop);
+    targets(network, y, sample_weight, weights_in_order ? start : -1, stop);
     check_ids(network, start, stop);
     check_labels(network, start, stop);
   }
@@ -95,7 +97,7 @@ struct CallData {
     return w.floats();
   }
 
-  void order(const py::object& given, int64_t start, int64_t stop) {
+  void order(const py::object& given, int64_t& start, int64_t& stop) {
     if (start < 0 || stop < start || (given.is_none() && stop > rows))
       throw py::value_error("start, stop: expected a range within the " + std::to_string(rows) +
                             " rows. Received: " + std::to_string(start) + ", " + std::to_string(stop) + ".");
@@ -105,12 +107,14 @@ struct CallData {
       throw py::value_error(
           "order: expected a contiguous uint32 array that covers start to stop. Received: " + describe_array(v) + ".");
     const auto* index = reinterpret_cast<const uint32_t*>(v.data);
-    for (int64_t i = start; i < stop; ++i)
-      if (index[i] >= rows)
+    own_order.assign(index + start, index + stop);
+    for (const uint32_t row : own_order)
+      if (row >= rows)
         throw py::value_error("order: expected row numbers below " + std::to_string(rows) +
-                              ". Received: " + std::to_string(index[i]) + ".");
-    keep.push_back(given);
-    data.order = index;
+                              ". Received: " + std::to_string(row) + ".");
+    data.order = own_order.data();
+    stop -= start;
+    start = 0;
   }
 
   // Ids outside a table would read memory outside it: refused before anything runs.

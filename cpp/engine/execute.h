@@ -1,6 +1,7 @@
 // Running instructions: what one thread of the team does for one instruction of one batch.
 #pragma once
 #include <atomic>
+#include <exception>
 
 #include "engine/activations.h"
 #include "engine/loss_kernels.h"
@@ -14,17 +15,23 @@ enum Stream : uint32_t { kStreamWeights = 0, kStreamShuffle = 1, kStreamDropout 
 // Elements that one partial sum of a squared norm covers.
 constexpr int64_t kNormChunk = 16384;
 
-// Ids and labels are checked before a call runs; but another thread of Python may change them while it does. So each is
-// looked at again where it is read for use, once: outside its table it counts as 0, and the call ends with an error.
-struct Strays {
-  std::atomic<bool> any{false};
-  int32_t within(int32_t id, int64_t limit) {
+// What ends a call early: an error of what is written in Python, or an id or a label that another thread changed after
+// it was checked. The step that it happened in is the last one in every thread of the team, and from then on no weight
+// is updated; none at all in that step if it was in its forward pass, for a gradient is of all rows: a barrier lies
+// between.
+struct Failure {
+  std::exception_ptr error;       // of Python; thread 0 alone writes it
+  std::atomic<int64_t> step{-1};  // >= 0: of that batch, as Run::step counts them
+  bool any() const { return step.load(std::memory_order_acquire) >= 0; }
+  void at(int64_t now) { step.store(now, std::memory_order_release); }
+  // An id or a label where it is read for use, once: outside its table it counts as 0.
+  int32_t within(int32_t id, int64_t limit, int64_t now) {
     if (0 <= id && id < limit) [[likely]]
       return id;
-    any.store(true, std::memory_order_relaxed);
+    at(now);
     return 0;
   }
-  void raise() const;  // if there was any
+  void raise(bool training = false) const;  // if there was any
 };
 
 // One batch on its way through a list, as one thread of the team sees it; nothing here is owned.
@@ -50,13 +57,11 @@ struct Run {
   float* const* slots = nullptr;    // Optimizer::kMaxSlots for each variable
   const char* undecayed = nullptr;  // of each variable: whether weight decay leaves it alone
   float clipvalue = 0, clipnorm = 0, global_clipnorm = 0;
-  float* square_sums = nullptr;    // partial sums, chunk after chunk, variable after variable
-  float* penalties = nullptr;      // of each regularizer, then of each activity
-  double* sums = nullptr;          // see Network::train
-  HostFailure* failure = nullptr;  // null: host calls may throw
-  Upcoming* upcoming = nullptr;    // what this thread will gather for the next batch
-  int64_t failure_step = 0;        // what it is told of this batch
-  Strays* strays = nullptr;
+  float* square_sums = nullptr;  // partial sums, chunk after chunk, variable after variable
+  float* penalties = nullptr;    // of each regularizer, then of each activity
+  double* sums = nullptr;        // see Network::train
+  Failure* failure = nullptr;
+  Upcoming* upcoming = nullptr;  // what this thread will gather for the next batch
 
   const Tensor& shape(int t) const { return plan->tensors[static_cast<size_t>(t)]; }
   int64_t rows(int t) const { return shape(t).fixed ? shape(t).rows : batch * shape(t).rows; }

@@ -106,13 +106,12 @@ void call(const Run& run, const Instruction& i) {
 }  // namespace
 
 void execute_host(const Run& run, const Instruction& i, int thread) {
-  if (thread != 0 || (run.failure && run.failure->any())) return;
-  if (!run.failure) return call(run, i);
+  if (thread != 0 || run.failure->any()) return;
   try {
     call(run, i);
   } catch (...) {
     run.failure->error = std::current_exception();
-    run.failure->step.store(run.failure_step, std::memory_order_release);
+    run.failure->at(run.step);
   }
 }
 

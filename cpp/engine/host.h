@@ -1,9 +1,7 @@
 // Operations that a person wrote in Python: losses, metrics, activations, layers. The engine knows only this interface;
 // thread 0 of the team calls it, with barriers before and after where others read what it writes.
 #pragma once
-#include <atomic>
 #include <cstdint>
-#include <exception>
 #include <vector>
 
 namespace lanewise {
@@ -29,14 +27,6 @@ class Host {
   virtual void call(Stage stage, const std::vector<HostArray>& arrays, bool training, double scale) = 0;
   int64_t target_width = 0;  // of a loss: floats of the target of a sample; 0: like the prediction
   bool target_labels = false;
-};
-
-// What a call threw, for the team: the step it happened in ends everywhere, nothing is updated any more, and the caller
-// throws it again.
-struct HostFailure {
-  std::exception_ptr error;
-  std::atomic<int64_t> step{-1};
-  bool any() const { return step.load(std::memory_order_acquire) >= 0; }
 };
 
 }  // namespace lanewise

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 
 #include "engine/execute.h"
+#include "engine/source.h"
 #include "engine/team.h"
 
 namespace lanewise {
@@ -87,8 +89,8 @@ void row_norm(const Run& run, const Instruction& i, int thread) {
 
 const int32_t* integers(const Run& run, int t) { return reinterpret_cast<const int32_t*>(run.data(t)); }
 // Read once: never again after it was compared.
-int32_t id_below(Strays& strays, const int32_t* ids, int64_t element, int64_t limit) {
-  return strays.within(*static_cast<const volatile int32_t*>(ids + element), limit);
+int32_t id_below(const Run& run, const int32_t* ids, int64_t element, int64_t limit) {
+  return run.failure->within(*static_cast<const volatile int32_t*>(ids + element), limit, run.step);
 }
 
 // A row of the table is a stretch of each of its column panels.
@@ -100,7 +102,7 @@ void embedding(const Run& run, const Instruction& i, int thread) {
   const float* weights = table.data();
   float* y = run.data(i.out);
   for (int64_t r = samples.begin * each; r < samples.end * each; ++r) {
-    const int64_t id = id_below(*run.strays, ids, r, rows);
+    const int64_t id = id_below(run, ids, r, rows);
     for (int64_t j = 0; j < d; j += kPanel) {
       const int64_t width = std::min(kPanel, d - j);
       std::memcpy(y + r * d + j, weights + j * rows + id * width, static_cast<size_t>(width) * sizeof(float));
@@ -139,7 +141,7 @@ void encode(const Run& run, const Instruction& i, int thread) {
     float* y = run.data(i.out) + r * tokens;
     std::fill_n(y, tokens, 0.0f);
     for (int64_t g = r * group; g < (r + 1) * group; ++g) {
-      float& at = y[id_below(*run.strays, ids, g, tokens)];
+      float& at = y[id_below(run, ids, g, tokens)];
       at = counts ? at + 1.0f : 1.0f;
     }
   }
@@ -156,7 +158,7 @@ void narrow(const Run& run, const Instruction& i, int thread) {
   const int64_t each = run.shape(i.in).rows * run.shape(i.in).cols;
   const Range samples = share(run.batch, thread, run.threads);
   auto* ids = reinterpret_cast<int32_t*>(run.data(i.out));
-  for (int64_t e = samples.begin * each; e < samples.end * each; ++e) ids[e] = static_cast<int32_t>(run.data(i.in)[e]);
+  for (int64_t e = samples.begin * each; e < samples.end * each; ++e) ids[e] = id_of(run.data(i.in)[e]);
 }
 
 // y[r] = 1 where one of the elements of row r is another number than the value (or NaN), else 0.
@@ -224,11 +226,13 @@ void along_samples(const Run& run, const Instruction& i, int thread) {
 
 }  // namespace
 
-void Strays::raise() const {
-  if (any)
-    throw std::invalid_argument(
-        "x, y: expected arrays that nobody changes during the call. Received an id or a label that had been checked "
-        "and was another one, outside its table, when it was used.");
+void Failure::raise(bool training) const {
+  if (!any()) return;
+  if (error) std::rethrow_exception(error);
+  throw std::invalid_argument(
+      std::string("x, y: expected arrays that nobody changes during the call. Received an id or a label that had been "
+                  "checked and was another one, outside its table, when it was used.") +
+      (training ? " Training stopped before step " + std::to_string(step + 1) + "." : ""));
 }
 
 void execute_layer(const Run& run, const Instruction& i, int thread) {

@@ -49,12 +49,10 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   std::vector<std::unique_ptr<Workspace>> workspaces;
   for (int t = 0; t < team.count(); ++t) workspaces.push_back(take_workspace(which, chunk, 1));
 
-  HostFailure failure;
-  Strays strays;
+  Failure failure;
   run_team(team.count(), [&](int thread, int threads) {
     Run run = settings;
-    if (calls_host_) run.failure = &failure;
-    run.strays = &strays;
+    run.failure = &failure;
     run.threads = 1;
     Workspace& workspace = *workspaces[static_cast<size_t>(thread)];
     float** tensors = workspace.tensors();
@@ -86,8 +84,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
     }
   });
   for (auto& workspace : workspaces) return_workspace(std::move(workspace));
-  if (failure.any()) std::rethrow_exception(failure.error);
-  strays.raise();
+  failure.raise();
   if (pace) {
     const std::lock_guard<ForkMutex<std::mutex>> lock(pace_mutex_);
     watch.record(*pace, team.count() > 1, static_cast<double>(rows));
@@ -122,19 +119,22 @@ void Network::call(const std::vector<Source>& inputs, bool training, uint64_t se
   run.tensors = workspace->tensors();
   run.threads = 1;
   run.batch = rows;
-  Strays strays;
-  run.strays = &strays;
+  Failure failure;
+  run.failure = &failure;
   const FloatEnvironment environment;
   workspace->reset();
   for (size_t i = 0; i < inputs.size(); ++i)
     gather(inputs[i], nullptr, 0, 0, rows, workspace->own(input_storage(i)), integer_input(i));
-  for (const auto& instruction : list(kPredict, 1, 1).instructions) execute(run, instruction, 0, workspace->scratch(0));
+  for (const auto& instruction : list(kPredict, 1, 1).instructions) {
+    execute(run, instruction, 0, workspace->scratch(0));
+    if (failure.any()) break;
+  }
   for (size_t o = 0; o < out.size(); ++o) {
     const Tensor& t = output_tensor(o);
     std::memcpy(out[o], workspace->own(t.storage), static_cast<size_t>(rows * t.rows * t.cols) * sizeof(float));
   }
   return_workspace(std::move(workspace));
-  strays.raise();
+  failure.raise();
 }
 
 }  // namespace lanewise

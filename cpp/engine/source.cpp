@@ -23,7 +23,6 @@ struct Half {
     return x;
   }
   explicit operator double() const { return static_cast<double>(static_cast<float>(*this)); }
-  explicit operator int32_t() const { return static_cast<int32_t>(static_cast<float>(*this)); }
 };
 
 template <class From, class To>
@@ -39,7 +38,10 @@ void gather_as(const Source& s, const uint32_t* order, int64_t first, int64_t be
     for (int64_t c = 0; c < s.cols; ++c) {
       From x;
       std::memcpy(&x, row + c * s.col_stride, sizeof x);
-      out[c] = static_cast<To>(x);
+      if constexpr (std::is_same_v<To, int32_t>)
+        out[c] = id_of(x);
+      else
+        out[c] = static_cast<To>(x);
     }
   }
 }

@@ -1,6 +1,7 @@
 // Where batches come from: the user's arrays, read in place whatever their type and strides, converted row by row.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 namespace lanewise {
@@ -34,8 +35,21 @@ struct Source {
   }
 };
 
+// What a number is as an id or a label: -1 unless it is a whole number that an int32 holds (larger ones of 32 bits are
+// negative then), so that none is cut down to one that exists.
+template <class From>
+int32_t id_of(From x) {
+  if constexpr (std::is_integral_v<From>) {
+    if (sizeof x <= 4 || x == static_cast<From>(static_cast<int32_t>(x))) return static_cast<int32_t>(x);
+    return -1;
+  }
+  const auto wide = static_cast<double>(x);
+  const int32_t id = -1 < wide && wide < 0x1p31 ? static_cast<int32_t>(wide) : -1;
+  return id == wide ? id : -1;
+}
+
 // out[r - begin, :] = row order[first + r] (order null: row first + r) for r in [begin, end), converted to T
-// (floats by round to nearest; int32 by truncation, as NumPy's astype).
+// (floats by round to nearest; int32 by id_of).
 void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, float* out);
 void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, int32_t* out);
 void gather(const Source& source, const uint32_t* order, int64_t first, int64_t begin, int64_t end, double* out);

@@ -64,10 +64,8 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     if (lists.back()->own[i]) own.emplace_back(input_storage(i), batch_size * data.inputs[i].cols);
   workspace->separate(own, team.count());
   Barrier barrier;
-  HostFailure failure;
-  run.failure = calls_host_ ? &failure : nullptr;
-  Strays strays;
-  run.strays = &strays;
+  Failure failure;
+  run.failure = &failure;
   run_team(team.count(), [&](int thread, int threads) {
     const TeamList& list = *lists[static_cast<size_t>(threads - 1)];
     Run mine = run;
@@ -80,7 +78,6 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     Upcoming upcoming{x.data, data.order, x.row_stride, x.cols * x.col_stride, 0, 0, 0};
     if (optimizer && 0 < x.col_stride && x.col_stride <= 8) mine.upcoming = &upcoming;
     for (int64_t s = 0; s < steps; ++s) {
-      mine.failure_step = s;
       const int64_t first = start + s * batch_size;
       mine.batch = std::min(batch_size, stop - first);
       if (optimizer) mine.arguments = arguments[static_cast<size_t>(s)];
@@ -93,7 +90,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
         if (!shape.labels || feed.classes == 0) continue;
         auto* labels = reinterpret_cast<int32_t*>(out);
         for (int64_t e = 0; e < (rows.end - rows.begin) * feed.source->cols; ++e)
-          labels[e] = strays.within(labels[e], feed.classes);
+          labels[e] = failure.within(labels[e], feed.classes, mine.step);
       }
       const int64_t next = first + mine.batch;
       const Range soon = rows_of(largest, std::min(batch_size, stop - next));
@@ -103,15 +100,13 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
         execute(mine, instruction, thread, workspace->scratch(thread));
       }
       barrier.wait(threads);
-      if (failure.step.load(std::memory_order_acquire) == s) break;
+      if (failure.step.load() == mine.step) break;  // not any(): a faster thread may have failed in the next one
       ++mine.step;
     }
   });
   run.failure = nullptr;
-  run.strays = nullptr;
-  if (failure.any()) std::rethrow_exception(failure.error);
-  if (optimizer) optimizer->set_iterations(optimizer->iterations() + steps);
-  strays.raise();
+  if (optimizer) optimizer->set_iterations(optimizer->iterations() + (failure.any() ? failure.step - run.step : steps));
+  failure.raise(optimizer != nullptr);
   return workspace;
 }
 
@@ -241,6 +236,8 @@ void Network::apply_gradients(Optimizer& optimizer, const std::vector<const floa
   run.tensors = workspace->tensors();
   run.threads = 1;
   run.arguments = optimizer.arguments(optimizer.iterations() + 1, 1)[0];
+  Failure none;
+  run.failure = &none;
   const bool by_norm = optimizer.needs_whole_gradients();
   for (int v = 0; v < input_.trainable; ++v) {
     if (float* stored = workspace->own(gradient_storage(whole_plan_, v)))

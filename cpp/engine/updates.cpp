@@ -111,7 +111,7 @@ void constrain(const Run& run, const Instruction& i, int thread) {
 }  // namespace
 
 void update_block(const Run& run, int v, int regularizer, int64_t first, float* g, int64_t n) {
-  if (run.failure && run.failure->any()) return;
+  if (run.failure->any()) return;
   const KernelTable& k = *run.table;
   const StepArgs& step = run.arguments;
   float* w = run.variable(v).data() + first;
@@ -142,7 +142,7 @@ void update_block(const Run& run, int v, int regularizer, int64_t first, float* 
 }
 
 void execute_update(const Run& run, const Instruction& i, int thread) {
-  if (run.failure && run.failure->any()) return;
+  if (run.failure->any()) return;
   switch (i.kind) {
     case Kind::kRegularize: {
       const Regularizer& reg = run.input->regularizers[static_cast<size_t>(i.index)];

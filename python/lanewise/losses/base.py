@@ -161,6 +161,8 @@ def _labels(function: RowFunction, y: AnyArray, classes: int, argument: str) -> 
     if y.ndim != 1:
         hint = "; one-hot rows go with 'categorical_crossentropy'" if y.shape[1:] == (classes,) else ""
         raise ValueError(f"{argument}: {function.name} expects labels (n,) or (n, 1), received {y.shape}{hint}")
+    if y.dtype != np.int32:
+        y = y.copy()  # what is checked is what is converted, whoever changes it meanwhile
     bad = ~((y >= 0) & (y < classes))  # NaN is out of range too
     if y.dtype.kind == "f":
         bad |= y != np.floor(y)
