@@ -40,8 +40,7 @@ struct Source {
 template <class From>
 int32_t id_of(From x) {
   if constexpr (std::is_integral_v<From>) {
-    if (sizeof x <= 4 || x == static_cast<From>(static_cast<int32_t>(x))) return static_cast<int32_t>(x);
-    return -1;
+    return sizeof x <= 4 || x == static_cast<From>(static_cast<int32_t>(x)) ? static_cast<int32_t>(x) : -1;
   }
   const auto wide = static_cast<double>(x);
   const int32_t id = -1 < wide && wide < 0x1p31 ? static_cast<int32_t>(wide) : -1;
