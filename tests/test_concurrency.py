@@ -13,9 +13,10 @@ import pytest
 LONG = pytest.mark.long
 
 START = """
-import ctypes, hashlib, json, multiprocessing, sys, threading, time
+import hashlib, json, multiprocessing, sys, threading, time
 import numpy as np
 from lanewise import keras, ops
+from memory import in_use, resident
 rng = np.random.default_rng(0)
 x = rng.standard_normal((600, 64), dtype=np.float32)
 y = x[:, 0] * x[:, 1]
@@ -32,21 +33,9 @@ def fitted(seed, epochs=3):
     return model
 def digest(model):
     return hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest()
-def in_use():  # KB that the program holds; the kernel's figure where the C library has none
-    if hasattr(libc := ctypes.CDLL(None), "mallinfo2"):
-        class Info(ctypes.Structure):
-            _fields_ = [(name, ctypes.c_size_t) for name in "arena ord smb hblk mapped usm fsm used free keep".split()]
-        libc.mallinfo2.restype = Info
-        info = libc.mallinfo2()
-        return (info.used + info.mapped) // 1024
-    return resident()
-def resident():
-    with open("/proc/self/status") as status:
-        return sum(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
 def settle(model):
     for n in range(11, 20):  # a model keeps the workspaces of its last eight kinds of work: these from here on
         model.predict(x[:n], verbose=0)
-    ctypes.CDLL(None).malloc_trim(0)
 def together(functions):
     wrong = []
     def guarded(f):
@@ -64,7 +53,7 @@ ops.set_num_threads(2)
 
 def run(code: str, timeout: float = 170) -> Any:
     """What a fresh Python prints, as JSON; a hang is a failure."""
-    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", START + code], capture_output=True, text=True, timeout=timeout, env=env
     )

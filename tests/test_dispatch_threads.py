@@ -107,8 +107,9 @@ def test_number_of_threads() -> None:
 
 def python(code: str, **environment: str | None) -> str:
     """What a fresh Python prints."""
-    env = {key: value for key, value in {**os.environ, **environment}.items() if value is not None}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=env)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+                          env={key: value for key, value in env.items() if value is not None})  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -197,9 +198,7 @@ def test_switches_turned_while_others_compute() -> None:
 RESIDENT = """
 import threading, numpy as np
 from lanewise import keras, ops
-def resident():
-    with open("/proc/self/status") as status:
-        return sum(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+from memory import resident
 x = np.ones((200, 200), np.float32)
 model = keras.Sequential([keras.layers.Dense(64, input_shape=(200,)), keras.layers.Dense(1)])
 model.compile("adam", "mse")

@@ -11,11 +11,12 @@ import pytest
 LONG = pytest.mark.long
 
 START = '''
-import ctypes, gc, sys, tempfile, threading
+import gc, sys, tempfile, threading
 from pathlib import Path
 import numpy as np
 import lanewise as lw
 from lanewise import keras, ops
+from memory import resident
 
 x = np.random.default_rng(0).standard_normal((300, 30), dtype=np.float32)
 y = x[:, 0] * x[:, 1]
@@ -31,11 +32,6 @@ model.save(broken)
 broken.write_bytes(broken.read_bytes()[:-100])
 one = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
 one.compile("sgd", "sparse_categorical_crossentropy")
-
-def resident():  # exactly: /proc/self/status may be 128 KB off for each CPU
-    ctypes.CDLL(None).malloc_trim(0)  # what malloc keeps for later swings by a megabyte where threads begin and end
-    with open("/proc/self/smaps_rollup") as rollup:
-        return sum(int(line.split()[1]) for line in rollup if line.startswith("Anonymous:"))
 
 WRONG = [
     lambda: ops.matmul(x, x),
@@ -101,7 +97,7 @@ def growth(what: str, count: int) -> int:
     """KB."""
     command = [sys.executable, "-c", START, what, str(count)]
     # One arena of malloc: a thread that begins while another ends may get one more, a quarter of a megabyte at once.
-    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=1500, env=env)
     assert done.returncode == 0, done.stderr + done.stdout
     return int(done.stdout)

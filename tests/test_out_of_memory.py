@@ -4,7 +4,6 @@ succeeds when it is asked for again."""
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from sanitizer import preloading
+
 HERE = Path(__file__).parent
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="preloads a library"),
     pytest.mark.skipif(shutil.which("g++") is None, reason="builds a library"),
-    pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer has an allocator of its own"),
 ]
 
 
@@ -32,7 +32,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def phases(shim: Path, which: str, step: int, *more: str) -> list[dict[str, Any]]:
     """Every step-th allocation of `which` fails: C++'s (core), that of arrays (numpy), of Python objects (python)."""
     command = [sys.executable, str(HERE / "out_of_memory.py"), which, str(step), *more]
-    env = {**os.environ, "LD_PRELOAD": str(shim), "OPENBLAS_NUM_THREADS": "1"}
+    env = {**preloading(shim), "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=1500, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]

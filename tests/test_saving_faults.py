@@ -17,6 +17,7 @@ import pytest
 
 import lanewise as lw
 from lanewise.saving import archive, atomic
+from sanitizer import preloading
 from save_under_faults import FORMATS, saver
 from saving_files import X, trained
 
@@ -54,7 +55,7 @@ def under_faults(library, folder, name, *more):
     done = subprocess.run(
         [sys.executable, HERE / "save_under_faults.py", folder, name, *more],
         capture_output=True, text=True, timeout=250,
-        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**preloading(library), "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     last = done.stdout.splitlines()[-1]
