@@ -455,13 +455,11 @@ def main(folder: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3:  # the planted faults
-        if sys.argv[3] == "eval":
-            targets.TARGETS[sys.argv[2]] = targets.TARGETS[sys.argv[2]]._replace(load=lambda path: eval("1 + 1"))
-        elif sys.argv[3] == "write":
-            targets.TARGETS[sys.argv[2]] = targets.TARGETS[sys.argv[2]]._replace(
-                load=lambda path: open(path + "x", "w").close()
-            )
-        elif sys.argv[3] == "memory":
-            targets.TARGETS[sys.argv[2]] = targets.TARGETS[sys.argv[2]]._replace(load=lambda path: bytearray(2**27))
+    planted: dict[str, Callable[[str], Any]] = {
+        "eval": lambda path: eval("1 + 1"),
+        "write": lambda path: open(path + "x", "w").close(),
+        "memory": lambda path: bytearray(2 * targets.MEMORY),
+    }
+    for fault in sys.argv[3:]:
+        targets.TARGETS[sys.argv[2]] = targets.TARGETS[sys.argv[2]]._replace(load=planted[fault])
     main(sys.argv[1], sys.argv[2])
