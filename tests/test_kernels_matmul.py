@@ -125,6 +125,43 @@ def test_a_row_does_not_depend_on_the_others(n):
     assert same_bits(ops.matmul(a[40:90], b), whole[40:90])
 
 
+def beginning(array, floats_past, width):
+    """A copy that begins this many floats after a cache line, in rows of `width` floats; the rest is NaN."""
+    rows, columns = array.shape
+    whole = np.full(rows * width + 32, np.nan, np.float32)
+    first = -(whole.ctypes.data // 4) % 16 + floats_past
+    copy = whole[first : first + rows * width].reshape(rows, width)[:, :columns]
+    copy[:] = array
+    return copy, whole
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [(2, 512, 512), (4, 270, 1600), (300, 9, 1010), (260, 24, 1024), (270, 64, 1000), (16, 1030, 4200)],
+)
+def test_where_arrays_begin_in_their_cache_lines_does_not_matter(m, k, n, isa):
+    """Columns before a line go by themselves; (16, 1030, 4200) has a B that comes from memory, read ahead."""
+    rng = np.random.default_rng(5)
+    a, b = floats(rng, m, k), floats(rng, k, n)
+    with running(isa, 1):
+        want = np.vstack([ops.matmul(a[i : i + 20], np.asfortranarray(b)) for i in range(0, m, 20)])
+    for threads, past, width in [
+        (1, 0, n),
+        (1, 4, n),
+        (2, 4, n),
+        (3, 15, n + 16),
+        (2, 2, n + 24),
+        (1, 1, n),
+        (2, 4, n + 5),
+    ]:
+        other, _ = beginning(b, past, width)
+        c, whole = beginning(np.zeros((m, n), np.float32), past, width)
+        with running(isa, threads):
+            assert same_bits(ops.matmul(a, other, out=c), want), (threads, past, width)
+        assert np.isnan(whole).sum() == whole.size - m * n, (threads, past, width)  # nothing else was written
+
+
 @pytest.mark.parametrize("isa", ISAS)
 def test_any_strides(isa):
     rng = np.random.default_rng(4)

@@ -21,6 +21,8 @@ using Epilogue = void (*)(const void* context, float* t, int64_t i, int64_t j, i
 constexpr int64_t kGemvRows = 256;
 // Rows of A up to which a product is thin, and floats of C (or of B, where sums are short) that wait in L1 meanwhile.
 constexpr int64_t kThinRows = 8, kThinFloats = 4096;
+// Rows of A up to which it is where B comes from memory, and the floats of such a B.
+constexpr int64_t kFarRows = 16, kFarFloats = 1 << 22;
 // Rows of A up to which B is transposed in registers: more are served faster by a copy of B. On two threads of a Zen 4
 // 8x1024x1024 B^T takes 165 to 245 us by tiles, as memory lies, and 108 so; 1024x8x1024, swapped, 150 and 101.
 constexpr int64_t kDotRows = kThinRows;
@@ -102,7 +104,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     plan.tile_floats = kGemvRows + 2 * mm.k;
     return plan;
   }
-  const bool few = mm.m <= kThinRows && panels > 1 && mm.k > 0 && !mm.b_panels;
+  const bool far = mm.k * mm.n >= kFarFloats && mm.m <= kFarRows;
+  const bool few = (mm.m <= kThinRows || far) && panels > 1 && mm.k > 0 && !mm.b_panels;
   if (few && mm.m <= kDotRows && mm.b_row == 1 && mm.b_col != 1) {
     plan.way = Way::kDots;
     plan.tile_floats = kDotRows * kPanel;
@@ -112,7 +115,7 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     plan.way = Way::kRows;
     const int64_t strip = kThinFloats / (mm.m > 0 ? mm.m : 1) / kPanel;
     plan.group = panels < strip ? panels : strip;
-    plan.tile_floats = 2 * mm.m * plan.group * kPanel + kThinRows * kPanel;
+    plan.tile_floats = (2 * mm.m * plan.group + kFarRows) * kPanel;
     return plan;
   }
   const int64_t short_sum = mm.c_row % 1024 == 0 ? kShortSum : kShortSumApart;
@@ -156,7 +159,7 @@ static inline Matmul swapped(const Matmul& mm) {
 static inline int64_t matmul_scratch(const Matmul& mm) {
   const MatmulPlan plan = matmul_plan(mm);
   const int64_t own = plan.tile_floats + plan.b_floats + plan.a_floats;
-  const int64_t thin = mm.b_panels || mm.n == 1 ? 0 : 2 * kThinFloats + kThinRows * kPanel;
+  const int64_t thin = mm.b_panels || mm.n == 1 ? 0 : 2 * kThinFloats + kFarRows * kPanel;
   return own > thin ? own : thin;
 }
 

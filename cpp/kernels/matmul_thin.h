@@ -15,10 +15,12 @@ constexpr int64_t kPassRows = kSmall ? 1 : kThinRows;
 constexpr int64_t kNext = 64;     // floats
 constexpr int64_t kNarrow = 256;  // floats of a row of B that is so short that columns of vectors cost no page each
 
-// t (R, columns; ldt) = or += sum over g < depth of a[r, g] * b[g, :], element by element an ascending chain.
-template <int R>
+// t (R, columns; ldt) = or += sum over g < depth of a[r, g] * b[g, :], element by element an ascending chain. With Far
+// what lies `ahead` floats beyond B is asked for into L2.
+template <int R, bool Far = false>
 void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
-               int64_t ldt, int64_t columns, bool first) {
+               int64_t ldt, int64_t columns, bool first,
+               [[maybe_unused]] int64_t ahead = 0) {
   constexpr int L = Vec::kLanes, V = 2 * R <= kMaxRows[0] * kVecs ? 2 : 1;
   int64_t j = 0;
   for (; j + V * L <= columns; j += V * L) {
@@ -31,6 +33,7 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
       Vec bv[V];
       LW_UNROLL for (int v = 0; v < V; ++v) {
         __builtin_prefetch(bg + (V + v) * L + kNext);  // one load takes from all rows in turn: no prefetcher follows
+        if (Far) __builtin_prefetch(bg + v * L + ahead, 0, 2);
         bv[v] = Vec::load(bg + v * L);
       }
       LW_UNROLL for (int r = 0; r < R; ++r) {
@@ -52,17 +55,19 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
   }
 }
 
-// t (rows, columns; ldt) = a (rows, kb) · b (kb, columns), kDepth rows of B at a time.
+// t (rows, columns; ldt) = a (rows, kb) · b (kb, columns), kDepth rows of B at a time; of a B that comes from memory
+// (`far`) the next kDepth meanwhile.
 inline void thin_block(int64_t rows, int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b,
-                       int64_t ldb, float* t, int64_t ldt, int64_t columns) {
+                       int64_t ldb, float* t, int64_t ldt, int64_t columns, bool far) {
   constexpr int kDepth = 8;
-  for (int64_t r0 = 0; r0 < rows; r0 += kPassRows) {
-    with_constant<kPassRows>(smaller(kPassRows, rows - r0), [&](auto r) {
-      for (int64_t p = 0; p < kb; p += kDepth)
-        thin_pass<r>(smaller(kDepth, kb - p), a + r0 * a_row + p * a_col, a_row, a_col, b + p * ldb, ldb, t + r0 * ldt,
-                     ldt, columns, p == 0);
-    });
-  }
+  for (int64_t p = 0; p < kb; p += kDepth)
+    for (int64_t r0 = 0; r0 < rows; r0 += kPassRows)
+      with_constant<kPassRows>(smaller(kPassRows, rows - r0), [&](auto r) {
+        constexpr bool kAsks = r == 1 || r == kPassRows;  // all eight pairs are 1 KB more of wheel
+        (far && r0 == 0 ? thin_pass<r, kAsks> : thin_pass<r>)(smaller(kDepth, kb - p), a + r0 * a_row + p * a_col,
+                                                              a_row, a_col, b + p * ldb, ldb, t + r0 * ldt, ldt,
+                                                              columns, p == 0, kDepth * ldb);
+      });
 }
 
 // One row of A against kTogether panels of B at once: a single panel gives too few chains to keep the FMA units busy.
@@ -88,7 +93,7 @@ inline void panels_together(int64_t kb, const float* a, int64_t a_col, const flo
   }
 }
 
-// Rows [i0, i1), at most kThinRows of them, and panels [p0, p1) of C, which waits in L1: it is loaded and stored once
+// Rows [i0, i1), at most kFarRows of them, and panels [p0, p1) of C, which waits in L1: it is loaded and stored once
 // for kDepth rows of B.
 inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t i1, int64_t p0, int64_t p1,
                         float* scratch) {
@@ -107,7 +112,7 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
         continue;
       }
       thin_block(rows, smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col,
-                 mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns);
+                 mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns, mm.k * mm.n >= kFarFloats);
       if (k0 == 0) continue;
       for (int64_t r = 0; r < rows; ++r)
         for_vectors(columns, [&](int64_t j, int64_t n) {
