@@ -49,7 +49,8 @@ bool by_columns(const Matmul& mm, int threads) {
 int64_t columns_before_line(const Matmul& mm) {
   constexpr int64_t kSome = 1 << 18;
   const auto before = [](const float* p) { return -(reinterpret_cast<uintptr_t>(p) / sizeof(float)) % kVector; };
-  if (mm.b_col != 1) return 0;
+  const Way way = matmul_plan(mm).way;
+  if (mm.b_col != 1 || way == Way::kOuter) return 0;
   if (mm.k <= kFewTerms) return mm.n >= 1000 && mm.m * mm.n >= kSome && mm.c_row % kVector == 0 ? before(mm.c) : 0;
   const bool few = 1 < mm.m && mm.m <= kFarRows && mm.k * mm.n >= kSome;
   const bool wide = mm.n >= 125 * mm.m && mm.n >= 500 * get_num_threads();
