@@ -27,7 +27,7 @@ constexpr int64_t kFarRows = 16, kFarFloats = 1 << 22;
 // 8x1024x1024 B^T takes 165 to 245 us by tiles, as memory lies, and 108 so; 1024x8x1024, swapped, 150 and 101.
 constexpr int64_t kDotRows = kThinRows;
 // Terms of a sum up to which C is written row by row.
-constexpr int64_t kShortSum = 8, kShortSumApart = 16;  // the second where rows of C are no multiple of 4 KB apart
+constexpr int64_t kShortSum = 16;  // of any width; wide ones: see matmul_plan
 // Terms up to which C is most of what moves: it is walked row after row, in tiles too, and threads share rows.
 constexpr int64_t kFewTerms = 64;
 
@@ -118,8 +118,9 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     plan.tile_floats = (2 * mm.m * plan.group + kFarRows) * kPanel;
     return plan;
   }
-  const int64_t short_sum = mm.c_row % 1024 == 0 ? kShortSum : kShortSumApart;
-  if (mm.c != nullptr && mm.k > 0 && mm.k <= short_sum && panels > 1 && mm.b_col == 1 && !mm.b_panels) {
+  const int64_t wide = mm.m <= 256 ? 256 : 128;  // terms up to which rows of C much longer than B has are written so
+  const bool short_sum = mm.k <= kShortSum || (mm.k <= wide && mm.n >= 256 && mm.n >= 4 * mm.k);
+  if (mm.c != nullptr && mm.k > 0 && short_sum && panels > 1 && mm.b_col == 1 && !mm.b_panels) {
     plan.way = Way::kOuter;
     return plan;
   }
