@@ -43,9 +43,9 @@ bool by_columns(const Matmul& mm, int threads) {
   return (splits_columns(mm.n, threads) && !by_rows) || (mm.n < kVector && mm.m <= kFarRows);
 }
 
-// Columns before those at which rows of C begin a cache line where sums are short, or rows of B where there are few of A:
-// a vector that lies in two lines is two reads, or two writes, and NumPy's arrays begin 16 bytes after a line. On one
-// thread of a Zen 4, beyond L2: 1024x1024x16 504 -> 434 us, 3x1000x1000 132 -> 94.
+// Columns before those at which rows of C begin a cache line where sums are short, or rows of B where there are few of
+// A: a vector that lies in two lines is two reads, or two writes, and NumPy's arrays begin 16 bytes after a line. On
+// one thread of a Zen 4, beyond L2: 1024x1024x16 504 -> 434 us, 3x1000x1000 132 -> 94.
 int64_t columns_before_line(const Matmul& mm) {
   constexpr int64_t kSome = 1 << 18;
   const auto before = [](const float* p) { return -(reinterpret_cast<uintptr_t>(p) / sizeof(float)) % kVector; };

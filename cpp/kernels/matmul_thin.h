@@ -19,8 +19,7 @@ constexpr int64_t kNarrow = 256;  // floats of a row of B that is so short that 
 // what lies `ahead` floats beyond B is asked for into L2.
 template <int R, bool Far = false>
 void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
-               int64_t ldt, int64_t columns, bool first,
-               [[maybe_unused]] int64_t ahead = 0) {
+               int64_t ldt, int64_t columns, bool first, [[maybe_unused]] int64_t ahead = 0) {
   constexpr int L = Vec::kLanes, V = 2 * R <= kMaxRows[0] * kVecs ? 2 : 1;
   int64_t j = 0;
   for (; j + V * L <= columns; j += V * L) {
@@ -66,10 +65,9 @@ inline void thin_block(int64_t rows, int64_t kb, const float* a, int64_t a_row, 
   for (int64_t p = 0; p < kb; p += kDepth)
     for (int64_t r0 = 0; r0 < rows; r0 += kPassRows)
       with_constant<kPassRows>(smaller(kPassRows, rows - r0), [&](auto r) {
-        constexpr bool kAsks = r == 1 || r == kPassRows;  // all eight pairs are 1 KB more of wheel
-        (far && r0 == 0 ? thin_pass<r, kAsks> : thin_pass<r>)(smaller(kDepth, kb - p), a + r0 * a_row + p * a_col,
-                                                              a_row, a_col, b + p * ldb, ldb, t + r0 * ldt, ldt,
-                                                              columns, p == 0, kDepth * ldb);
+        (far && r0 == 0 ? thin_pass<r, true> : thin_pass<r>)(smaller(kDepth, kb - p), a + r0 * a_row + p * a_col, a_row,
+                                                             a_col, b + p * ldb, ldb, t + r0 * ldt, ldt, columns,
+                                                             p == 0, kDepth * ldb);
       });
 }
 
@@ -228,12 +226,12 @@ inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, in
 // --- sums of a few terms --------------------------------------------------------------------------------------------
 
 // In strips of columns so narrow that those of B stay in L1. Where C does not, strips begin with cache lines, and the
-// columns before the first line go first in each row: 1024x1024x1 on one thread of a Zen 4, C 16 bytes after a line, 73 ->
-// 58 us.
+// columns before the first line go first in each row: 1024x1024x1 on one thread of a Zen 4, C 16 bytes after a line, 73
+// -> 58 us.
 inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1) {
   const int64_t strip = 2 * kThinFloats / mm.k / kPanel * kPanel, end = smaller(p1 * kPanel, mm.n);
   constexpr int64_t kRows = kPassRows, kLine = 16, kMuch = 1 << 17;  // floats
-  const int64_t some = smaller(mm.k > 8 ? 8 : 4, kRows);
+  const int64_t some = smaller(mm.k > 12 ? 8 : 4, kRows);
   for (int64_t j = p0 * kPanel, next; j < end; j = next) {
     const auto past = static_cast<int64_t>(reinterpret_cast<uintptr_t>(mm.c + j) / sizeof(float) % kLine);
     const int64_t lead = past != 0 && mm.m * mm.n >= kMuch ? kLine - past : 0;
