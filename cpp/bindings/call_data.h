@@ -33,8 +33,7 @@ struct CallData {
   Source source(const py::object& object, const std::string& name, int64_t cols) {
     py::object copy;
     const Source s = source_view(object, name, cols, copy);
-    keep.push_back(object);
-    keep.push_back(copy);
+    keep.push_back(copy ? std::move(copy) : object);
     return s;
   }
   void check_rows(const std::string& name, int64_t n) const {

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <functional>
+#include <optional>
 
 #include "engine/network.h"
 
@@ -32,7 +34,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
     const std::lock_guard<ForkMutex<std::mutex>> lock(pace_mutex_);
     in_team = pace->team();
   }
-  const Stopwatch watch(0);
+  const std::optional<Stopwatch> watch = pace ? std::optional<Stopwatch>(0) : std::nullopt;
   const TeamShare team(in_team ? get_num_threads() : 1);
   const int64_t chunk = std::min(kPredictRows, (rows + team.count() - 1) / team.count());
   const int64_t chunks = chunk ? (rows + chunk - 1) / chunk : 0;
@@ -50,7 +52,7 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   for (int t = 0; t < team.count(); ++t) workspaces.push_back(take_workspace(which, chunk, 1));
 
   Failure failure;
-  run_team(team.count(), [&](int thread, int threads) {
+  const auto body = [&](int thread, int threads) {
     Run run = settings;
     run.failure = &failure;
     run.threads = 1;
@@ -82,12 +84,13 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
           std::memcpy(target(o), tensors[output_tensor(o).storage],
                       static_cast<size_t>(run.batch * output_tensor(o).rows * output_tensor(o).cols) * sizeof(float));
     }
-  });
+  };
+  run_team(team.count(), std::ref(body));  // a function of its own would be allocated
   for (auto& workspace : workspaces) return_workspace(std::move(workspace));
   failure.raise();
   if (pace) {
     const std::lock_guard<ForkMutex<std::mutex>> lock(pace_mutex_);
-    watch.record(*pace, team.count() > 1, static_cast<double>(rows));
+    watch->record(*pace, team.count() > 1, static_cast<double>(rows));
   }
 }
 
