@@ -6,9 +6,11 @@ is the native spelling; `import lanewise as tf` with `tf.keras...` runs Keras sc
 
 import sys as _sys
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # `typing` would take longer than all the rest; type checkers know the name
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import (
         activations,
         callbacks,
@@ -83,7 +85,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name in _SUBMODULES:
         return _import_module(f"{__name__}.{name}")
     if name in _HOME:
@@ -103,4 +105,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES} - {"TYPE_CHECKING"})

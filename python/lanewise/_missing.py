@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 _DENSE = (
@@ -13,7 +13,7 @@ _DENSE = (
 )
 _SEQUENTIAL = "use lanewise.Sequential([...]) or lanewise.Model(inputs, outputs)"
 _GRADIENTS = "use model.value_and_grad(x, y) and model.apply_gradients(gradients)"
-_ARRAYS = "NumPy arrays go in and come out: use the NumPy function"
+_ARRAYS = "NumPy arrays go in and come out: use the function of NumPy or SciPy"
 _DATA = "fit takes arrays (read in place, memory-mapped too), or a generator, a PyDataset, any iterable of batches"
 _PREPARE = "prepare arrays with NumPy or scikit-learn, or put lanewise.layers.Normalization in the model"
 _LOG = "write logs from a lanewise.callbacks.LambdaCallback(on_epoch_end=...), or read the History that fit returns"
@@ -32,13 +32,18 @@ def _each(names: str, text: str) -> dict[str, str]:
 _INSTEAD: dict[str, str] = {
     **_each("GradientTape gradients", _GRADIENTS),
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),
+    **_each("Module Wrapper", _OWN),
+    **_each("tree nest", "nested lists and dicts of arrays go in and come out as they are"),
+    "lookup": "use StringLookup or IntegerLookup",
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
-    **_each("Tensor Variable TensorArray string numpy_function py_function while_loop cond map_fn", _ARRAYS),
-    **_each("Session compat global_variables_initializer placeholder reset_default_graph", "there are no sessions: "
+    **_each("Tensor Variable TensorShape TensorSpec TensorArray dtypes RaggedTensor SparseTensor string numpy_function "
+            "py_function while_loop cond map_fn", _ARRAYS),
+    **_each("Session compat global_variables_initializer placeholder reset_default_graph Graph "
+            "name_scope init_scope control_dependencies autograph", "there are no sessions: "
             "models run at once"),
     **_each("distribute distribution tpu", "everything runs on this CPU's cores; see lanewise.set_num_threads"),
     "debugging": "lanewise.build_info() says what runs; there is never a GPU",
-    **_each("train io saved_model lite", _SAVE),
+    **_each("save load train io saved_model lite", _SAVE),
     **_each("estimator feature_column", _SEQUENTIAL),
     "summary": _LOG,
     **_each("RemoteMonitor OrbaxCheckpoint", _LOG),
@@ -49,7 +54,7 @@ _INSTEAD: dict[str, str] = {
     **_each("dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
     **_each("ConfusionMatrix PearsonCorrelation ConcordanceCorrelation MeanMetricWrapper LossFunctionWrapper", _LOSS),
     **_each("CTC Dice Tversky Circle ctc dice tversky circle", _LOSS),
-    **_each("text image_dataset ImageDataGenerator Tokenizer image", _PREPARE),
+    **_each("text strings audio signal image_dataset ImageDataGenerator Tokenizer image", _PREPARE),
     "applications": "lanewise has no pretrained models",
     "wrappers": _WRAPPER,
     **_each("KerasClassifier KerasRegressor SKLearnClassifier SKLearnRegressor", _WRAPPER),
@@ -75,10 +80,11 @@ _INSTEAD: dict[str, str] = {
 
 
 _FAMILIES = (
-    (r"Conv(\d|olution|LSTM)|Pool(ing)?[23]D|^(Average|Avg|Max|Adaptive\w+)Pool|LSTM|GRU|RNN|Attention|Bidirectional|"
+    (r"[Cc]onv(\d|olution|LSTM|_)|_pool|Pool(ing)?[23]D|^(Average|Avg|Max|Adaptive\w+)Pool|LSTM|GRU|RNN|Attention|Bidirectional|"
      r"UpSampling|ZeroPadding|Cropping|SpatialDropout", _DENSE),
     (r"^(Random(?!Normal|Uniform)|RandA|Aug|Auto|Mix|Cut|Center|Contrast|Equal|Solar|Resizing|MaxNumB)|"
      r"(image|text|audio)_dataset", _PREPARE),
+    ("_initializer$", "use lanewise.initializers"),
 )  # fmt: skip
 """Names of many kinds: a pattern that is looked for in them, and what to use instead."""
 
@@ -114,10 +120,13 @@ def absent(module: str, name: str, known: Iterable[str], frame: FrameType) -> Ex
     elif not name.startswith("_"):
         import numpy
 
-        if ".ops" in module and hasattr(numpy, name):
-            text += f": use numpy.{name}, which takes what these functions take."
+        arrays = ".ops" in module or module in ("lanewise.math", "lanewise.linalg")
+        home = numpy.linalg if module[-6:] == "linalg" else numpy
+        if (arrays or module == "lanewise") and hasattr(home, name):
+            text += f": use {home.__name__}.{name}, which takes what these functions take."
         else:
-            text += f".{_near(name, known) or f' dir({module}) lists what there is.'}"
+            other = f": {_ARRAYS}." if arrays else f". dir({module}) lists what there is."
+            text += f".{near}" if (near := _near(name, known)) else other
     if _is_from_import(frame):
         return ImportError(text, name=module)
     return AttributeError(text, name=name)
@@ -217,3 +226,12 @@ def getter(
         raise absent(module, name, known, sys._getframe(1))
 
     return __getattr__
+
+
+def module_of(name: str, **members: Any) -> Any:
+    """A module of these members, which explains what is not there."""
+    import sys
+
+    made = sys.modules[name] = ModuleType(name)
+    vars(made).update(members, __all__=sorted(members), __getattr__=getter(name, members))
+    return made

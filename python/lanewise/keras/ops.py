@@ -1,8 +1,6 @@
 """`keras.ops`: operations on arrays, differentiated inside a loss, an activation or a layer of your own."""
 
-import sys as _sys
 from functools import wraps as _wraps
-from types import ModuleType as _ModuleType
 from typing import Any as _Any
 
 from .. import _missing
@@ -34,11 +32,7 @@ globals().update({_name: _dispatching(globals()[_name]) for _name in __all__})
 
 def _module(name: str, names: list[str]) -> _Any:
     """`keras.ops.<name>`: some of these functions."""
-    module = _ModuleType(f"{__name__}.{name}", f"Functions of `keras.ops`, as Keras's `keras.ops.{name}`.")
-    module.__dict__.update({key: globals()[key] for key in names}, __all__=sorted(names))
-    module.__dict__["__getattr__"] = _missing.getter(module.__name__, names)
-    _sys.modules[module.__name__] = module
-    return module
+    return _missing.module_of(f"{__name__}.{name}", **{key: globals()[key] for key in names})
 
 
 _NEURAL = [*_neural.__all__, "normalize", "one_hot"]
