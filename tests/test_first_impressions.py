@@ -1,8 +1,7 @@
-"""What a person meets on the first day: how long the import takes, what a slip of the hand is told, what shows itself."""
+"""What a person meets on the first day: the time of the import, what a slip of the hand is told, what shows itself."""
 
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np

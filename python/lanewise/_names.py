@@ -6,6 +6,8 @@ A class is only ever found in a table written in the source: no name from a file
 from __future__ import annotations
 
 import operator
+import sys
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from inspect import getattr_static
@@ -17,6 +19,15 @@ from ._missing import ABSENT, Absent
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """A warning at the line outside the package that led here."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("lanewise"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)
+
 
 # --- misspelt keyword arguments -------------------------------------------------------------------------------
 
@@ -30,8 +41,10 @@ _RENAMED = {
     "metric": "metrics",
     "val_data": "validation_data",
     "val_split": "validation_split",
+    "cce": "categorical_crossentropy",
+    "scce": "sparse_categorical_crossentropy",
 }
-"""Keywords that Keras once had, or that are often taken for those it has: too far from them for `near_match`."""
+"""What Keras once had, or is often taken for what it has: too far from it for a likeness."""
 
 
 def keywords(code: CodeType) -> tuple[str, ...]:
@@ -44,9 +57,9 @@ def check_keywords(function: str, given: Collection[str], known: Collection[str]
     for name in given:
         if name not in known:
             accepted = [k for k in known if k != "self"]
-            renamed = _RENAMED.get(name)
-            hint = f" Did you mean {renamed!r}?" if renamed in accepted else near_match(name, accepted)
-            raise TypeError(f"{function}: unknown argument {name!r}.{hint} Accepted: {', '.join(accepted)}.")
+            raise TypeError(
+                f"{function}: unknown argument {name!r}.{near_match(name, accepted)} Accepted: {', '.join(accepted)}."
+            )
 
 
 def _constructor_keywords(cls: type) -> tuple[str, ...] | None:
@@ -160,7 +173,9 @@ def near_match(name: str, known: list[str], alike: float = 0.6) -> str:
     lower = {k.lower(): k for k in known}
     text = name.lower()
     swapped = (text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1))
-    found = [slip for slip in swapped if slip in lower] or difflib.get_close_matches(text, list(lower), 1, alike)
+    found = [slip for slip in (_RENAMED.get(text), *swapped) if slip in lower] or difflib.get_close_matches(
+        text, list(lower), 1, alike
+    )
     return f" Did you mean {lower[found[0]]!r}?" if found else ""
 
 

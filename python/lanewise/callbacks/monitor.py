@@ -1,9 +1,8 @@
 """What callbacks that watch one value of the logs have in common."""
 
-import warnings
 from typing import Any
 
-from .._names import check_finite, near_match
+from .._names import check_finite, near_match, warn
 from .base import Callback, Logs
 
 _LARGER_IS_BETTER = frozenset({
@@ -46,11 +45,10 @@ class MonitorCallback(Callback):
             self._seen = True
             return float(logs[self.monitor])
         if not self._seen:
-            warnings.warn(
+            self._seen = True
+            warn(
                 f"{type(self).__name__}: monitor={self.monitor!r} is not in the logs."
-                f"{near_match(self.monitor, list(logs))} Available: {', '.join(logs)}.",
-                UserWarning,
-                stacklevel=2,
+                f"{near_match(self.monitor, list(logs))} Available: {', '.join(logs)}."
             )
         return None
 

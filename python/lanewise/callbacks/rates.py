@@ -1,12 +1,11 @@
 """ReduceLROnPlateau and LearningRateScheduler: callbacks that set the learning rate between epochs."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .._names import check_integer, check_not_negative, check_number
+from .._names import check_integer, check_not_negative, check_number, warn
 from .base import Callback, Logs
 from .monitor import MonitorCallback
 
@@ -177,4 +176,4 @@ class ProgbarLogger(Callback):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or kwargs:
-            warnings.warn("ProgbarLogger: arguments are ignored; fit(verbose=1) shows the progress", stacklevel=2)
+            warn("ProgbarLogger: arguments are ignored; fit(verbose=1) shows the progress")

@@ -8,9 +8,9 @@ values = 1 with tag = 1 (text) and simple_value = 2 (float).
 import os
 import struct
 import time
-import warnings
 from typing import Any, BinaryIO
 
+from .._names import warn
 from .base import Callback, Logs
 from .rates import rounded_rate
 
@@ -129,7 +129,7 @@ class TensorBoard(Callback):
             ("embeddings_freq", embeddings_freq),
         ):
             if value:
-                warnings.warn(f"TensorBoard: {argument}={value!r} is ignored, scalars are written", stacklevel=2)
+                warn(f"TensorBoard: {argument}={value!r} is ignored, scalars are written")
         self.log_dir = os.fspath(log_dir)
         self.write_steps_per_second = bool(write_steps_per_second)
         self.update_freq = 1 if update_freq == "batch" else check_save_freq(update_freq)

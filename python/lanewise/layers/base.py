@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar, cast
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 from .. import _engine, random, regularizers
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
-from .._names import automatic_name, serialize, snake_case
+from .._names import automatic_name, serialize, snake_case, warn
 from .._operators import TracedBase
 from .._structure import flatten, map_leaves, pack
 from ..constraints import Constraint
@@ -114,11 +113,10 @@ class Layer(OwnCall):
                 "leave out the masked steps, which is not supported; use mask_zero=False"
             )
         if masked and self.mask_use == "drops":
-            warnings.warn(
+            warn(
                 f"Layer {self.name!r} (of type {type(self).__name__}) was passed an input with a mask attached to it. "
                 "However, this layer does not support masking and will therefore destroy the mask information. "
-                "Downstream layers will not see the mask.",
-                stacklevel=2,
+                "Downstream layers will not see the mask."
             )
         if self.host and values[0] not in builder.prepared:
             raise NotImplementedError(

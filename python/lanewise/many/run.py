@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random as python_random
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import _engine, random
-from .._names import near_match
+from .._names import near_match, warn
 from ..callbacks import Callback, EarlyStopping
 from ..callbacks.base import Logs, told_late
 from ..callbacks.monitor import MonitorCallback
@@ -77,8 +76,6 @@ class Run:
         fail_on_nan: whether a loss that is not finite is an error.
     """
 
-    frames = 3  # from a warning to who called
-
     def __init__(
         self, jobs: Sequence[Job], recipe: Recipe | Given, data: tuple[Any, Any], parts: Sequence[tuple[Any, Any]],
         arguments: dict[str, Any], judge: MonitorCallback, fail_on_nan: bool,
@@ -139,11 +136,10 @@ class Run:
             raise error
         if self._errors:
             index = min(self._errors)
-            warnings.warn(
+            warn(
                 f"fit_many: {len(self._errors)} of {self._total} networks failed; number {index} with "
                 f"{type(self._errors[index]).__name__}: {self._errors[index]}; all are in .errors",
                 RuntimeWarning,
-                stacklevel=self.frames,
             )
         fits = [self._fits[index] for index in sorted(self._fits)]
         errors = dict(sorted(self._errors.items()))

@@ -144,8 +144,6 @@ class _Watch(Watch):
 class _Rungs(Run):
     """All fits at once, each in a thread of its own, of which as many run as there are cores."""
 
-    frames = 5
-
     def __init__(self, jobs: Sequence[Job], *given: Any, stages: Sequence[int], factor: int) -> None:
         super().__init__(jobs, *given)
         self.stages, self._factor = stages, factor

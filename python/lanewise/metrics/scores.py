@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _engine
 from .._engine import Array, Float64
-from .._names import check_integer, check_number
+from .._names import check_integer, check_number, warn
 from ..losses.base import Param
 from .base import Metric, ratio
 
@@ -120,9 +119,7 @@ class R2Score(Metric):
         if p == 0:
             return score
         if p >= samples - 1:
-            warnings.warn(
-                f"num_regressors: {p} for {samples:.0f} numbers, no adjusted R2; this is the plain one", stacklevel=2
-            )
+            warn(f"num_regressors: {p} for {samples:.0f} numbers, no adjusted R2; this is the plain one")
             return score
         return 1 - (1 - score) * (samples - 1) / (samples - p - 1)
 

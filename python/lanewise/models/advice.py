@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import _engine
 from .._engine import AnyArray, Program
+from .._names import warn
 from .compiled import Compiled
 from .data import Rows, largest, largest_column, not_finite
 
 _LOOKED_AT = 32  # rows predicted to see what a model gives
 _GROWTH = 1e3  # times the first epoch's loss, or 1 where that is more: it explodes
 _PROBABILITIES = ("sigmoid", "softmax")
-_STACK = 5  # frames from here to who called fit
 
 
 def warn_of_outputs(compiled: Compiled, program: Program, read: Callable[..., Any], rows: Rows) -> None:
@@ -35,13 +34,13 @@ def warn_of_outputs(compiled: Compiled, program: Program, read: Callable[..., An
         operation, _ = program.builder.made_by(program.outputs[i])
         output = f"output {compiled.output_names[i]!r}" if compiled.several else "the model"
         if operation == "softmax" and program.output_shapes[i][-1] == 1:
-            _warn(
+            warn(
                 f"loss: {output} ends with softmax over one column, which is always 1: for two classes use "
                 "Dense(1, activation='sigmoid') and 'binary_crossentropy', or one column for each class"
             )
         from_logits = getattr(loss, "from_logits", None)
         if from_logits and operation in _PROBABILITIES:
-            _warn(
+            warn(
                 f"loss: {loss.name} has from_logits=True, but {output} ends with {operation}, which gives "  # type: ignore[union-attr]
                 "probabilities: leave out one of the two"
             )
@@ -51,7 +50,7 @@ def warn_of_outputs(compiled: Compiled, program: Program, read: Callable[..., An
             read(program.predictor().predict, [array[:count] for array in rows.x], 0, count, given)
             low, high = float(given[i].min()), float(given[i].max())
             if low < 0 or high > 1:
-                _warn(
+                warn(
                     f"loss: {loss.name} expects probabilities, but {output} gives numbers from {low:.3g} to "  # type: ignore[union-attr]
                     f"{high:.3g}: end it with activation={loss.activation!r}, or pass from_logits=True"  # type: ignore[union-attr]
                 )
@@ -88,7 +87,3 @@ def _named(name: str, arrays: Sequence[AnyArray]) -> list[tuple[str, AnyArray]]:
 def _reach(array: AnyArray) -> str:
     value = f"{largest(array):.3g}"
     return value if array.ndim != 2 or array.shape[1] == 1 else f"{value} (column {largest_column(array)})"
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, UserWarning, stacklevel=_STACK)

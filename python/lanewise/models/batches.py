@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 
 from .. import _engine
 from .._arrays import as_array
+from .._names import warn
 from ..utils.batches import PyDataset
 from .data import Picked
 
@@ -91,9 +91,7 @@ class Batches:
                 "a list-like object that can be run through again"
             )
         if steps is not None and given < steps:
-            warnings.warn(
-                f"{self.argument}: expected {steps} batches in an epoch, received {given}", RuntimeWarning, stacklevel=2
-            )
+            warn(f"{self.argument}: expected {steps} batches in an epoch, received {given}", RuntimeWarning)
         if isinstance(self._source, PyDataset):
             self._source.on_epoch_end()
 
@@ -298,9 +296,7 @@ class Cursor:
         wanted = self._count if self._steps is None else self._steps
         stop = min(self._seen + wanted, self._count)
         if self._steps is not None and stop - self._seen < wanted:
-            warnings.warn(
-                f"x: expected {wanted} batches in an epoch, {stop - self._seen} were left", RuntimeWarning, stacklevel=2
-            )
+            warn(f"x: expected {wanted} batches in an epoch, {stop - self._seen} were left", RuntimeWarning)
         first, last = self._seen * self._batch_size, min(stop * self._batch_size, self._rows)
         self._seen = 0 if stop == self._count else stop
         return first, last

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._engine import Float32
-from .._names import check_integer, keyword_checked
+from .._names import check_integer, keyword_checked, warn
 from .advice import loss_slip, warn_of_outputs
 from .base import callback_list, check_verbose
 from .batches import Place, SparseBatches, batch_rows, batches_of, is_sparse
@@ -139,11 +138,10 @@ class Trainer(Predictor):
                 logs: dict[str, float] = {}
                 for epoch in range(self._initial_epoch or initial_epoch, epochs):
                     if batches is not None and logs and not batches.has_more():
-                        warnings.warn(
+                        warn(
                             f"x: no batches are left after {epoch} epochs, training ends; a generator must go on for "
                             "all epochs",
                             RuntimeWarning,
-                            stacklevel=2,
                         )
                         break
                     hooks.on_epoch_begin(epoch, None)
@@ -153,7 +151,7 @@ class Trainer(Predictor):
                         first = logs["loss"]
                     if not warned and (slip := loss_slip(logs["loss"], first, epoch, rows)):
                         warned = True
-                        warnings.warn(slip, RuntimeWarning, stacklevel=3)
+                        warn(slip, RuntimeWarning)
                     hooks.on_epoch_end(epoch, seen := dict(logs))  # the callbacks' own: some add the learning rate
                     progress.on_epoch_end(seen)
                     if self.stop_training and run.told:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ from .._names import (
     check_not_negative,
     check_number,
     serialize,
+    warn,
 )
 from .schedules import LearningRateSchedule, Rate, checked_rates, deserialize as _deserialize_schedule
 
@@ -87,9 +87,7 @@ class Optimizer(Configurable):
         decay: float | None = None,
     ) -> None:
         if decay is not None:
-            warnings.warn(
-                "decay: ignored, as in Keras 3; use learning_rate=schedules.InverseTimeDecay(...)", stacklevel=4
-            )
+            warn("decay: ignored, as in Keras 3; use learning_rate=schedules.InverseTimeDecay(...)")
         check_default("loss_scale_factor", loss_scale_factor, None, "training is in float32")
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         if sum(value is not None for value in clips.values()) > 1:

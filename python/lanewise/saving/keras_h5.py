@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .._engine import Weight
+from .._names import warn
 from ..initializers.base import zeros_only
 from . import h5, keras_optimizer, keras_state, keras_write
 from .archive import AnyArray, FormatError, Mismatch, parsed
@@ -172,6 +172,6 @@ def _of_layer(layer: Any, name: str, part: h5.Group, names: list[str], skip_mism
     except Mismatch as error:
         if not skip_mismatch:
             raise
-        warnings.warn(f"load_weights: the file {error}; skipped", stacklevel=2)
+        warn(f"load_weights: the file {error}; skipped")
         return []
     return [(weight, part, key) for weight, key in zip(weights, names, strict=False)]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from .._engine import Weight
+from .._names import warn
 from . import h5, keras_optimizer
 from .archive import AnyArray, FormatError, Mismatch
 from .atomic import replacing
@@ -140,7 +140,7 @@ def read_weights(root: Group, model: Any, named: bool = False, skip_mismatch: bo
         except Mismatch as error:
             if not skip_mismatch:
                 raise
-            warnings.warn(f"load_weights: the file {error}; skipped", stacklevel=2)
+            warn(f"load_weights: the file {error}; skipped")
     return places
 
 
@@ -211,10 +211,9 @@ def read_state(model: Any, group: Numbers, places: Sequence[str], names: Sequenc
     state = keras_optimizer.state_of(model, [group.shape(place) for place in places], names)
     if state is None:
         if len(places) > 2:  # else it was compiled and never trained
-            warnings.warn(
+            warn(
                 f"optimizer: the file holds {len(places)} variables, which are not those of this "
-                f"{type(model.optimizer).__name__}; it starts anew",
-                stacklevel=2,
+                f"{type(model.optimizer).__name__}; it starts anew"
             )
         return lambda: None
     steps = group.array(places[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, Self
@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .. import _engine
-from .._names import check_below_one, check_integer, check_number
+from .._names import check_below_one, check_integer, check_number, warn
 from .base import Estimator
 from .network import Net, optimizer_of
 from .state import checked
@@ -36,6 +36,15 @@ def stochastic(estimator: Any) -> bool:
     if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
         raise AttributeError("partial_fit is only available for solvers that take batches, not for 'lbfgs'")
     return True
+
+
+_member = threading.local()  # .told: what the members of an ensemble, trained in threads, warn of
+
+
+def _tell(text: str, category: type[Warning] = UserWarning) -> None:
+    """A warning; those of the members of an ensemble come from it, each once."""
+    told = getattr(_member, "told", None)
+    warn(text, category) if told is None else told.setdefault((text, category))
 
 
 class Multilayer(Estimator):
@@ -203,7 +212,7 @@ class Multilayer(Estimator):
         else:
             batch_size = min(self.batch_size, n)
             if batch_size < self.batch_size:
-                warnings.warn("batch_size: larger than the number of rows, which is taken instead", stacklevel=4)
+                _tell("batch_size: larger than the number of rows, which is taken instead")
         net.data(X, targets, weights, self.alpha, batch_size)
         model, optimizer = net.model, net.model.optimizer
         assert optimizer is not None
@@ -259,15 +268,14 @@ class Multilayer(Estimator):
                 if incremental or model.stop_training:
                     break
                 if self.n_iter_ == self.max_iter:
-                    warnings.warn(
+                    _tell(
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
                         "hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=4,
                     )
                     break
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warn("Training interrupted by user.")
         if best is not None:
             model.set_weights(best)
         optimizer.finalize_variable_values(model.trainable_weights)
@@ -313,11 +321,10 @@ class Multilayer(Estimator):
         self.n_iter_ = min(int(found.nit), self.max_iter)
         self.loss_ = float(sums[1] + (shown - weight) * sums[2]) / sums[0] + self._offset(targets, weights)
         if found.status == 1:
-            warnings.warn(
+            _tell(
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s): {found.message}. Increase max_iter or "
                 "max_fun, or scale the data.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         if self.verbose:
             print(f"{self.n_iter_} iterations, {found.nfev} evaluations, loss = {self.loss_:.8f}")
@@ -337,7 +344,13 @@ class Multilayer(Estimator):
                     members[-1].class_weight = None  # in the weights already
                     members[-1].classes_, members[-1]._multilabel = self.classes_, self._multilabel
         workers = min(len(members), _engine.get_num_threads())
-        with ThreadPoolExecutor(workers, initializer=_engine.limit_threads, initargs=(1,)) as pool:
+        told: dict[tuple[str, type[Warning]], None] = {}
+
+        def begin() -> None:
+            _engine.limit_threads(1)
+            _member.told = told
+
+        with ThreadPoolExecutor(workers, initializer=begin) as pool:
             try:
                 list(pool.map(lambda member: member._fit(X, y, weights, validation, incremental), members))
             except BaseException:  # one has failed, or Ctrl-C: the others end with their epoch
@@ -346,6 +359,8 @@ class Multilayer(Estimator):
                     if member._live is not None:
                         member._live.model.stop_training = True
                 raise
+        for warning in told:
+            warn(*warning)
         self.members_ = members
         shared = ("feature_names_in_", "n_features_in_", "classes_", "members_")
         self.__dict__.update({k: v for k, v in vars(members[0]).items() if k.endswith("_") and k not in shared})

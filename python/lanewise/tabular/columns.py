@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._engine import Float32, Float64
-from .._names import near_match
+from .._names import near_match, warn
 from ..optimizers.exact import cos_pi
 from .read import KINDS, Values, as_kind, read, values_of
 
@@ -216,7 +215,7 @@ class Table:
             hint = f"; columns that were not there in fit: {', '.join(map(repr, extra[:5]))}" if extra else ""
             raise ValueError(f"x: columns of fit are missing: {', '.join(missing)}{hint}")
         if extra:
-            warnings.warn(f"x: columns that were not there in fit are ignored: {', '.join(extra)}", stacklevel=4)
+            warn(f"x: columns that were not there in fit are ignored: {', '.join(extra)}")
         found = dict(zip(names, columns, strict=True))
         return self._numbers([values_of(c.name, found[c.name]) for c in self.used])
 
