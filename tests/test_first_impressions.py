@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,135 @@ def test_clone_model_is_where_models_are():
     from lanewise.keras.models import Model, load_model
 
     assert Model is lw.Model and load_model is lw.load_model
+
+
+# --- warnings ---------------------------------------------------------------------------------------------------
+
+
+def warned(function):
+    """(text, file) of every warning of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function()
+    return [(str(w.message), w.filename) for w in caught]
+
+
+def test_a_misspelt_monitor_warns_once_at_the_persons_line():
+    stop = lw.callbacks.EarlyStopping(monitor="los")
+    found = warned(lambda: make().fit(X, Y, epochs=3, verbose=0, callbacks=[stop]))
+    assert len(found) == 1 and found[0][1] == __file__
+    assert "monitor='los' is not in the logs. Did you mean 'loss'?" in found[0][0]
+
+
+@pytest.mark.parametrize("members", [1, 4])
+def test_an_ensemble_warns_once_at_the_persons_line(members):
+    pytest.importorskip("sklearn")
+    found = warned(lambda: lw.sklearn.MLPRegressor(max_iter=2, n_ensemble=members, batch_size=99).fit(X, Y))
+    assert [file for _, file in found] == [__file__] * 2
+    assert sorted(text[:10] for text, _ in found) == ["Stochastic", "batch_size"]
+
+
+# --- errors -----------------------------------------------------------------------------------------------------
+
+
+def test_frames_with_words_name_the_column_its_type_and_the_way_on():
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    words, category = ["x", "y"], "take the numbers of the category: .cat.codes"
+    text = "encode text as numbers first, or give the table to lanewise.tabular"
+    frames = [
+        (pandas.DataFrame({"a": [1.0, 2.0], "b": words}), text),
+        (pandas.DataFrame({"b": words}, dtype="string"), "dtype string; " + text),
+        (pandas.DataFrame({"a": [1.0, 2.0], "b": pandas.Categorical(words)}), "dtype category; " + category),
+        (polars.DataFrame({"a": [1.0, 2.0], "b": words}), "dtype String; " + text),
+        (polars.DataFrame({"a": [1.0], "b": polars.Series(["x"], dtype=polars.Categorical)}), category),
+        (polars.DataFrame({"a": [1.0], "b": polars.Series(["x"], dtype=polars.Enum(["x"]))}), category),
+    ]
+    for frame, wanted in frames:
+        with pytest.raises(TypeError) as caught:
+            make().predict(frame)
+        assert str(caught.value).startswith("x: column 'b' has dtype ") and wanted in str(caught.value)
+    with pytest.raises(TypeError, match=r"dtype category; take the numbers of the category"):
+        make().fit(X[:2], pandas.Series(words, dtype="category"))
+
+
+def slips():
+    def build(units=3):
+        return make()
+
+    def own(value):
+        return make(lambda y_true, y_pred: value).fit(X, Y, verbose=0)
+
+    return [
+        (lambda: make("cce"), ValueError, r"Did you mean 'categorical_crossentropy'\?"),
+        (lambda: make("SCCE"), ValueError, r"Did you mean 'sparse_categorical_crossentropy'\?"),
+        (lambda: lw.layers.Dense(1, init="zeros"), TypeError, r"Did you mean 'kernel_initializer'\?"),
+        (lambda: lw.sklearn.KerasRegressor(build, optimizr="adam").fit(X, Y), TypeError,
+         r"KerasRegressor: unknown argument 'optimizr'. Did you mean 'optimizer'\?"),
+        (lambda: lw.sklearn.KerasRegressor(build, unit=3).fit(X, Y), TypeError, r"Did you mean 'units'\?"),
+        (lambda: lw.sklearn.KerasRegressor(build, model__unit=3).fit(X, Y), TypeError, "model: build: .* mean 'units'"),
+        (lambda: lw.tabular.TabularRegressor(colums={}), TypeError,
+         r"TabularRegressor: unknown argument 'colums'. Did you mean 'columns'\?"),
+        (lambda: make().predict(3), TypeError, "x: expected an array, a list or a data frame, received int$"),
+        (lambda: make().train_on_batch(iter([X]), Y), TypeError, "batches come as x="),
+        (lambda: lw.fingerprint("x"), TypeError, "model: expected a model or an Ensemble, received 'x' of type str"),
+        (lambda: lw.set_num_threads("2"), TypeError, "n: expected 1 to 1024 threads, received '2'"),
+        (lambda: make().apply_gradients(None), TypeError, "gradients: expected one for each of 4 weights"),
+        (lambda: make().set_weights(None), TypeError, "has 4 weights, expected a list, received None"),
+        (lambda: make().layers[0].set_weights(3), TypeError, "has 2 weights, expected a list, received 3"),
+        (lambda: own("s"), TypeError, "a value for each row, or one number, received 's' of type str"),
+        (lambda: own(None), TypeError, "a value for each row, or one number, received None"),
+        (lambda: make().fit((X, Y)), ValueError, r"targets come as an argument of their own: fit\(x, y\)"),
+        (lambda: make().predict([[1, 2, 3], [1, 2]]), ValueError, "a ragged list"),
+        (lambda: make().fit(X, Y, epochs=-1), ValueError, "epochs: expected an integer >= 0, received -1"),
+        (lambda: lw.nn.softmax(1.0), ValueError, "softmax expects rank 1 or more"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", range(len(slips())))
+def test_slips_of_the_hand(at):
+    function, error, text = slips()[at]
+    with pytest.raises(error, match=text):
+        function()
+
+
+def test_frame_without_pandas(monkeypatch):
+    fits = lw.fit_many(make, X, Y, seeds=2, verbose=0)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"frame needs pandas, .* pip install pandas"):
+        fits.frame()
+
+
+def test_the_demo_does_not_say_that_the_cpu_has_no_fma(capsys, monkeypatch):
+    from lanewise import demo
+
+    info = {**lw.build_info(), "isa": "generic"}
+    monkeypatch.setattr(lw.ops, "build_info", lambda: info)
+    monkeypatch.setattr(demo, "EXPECTED", "another")
+    assert not demo.run()
+    assert "DIFFERENT BITS (without FMA the bits are not promised)" in capsys.readouterr().out
+
+
+# --- as in Keras ------------------------------------------------------------------------------------------------
+
+
+def test_no_epochs_is_an_empty_history():
+    model = make()
+    before, told = model.get_weights(), []
+    calls = lw.callbacks.LambdaCallback(on_train_begin=lambda logs: told.append(1), on_train_end=told.append)
+    history = model.fit(X, Y, epochs=0, callbacks=[calls], validation_split=0.5)
+    assert history.history == {} and history.epoch == [] and told == [1, {}]
+    assert all(map(np.array_equal, before, model.get_weights())) and model.optimizer.iterations == 0
+
+
+def test_softmax_of_one_row_without_a_batch():
+    assert np.allclose(lw.nn.softmax([1.0, 2.0]), [0.26894142, 0.73105858])
+    assert np.allclose(lw.nn.log_softmax([1.0, 2.0], axis=0), [-1.3132617, -0.3132617])
+    with pytest.raises(ValueError, match="axis"):
+        lw.nn.softmax([1.0, 2.0], axis=1)
+    gradients = []
+    for softmax in (lw.nn.softmax, keras.ops.softmax):  # of all rows of a batch, inside a loss
+        model = lw.Sequential([lw.layers.Dense(1, kernel_initializer="ones", input_shape=(3,))])
+        model.compile("sgd", lambda t, p, f=softmax: keras.ops.sum(f(p[:, 0]) * t[:, 0]))
+        gradients.append(model.value_and_grad(X, Y[:, None])[1][0])
+    assert np.abs(gradients[0]).max() > 1e-3
+    assert np.allclose(*gradients, rtol=1e-4, atol=1e-6)

@@ -44,19 +44,17 @@ def as_array(argument: str, value: Any) -> AnyArray:
         try:
             array = np.asarray(value)
         except ValueError as error:
-            raise ValueError(f"{argument}: expected rows of one shape, received a ragged list ({error})") from None
+            what = f"a ragged list ({error})"
+            if getattr(value[0], "ndim", 0) > 1:
+                what = "arrays of several shapes; targets come as an argument of their own: fit(x, y)"
+            raise ValueError(f"{argument}: expected rows of one shape, received {what}") from None
     else:
-        raise TypeError(
-            f"{argument}: expected an array, a list or a data frame, received {type(value).__name__}; "
-            "batches come as x= of fit, evaluate and predict alone"
-        )
+        hint = "; batches come as x= of fit, evaluate and predict alone" if hasattr(value, "__iter__") else ""
+        raise TypeError(f"{argument}: expected an array, a list or a data frame, received {type(value).__name__}{hint}")
     if array.dtype.kind not in "biuf":
-        what_now = _WHAT_NOW.get(array.dtype.kind, "convert it first")
-        if str(getattr(value, "dtype", "")) == "category":
-            what_now = "take the numbers of the category: .cat.codes"
-        elif array.dtype.kind == "O" and array.ndim == 1 and all(isinstance(item, str) for item in array[:32]):
-            what_now = _WHAT_NOW["U"]
-        raise TypeError(f"{argument}: expected real numbers, received an array of dtype {array.dtype}; {what_now}")
+        what_now = _what_now(value, array)
+        dtype = getattr(value, "dtype", array.dtype)
+        raise TypeError(f"{argument}: expected real numbers, received an array of dtype {dtype}; {what_now}")
     if array.ndim == 0:
         raise ValueError(f"{argument}: expected an array of rows, received the single number {array}")
     if len(array) == 0:
@@ -64,6 +62,16 @@ def as_array(argument: str, value: Any) -> AnyArray:
     if array.dtype.itemsize > 8:  # the engine does not read long double
         array = array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _what_now(given: Any, array: AnyArray) -> str:
+    """What to do with an array that holds no real numbers, or with the column of a frame."""
+    kind = array.dtype.kind
+    if str(getattr(given, "dtype", "")).lower().startswith(("category", "categorical", "enum")):
+        return "take the numbers of the category: .cat.codes in pandas, .to_physical() in polars"
+    if kind == "O" and array.ndim == 1 and all(isinstance(item, str) for item in array[:32]):
+        kind = "U"
+    return _WHAT_NOW.get(kind, "convert it first")
 
 
 def _from_frame(argument: str, frame: Any) -> AnyArray:
@@ -75,8 +83,9 @@ def _from_frame(argument: str, frame: Any) -> AnyArray:
     parts = [np.asarray(frame[c].to_numpy()) for c in columns]
     if all(p.ndim == 1 and p.dtype.kind in "biuf" for p in parts):
         return np.stack(parts, axis=1)
-    bad = next((c, p.dtype) for c, p in zip(columns, parts, strict=True) if p.dtype.kind not in "biuf" or p.ndim != 1)
-    raise TypeError(f"{argument}: column {bad[0]!r} has dtype {bad[1]}; make every column numeric first")
+    name, part = next((c, p) for c, p in zip(columns, parts, strict=True) if p.dtype.kind not in "biuf" or p.ndim != 1)
+    what_now = f"{_what_now(frame[name], part)}, or give the table to lanewise.tabular"
+    raise TypeError(f"{argument}: column {name!r} has dtype {getattr(frame[name], 'dtype', part.dtype)}; {what_now}")
 
 
 def sample_shape(argument: str, value: Any) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._names import _shown
+
 
 def fingerprint(model: Any, predictions: ArrayLike | None = None) -> str:
     """16 hexadecimal digits for the weights of a model; with predictions, a blank and 16 more for those.
@@ -20,11 +22,13 @@ def fingerprint(model: Any, predictions: ArrayLike | None = None) -> str:
         predictions: real numbers of any shape, compared as float32.
 
     Raises:
-        ValueError: the model is not built. TypeError: predictions that are no real numbers.
+        ValueError: the model is not built. TypeError: no model; predictions that are no real numbers.
     """
     from .many import Ensemble
 
     models = model.models if isinstance(model, Ensemble) else [model]
+    if not all(hasattr(one, "get_weights") for one in models):
+        raise TypeError(f"model: expected a model or an Ensemble, received {_shown(model)}")
     if not all(one.built for one in models):
         raise ValueError("fingerprint: the model is not built yet; give the first layer input_shape=, or call build()")
     weights = (

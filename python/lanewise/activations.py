@@ -117,8 +117,11 @@ def _along(name: str, x: Any, axis: int) -> Float32:
             raise NotImplementedError(f"axis: {name} of a symbolic tensor runs along the last axis, received {axis}")
         return _apply((name, {}), x)
     array: Any = x if isinstance(x, TracedBase) else np.asarray(x)
-    if array.ndim < 2:
-        raise ValueError(f"x: {name} expects rank 2 or more, received shape {array.shape}")
+    if array.ndim < 1:
+        raise ValueError(f"x: {name} expects rank 1 or more, received a single number")
+    if array.ndim == 1 and axis in (0, -1):
+        row: Float32 = _apply((name, {}), array[None])[0]
+        return row
     return np.moveaxis(_apply((name, {}), np.moveaxis(array, axis, -1)), -1, axis)
 
 
@@ -245,7 +248,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> Float32:
     """exp(x) / sum(exp(x)) along an axis.
 
     Raises:
-        ValueError: rank below 2, as in Keras.
+        ValueError: a single number.
     """
     return _along("softmax", x, axis)
 
@@ -254,7 +257,7 @@ def log_softmax(x: ArrayLike, axis: int = -1) -> Float32:
     """x - log(sum(exp(x))) along an axis.
 
     Raises:
-        ValueError: rank below 2, as in Keras.
+        ValueError: a single number.
     """
     return _along("log_softmax", x, axis)
 

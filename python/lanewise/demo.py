@@ -103,7 +103,7 @@ def run() -> bool:
     if found == EXPECTED:
         print("result       same bits as everywhere: weights and predictions match")
     else:
-        why = " (no FMA on this CPU: the bits are not promised)" if info["isa"] == "generic" else ""
+        why = " (without FMA the bits are not promised)" if info["isa"] == "generic" else ""
         print(f"result       DIFFERENT BITS{why}: expected {EXPECTED}")
     print(f"fingerprint {found}")
     return found == EXPECTED

@@ -37,7 +37,7 @@ from ._core import (
     relu_backward,
     relu_forward,
     row_sum,
-    set_num_threads,
+    set_num_threads as _set_num_threads,
     sigmoid_backward,
     sigmoid_forward,
     softmax_backward,
@@ -121,6 +121,14 @@ __all__ = [
     "tanh_forward",
     "use_isa",
 ]
+
+
+def set_num_threads(n: int) -> None:
+    """How many threads the engine uses from now on, 1 to 1024."""
+    try:
+        _set_num_threads(n)
+    except TypeError:
+        raise TypeError(f"n: expected 1 to 1024 threads, received {n!r}") from None
 
 
 def _elementwise(name: str, forward: str, of: str, gradient: str) -> tuple[_Kernel, _Kernel]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _engine
 from .._engine import AnyArray, Array
+from .._names import _shown
 from .tape import Traced, gradients
 
 
@@ -83,9 +84,12 @@ def per_row(value: Any, n: int, name: str) -> _engine.Float32:
     """One float32 a row: the mean of what a row has, or the same number for all.
 
     Raises:
-        ValueError: neither one value (or several) a row nor a single number.
+        ValueError: neither one value (or several) a row nor a single number. TypeError: no numbers.
     """
-    array = np.asarray(value, dtype=np.float32)
+    given = np.asarray(value)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected a value for each row, or one number, received {_shown(given.tolist())}")
+    array = given.astype(np.float32, copy=False)
     if array.ndim == 0:
         return np.full(n, array, np.float32)
     if len(array) != n:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from .. import _engine, random, regularizers
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
-from .._names import automatic_name, serialize, snake_case, warn
+from .._names import _shown, automatic_name, serialize, snake_case, warn
 from .._operators import TracedBase
 from .._structure import flatten, map_leaves, pack
 from ..constraints import Constraint
@@ -371,6 +371,8 @@ def match_rank(x: AnyArray, shape: tuple[int, ...] | None) -> AnyArray:
 
 def assign_all(owner: str, weights: Sequence[Weight], values: Sequence[ArrayLike]) -> None:
     """Check every value against its weight, then assign all."""
+    if not hasattr(values, "__len__"):
+        raise TypeError(f"weights: {owner} has {len(weights)} weights, expected a list, received {_shown(values)}")
     if len(values) != len(weights):
         shapes = ", ".join(str(w.shape) for w in weights)
         raise ValueError(f"weights: {owner} has {len(weights)} weights ({shapes}), received {len(values)} arrays")

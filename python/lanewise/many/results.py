@@ -122,8 +122,12 @@ class Fits:
         Raises:
             ImportError: pandas is not installed.
         """
-        from pandas import DataFrame
-
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            raise ImportError(
+                "frame needs pandas, which is not installed: pip install pandas; .results does not"
+            ) from None
         return DataFrame(self.results)
 
     def candidates(self) -> list[dict[str, Any]]:

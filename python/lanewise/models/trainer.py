@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class Trainer(Predictor):
             y: targets, (n,) and (n, 1) alike.
             batch_size: rows a step; the last, partial batch is kept. None: 32, or as many as make `steps_per_epoch`
                 batches of all rows.
-            epochs: index of the last epoch.
+            epochs: index of the last epoch; 0: none is run, as in Keras.
             verbose: 0, 1, 2 or 'auto' (1).
             callbacks: instances of `lanewise.callbacks.Callback`.
             validation_split: this share of the last rows validates, taken before any shuffle.
@@ -71,7 +71,7 @@ class Trainer(Predictor):
         """
         compiled = self._get_compiled("fit", trains=True)
         given = None if batch_size is None else check_integer("batch_size", batch_size, 1)
-        epochs = check_integer("epochs", epochs, 1)
+        epochs = check_integer("epochs", epochs, 0)
         initial_epoch = check_integer("initial_epoch", initial_epoch, 0)
         if isinstance(validation_freq, list | tuple | set | range):
             validated = {check_integer("validation_freq", epoch, 1) for epoch in validation_freq}
@@ -233,6 +233,8 @@ class Trainer(Predictor):
         """
         compiled = self._get_compiled("apply_gradients")
         weights = self.trainable_weights
+        if not isinstance(gradients, Iterable):
+            raise TypeError(f"gradients: expected one for each of {len(weights)} weights, received {gradients!r}")
         given = [g[0] if isinstance(g, tuple) and len(g) == 2 else g for g in gradients]
         if len(given) != len(weights):
             raise ValueError(f"gradients: expected one for each of {len(weights)} weights, received {len(given)}")

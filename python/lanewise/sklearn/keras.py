@@ -93,11 +93,12 @@ class KerasEstimator(Estimator):
         elif callable(self.model):
             known = _arguments(self.model)
             plain = {name: getattr(self, name) for name in self._routed if "__" not in name}
-            given = {**plain, **self._route("model")}
+            given = self._route("model")
             if not _takes_any(self.model):
+                check_keywords(type(self).__name__, plain, [*known, *self._get_param_names()])
                 check_keywords(f"model: {getattr(self.model, '__name__', 'function')}", given, known)
             offered = {"meta": meta, "compile_kwargs": self._compile_arguments()}
-            built = self.model(**{k: v for k, v in offered.items() if k in known}, **given)
+            built = self.model(**{k: v for k, v in offered.items() if k in known}, **plain, **given)
         else:
             raise TypeError(f"model: expected a function that returns a model, or a model, received {self.model!r}")
         if not isinstance(built, Model):

@@ -11,14 +11,14 @@ import numpy as np
 
 from .. import random
 from .._engine import AnyArray, Float32, Float64
-from .._names import check_below_one, check_integer, check_keywords, check_not_negative, check_number
+from .._names import KeywordChecked, check_below_one, check_integer, check_keywords, check_not_negative, check_number
 from ..models import Model
 from ..models.data import check_rows, row_weights
 from . import files, network
 from .columns import EMBEDDINGS, Table
 
 
-class Tabular:
+class Tabular(KeywordChecked):
     """What both share: parameters, columns, networks, files."""
 
     _classes: ClassVar[bool]
