@@ -200,6 +200,8 @@ class Run:
             if train is not None:
                 x = Picked(x, train)
             history = model.fit(x, y, verbose=0, callbacks=[*callbacks, watch], **arguments)
+        if not history.epoch:
+            raise ValueError("epochs: none was run")
         model.free_workspaces()
         model.keep_streams(self._generation)
         restored = [c.best_epoch for c in callbacks if isinstance(c, EarlyStopping) and c.best_weights is not None]
