@@ -77,8 +77,9 @@ def fit_many(
     if validation_data is not None:
         validation_data = tuple(map(once, unpack_validation(validation_data)))
     fit_arguments |= {
-        "epochs": check_integer("epochs", epochs, 1), "batch_size": batch_size, "validation_split": validation_split, "callbacks": callbacks,
-        "validation_data": validation_data, "sample_weight": once(sample_weight), "class_weight": class_weight,
+        "epochs": check_integer("epochs", epochs, 1), "batch_size": batch_size, "validation_split": validation_split,
+        "callbacks": callbacks, "validation_data": validation_data, "sample_weight": once(sample_weight),
+        "class_weight": class_weight,
     }  # fmt: skip
     candidates = grid_of(grid)
     validated = [name for name in ("validation_split", "validation_data")
