@@ -201,3 +201,48 @@ def test_softmax_of_one_row_without_a_batch():
         gradients.append(model.value_and_grad(X, Y[:, None])[1][0])
     assert np.abs(gradients[0]).max() > 1e-3
     assert np.allclose(*gradients, rtol=1e-4, atol=1e-6)
+
+
+# --- what shows itself ------------------------------------------------------------------------------------------
+
+
+def test_objects_show_how_they_were_made():
+    assert repr(lw.losses.Huber(2.0, name="h")) == "Huber(name='h', reduction='sum_over_batch_size', delta=2.0)"
+    assert repr(lw.callbacks.EarlyStopping(patience=3)).startswith(
+        "EarlyStopping(monitor='val_loss', min_delta=0.0, pat"
+    )
+    assert repr(lw.initializers.Constant([1.0, 2.0])) == "Constant(value=[1.0, 2.0])"
+    assert repr(lw.regularizers.L2(0.5)) == "L2(l2=0.5)"
+    assert repr(lw.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)).startswith("ExponentialDecay(name='Exp")
+
+    class Mine(lw.losses.Loss):
+        def get_config(self):
+            raise NotImplementedError
+
+    assert "Mine object at" in repr(Mine()) and "CSVLogger object at" in repr(lw.callbacks.CSVLogger("x"))
+
+
+def test_results_are_shown_in_a_line():
+    history = make().fit(X, Y, epochs=2, verbose=0)
+    assert repr(history) == f"<History of 2 epochs, loss={history.history['loss'][-1]:.4g}>"
+    rates = lw.lr_find(make, X, Y, steps=20)
+    assert repr(rates) == f"<Rates of {len(rates.rates)} steps, suggestion {rates.suggestion:.3g}>"
+    candidate = lw.fit_many(make, X, Y, seeds=3, verbose=0).candidates()[0]
+    assert "'fits': <3 Fit>" in repr(candidate) and [fit.seed for fit in candidate["fits"]] == [0, 1, 2]
+
+
+def test_the_command_says_its_version(capsys):
+    from lanewise import _cli
+
+    with pytest.raises(SystemExit) as ended:
+        _cli.main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"lanewise {lw.__version__}\n"
+
+
+def test_older_places_are_the_same_module():
+    code = "import lanewise.keras.layers.experimental.preprocessing as p, lanewise.keras.utils.np_utils as u\n"
+    code += "import lanewise as lw; print(p.Dense is lw.layers.Dense, u.to_categorical is lw.utils.to_categorical)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(lw.__file__).parents[1]
+    )
+    assert done.stdout == "True True\n"

@@ -12,7 +12,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from argparse import ArgumentParser
 
+    try:
+        from . import ops
+    except ImportError as error:
+        print(f"lanewise: {error}", file=sys.stderr)
+        return 2
     parser = ArgumentParser(prog="lanewise", description="Dense neural networks on the CPU.")
+    parser.add_argument("--version", action="version", version=f"lanewise {ops.build_info()['version']}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("info", help="what is compiled in and what runs on this machine")
     demo = commands.add_parser("demo", help="train a small network and compare its fingerprint")
@@ -20,11 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = commands.add_parser("check", help="which lines of a Keras script or notebook will not work, not running it")
     check.add_argument("files", nargs="+", metavar="script.py|notebook.ipynb")
     given = parser.parse_args(arguments)
-    try:
-        from . import ops  # noqa: F401  loads the compiled core
-    except ImportError as error:
-        print(f"lanewise: {error}", file=sys.stderr)
-        return 2
     if given.command == "info":
         print_info()
         return 0

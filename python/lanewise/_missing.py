@@ -228,6 +228,14 @@ def getter(
     return __getattr__
 
 
+def places(module: str, *names: str) -> tuple[str, ...]:
+    """The names, under which this module is found as if it were one in itself."""
+    import sys
+
+    sys.modules.update({f"{module}.{name}": sys.modules[module] for name in names})
+    return names
+
+
 def module_of(name: str, **members: Any) -> Any:
     """A module of these members, which explains what is not there."""
     import sys

@@ -74,6 +74,14 @@ def _constructor_keywords(cls: type) -> tuple[str, ...] | None:
     return None
 
 
+def _called(made: object, values: Callable[[], Mapping[str, Any]]) -> str:
+    """How an object was made; of a person's own classes that is not known."""
+    cls = type(made)
+    if not cls.__module__.startswith("lanewise."):
+        return object.__repr__(made)
+    return f"{cls.__name__}({', '.join(f'{k}={v!r}' for k, v in values().items() if v is not None)})"
+
+
 class KeywordChecked:
     """Base of what people construct: a misspelt keyword argument names the class and the nearest argument it has."""
 
@@ -86,6 +94,12 @@ class KeywordChecked:
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not isinstance(getattr_static(self, name, None), Absent)]
+
+    def __repr__(self) -> str:
+        known = [name for name in _constructor_keywords(type(self)) or () if name != "self"]
+        if set(known) <= vars(self).keys():
+            return _called(self, lambda: {name: vars(self)[name] for name in known})
+        return super().__repr__()
 
 
 for _name, _absent in ABSENT.items():
@@ -114,6 +128,9 @@ class Configurable(KeywordChecked):
     def get_config(self) -> dict[str, Any]:
         """Keyword arguments that make an equal object, as plain JSON values."""
         return {}
+
+    def __repr__(self) -> str:
+        return _called(self, self.get_config)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -29,6 +29,10 @@ class History(Callback):
         for key, value in (logs or {}).items():
             self.history.setdefault(key, []).append(value)
 
+    def __repr__(self) -> str:
+        last = "".join(f", {key}={values[-1]:.4g}" for key, values in self.history.items())
+        return f"<History of {len(self.epoch)} epochs{last}>"
+
     def plot(self, metrics: Any = None) -> Any:
         """Draw the curves with matplotlib, one picture for each metric, training and validation together.
 

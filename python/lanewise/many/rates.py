@@ -38,6 +38,9 @@ class Rates:
     smoothed: Float64
     diverged: bool
 
+    def __repr__(self) -> str:
+        return f"<Rates of {len(self.rates)} steps, suggestion {self.suggestion:.3g}>"
+
     @property
     def minimum(self) -> float:
         """The rate at which the smoothed loss was least."""

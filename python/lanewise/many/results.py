@@ -53,6 +53,13 @@ class Fit:
         return f"<Fit {', '.join(f'{k}={v!r}' for k, v in self.row().items())}>"
 
 
+class _Few(list[Fit]):
+    """Shows how many there are."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} Fit>"
+
+
 def rank(value: float, larger_is_better: bool) -> tuple[bool, float]:
     """What to sort by, best first; NaN is worse than anything."""
     bad = value != value
@@ -142,7 +149,9 @@ class Fits:
         for fits in groups.values():
             values = [fit.logs[self.monitor] for fit in fits]
             mean, deviation = mean_and_deviation(values)
-            found.append({"params": fits[0].params, "mean": mean, "std": deviation, "count": len(fits), "fits": fits})
+            found.append(
+                {"params": fits[0].params, "mean": mean, "std": deviation, "count": len(fits), "fits": _Few(fits)}
+            )
         return sorted(found, key=lambda entry: self._rank(entry["mean"]))
 
     @property

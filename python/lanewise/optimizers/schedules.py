@@ -48,9 +48,6 @@ class LearningRateSchedule(Configurable):
         """The learning rate of a step."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
     def rates(self, first: int, count: int) -> Float64:
         """Those of the steps first, first + 1, ...
 
@@ -88,9 +85,6 @@ class _Formula(LearningRateSchedule):
 
     def rates(self, first: int, count: int) -> Float64:
         return checked_rates(self, self.at(np.arange(first, first + count, dtype=np.float64)), first)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
 
     def get_config(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if not key.startswith("_")}

@@ -1,7 +1,7 @@
 """`keras.utils`: the objects of `lanewise.utils`."""
 
-from ... import _missing, utils as _source
-from ...saving import (
+from .. import _missing, utils as _source
+from ..saving import (
     CustomObjectScope,
     custom_object_scope,
     deserialize_keras_object,
@@ -11,7 +11,7 @@ from ...saving import (
     register_keras_serializable,
     serialize_keras_object,
 )
-from ...utils import *  # noqa: F403
+from ..utils import *  # noqa: F403
 
 __all__ = [
     "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name",
@@ -19,6 +19,4 @@ __all__ = [
 ]  # fmt: skip
 __all__ += _source.__all__
 
-_SUBMODULES = ("np_utils",)
-
-__getattr__ = _missing.getter(__name__, __all__, _SUBMODULES)
+__getattr__ = _missing.getter(__name__, __all__, _missing.places(__name__, "np_utils"))
