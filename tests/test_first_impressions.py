@@ -231,6 +231,14 @@ def test_results_are_shown_in_a_line():
     assert "'fits': <3 Fit>" in repr(candidate) and [fit.seed for fit in candidate["fits"]] == [0, 1, 2]
 
 
+def test_a_summary_fits_a_narrow_terminal(capsys, monkeypatch):
+    for columns, width in ((50, 49), (200, 79)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        make().summary()
+        lines = capsys.readouterr().out.splitlines()
+        assert width - 3 < max(map(len, lines)) <= width + 1
+
+
 def test_the_command_says_its_version(capsys):
     from lanewise import _cli
 

@@ -152,7 +152,7 @@ class Model(Trainer):
         """Print layers, output shapes and numbers of parameters.
 
         Args:
-            line_length: columns that the table fills, 80.
+            line_length: columns that the table fills; by default 80, or fewer in a narrower terminal.
             positions: accepted; columns are as wide as they need.
             print_fn: takes each line, instead of `print`.
             expand_nested: whether to list the layers of models in the model.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,10 @@ def print_summary(
     slots = model.optimizer_parameters()
     trained = sum(w.size for w in model.trainable_weights)
     box = _BOX if print_fn is not None or _shows_boxes() else _ASCII
+    room = 80 if print_fn is not None else min(80, shutil.get_terminal_size().columns)
     lines = [
         f'Model: "{model.name}"',
-        *_table(heads, rows, line_length or 80, box),
+        *_table(heads, rows, line_length or room, box),
         f" Total params: {_amount(total + slots)}",
         f" Trainable params: {_amount(trained)}",
         f" Non-trainable params: {_amount(total - trained)}",
