@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from ._missing import attribute_instead
-from ._names import Configurable, KeywordChecked, _constructor_keywords, check_keywords
+from ._names import Configurable, KeywordChecked, check_keywords, constructor_keywords
 
 _ROOTS = {"tensorflow": "lanewise", "keras": "lanewise.keras", "tf_keras": "lanewise.keras", "lanewise": "lanewise"}
 _RELATED = ("tensorflow_", "keras_", "kerastuner")  # packages that need TensorFlow's or Keras's own objects
@@ -335,7 +335,7 @@ def _keywords(function: Any) -> tuple[str, ...] | None:
     """The names of the arguments; None where any are taken."""
     if isinstance(function, type) and issubclass(function, KeywordChecked):
         makes_others = any("__new__" in cls.__dict__ for cls in function.__mro__ if cls not in (KeywordChecked, object))
-        return None if makes_others else _constructor_keywords(function)
+        return None if makes_others else constructor_keywords(function)
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

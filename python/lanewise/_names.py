@@ -14,7 +14,7 @@ from inspect import getattr_static
 from types import CodeType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
-from . import _registry
+from . import _given, _registry
 from ._missing import ABSENT, Absent
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ def check_keywords(function: str, given: Collection[str], known: Collection[str]
             )
 
 
-def _constructor_keywords(cls: type) -> tuple[str, ...] | None:
+def constructor_keywords(cls: type) -> tuple[str, ...] | None:
     """Keyword arguments of a constructor, and of those it hands **kwargs up to; None where the last takes any."""
     names: dict[str, None] = {}
     for base in cls.__mro__:
@@ -86,11 +86,14 @@ class KeywordChecked:
     """Base of what people construct: a misspelt keyword argument names the class and the nearest argument it has."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if kwargs and cls.__module__.startswith("lanewise."):  # a user's subclass may take any others
-            known = _constructor_keywords(cls)
+        made = super().__new__(cls)
+        if _given.is_own(cls):  # a user's subclass may take any others
+            made.__dict__["_given"] = _given.Given(args, kwargs)
+        elif kwargs:
+            known = constructor_keywords(cls)
             if known is not None:
                 check_keywords(cls.__name__, kwargs, known)
-        return super().__new__(cls)
+        return made
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not isinstance(getattr_static(self, name, None), Absent)]
@@ -125,6 +128,24 @@ def keyword_checked(method: Callable[P, T]) -> Callable[P, T]:
 class Configurable(KeywordChecked):
     """Something that is rebuilt from its class name and the keyword arguments of its constructor."""
 
+    _set_later: tuple[str, ...] = ()
+    """What a config says of things that a constructor of a person's own need not take."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not _given.is_own(cls) or "__init__" not in cls.__dict__ or "get_config" in cls.__dict__:
+            return
+        below = next(base for base in cls.__mro__ if not _given.is_own(base))
+
+        def get_config(self: Any) -> dict[str, Any]:
+            """The arguments that it was made with."""
+            automatic = bool(self._set_later) and self.name.startswith(snake_case(type(self).__name__))
+            known = constructor_keywords(below) or ()
+            base = super(cls, self).get_config()  # type: ignore[misc]
+            return _given.described(self, cls, base, known, automatic)
+
+        cls.get_config = get_config  # type: ignore[method-assign]
+
     def get_config(self) -> dict[str, Any]:
         """Keyword arguments that make an equal object, as plain JSON values."""
         return {}
@@ -138,7 +159,7 @@ class Configurable(KeywordChecked):
 
         Keras writes down options that lanewise does not have; those that are off (None, False) are skipped.
         """
-        known = _constructor_keywords(cls)
+        known = constructor_keywords(cls)
         return cls(
             **{k: v for k, v in config.items() if known is None or k in known or (v is not None and v is not False)}
         )
@@ -224,8 +245,15 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
 
 
 def serialize(obj: Configurable) -> dict[str, Any]:
-    """{"class_name", "config"} of an object, as Keras writes it."""
-    return {"class_name": _registry.get_registered_name(type(obj)), "config": obj.get_config()}
+    """{"class_name", "config"} of an object, as Keras writes it.
+
+    Raises:
+        NotImplementedError: a class of a person's own that could not be made again from its config.
+    """
+    cls, config = type(obj), obj.get_config()
+    if _given.is_own(cls):
+        _given.check_config(cls, config, cls._set_later)
+    return {"class_name": _registry.get_registered_name(cls), "config": config}
 
 
 def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:

@@ -128,9 +128,9 @@ class BackupAndRestore(Callback):
             raise ValueError(f"{progress!r} is no place in a training")
         weights = [stored[f"weight/{i}"] for i in range(len(self.model.weights)) if f"weight/{i}" in stored]
         state = {name.removeprefix("state/"): value for name, value in stored.items() if name.startswith("state/")}
-        for i, weight in enumerate(self.model.weights):  # by number: names of layers may count on in one process
+        for i, path in enumerate(self.model.weight_names()):  # by number: names of layers may count on in one process
             for name in [name for name in state if name.startswith(f"{i}/")]:
-                state[f"{weight.path}/{name.partition('/')[2]}"] = state.pop(name)
+                state[f"{path}/{name.partition('/')[2]}"] = state.pop(name)
         before = self.model.get_weights()
         self.model.set_weights(weights)
         try:
@@ -163,7 +163,7 @@ class BackupAndRestore(Callback):
             with open(self._path, "rb") as last, replacing(f"{self._path}.bkp") as copy:
                 copyfileobj(last, copy)
         arrays: dict[str, Any] = {f"weight/{i}": value for i, value in enumerate(self.model.get_weights())}
-        number = {weight.path: i for i, weight in enumerate(self.model.weights)}
+        number = {path: i for i, path in enumerate(self.model.weight_names())}
         for name, value in self.model.optimizer_state().items():
             path, _, slot = name.rpartition("/")
             arrays[f"state/{number[path]}/{slot}" if path else f"state/{name}"] = value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
 from .._engine import Builder, Trained, Weight
-from .._names import Configurable, automatic_name
+from .._given import is_own
+from .._names import Configurable, automatic_name, constructor_keywords
 from .._structure import flatten, pack
 
 Shape = tuple[int | None, ...]
@@ -194,6 +195,7 @@ class Operation(Trained, Configurable):
     built: Any
     given_input_shape: Any
 
+    _set_later = ("name", "trainable", "dtype")
     dtype = compute_dtype = variable_dtype = input_dtype = "float32"
     supports_masking = False
     input_spec = None
@@ -207,6 +209,20 @@ class Operation(Trained, Configurable):
     def losses(self) -> list[Any]:
         """The penalties of the weights in training; those on outputs come with the data."""
         return [rule(weight.numpy()) for leaf in self.leaves() for weight, rule in leaf.penalties]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """What `get_config` described; a name that a person's own constructor does not take is set afterwards."""
+        known = constructor_keywords(cls) if is_own(cls) else None
+        later = {} if known is None else {k: config[k] for k in cls._set_later if k in config and k not in known}
+        made = super().from_config({key: value for key, value in config.items() if key not in later})
+        name = later.get("name", made.name)
+        if not isinstance(name, str) or not name or "/" in name:
+            raise ValueError(f"name: expected a text without '/', received {name!r}")
+        made.name = name
+        if later.get("trainable") is False:
+            made.trainable = False
+        return made
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 

@@ -37,8 +37,8 @@ class OwnCall(Operation):
     _taken: Any = None
     """The lists or dicts that a call takes its several inputs in; None for one input."""
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
         if "call" in cls.__dict__ and not cls.__module__.startswith("lanewise."):
             cls.own = True
 
@@ -114,6 +114,8 @@ class OwnCall(Operation):
         if not self.built or self._samples is None:
             self._making(self.build, *(shape if isinstance(shape, Arguments) else (shape,)))
             self.built, self._samples, self._sample_shape = True, samples, samples[0]
+            if not all(layer.built for layer in self.inner_layers()):  # a call makes their weights
+                self.found_output_shape(shape)
         elif self._samples != samples:
             built = ", ".join(str((None, *sample)) for sample in self._samples)
             raise ValueError(f"{self.name}: built for {built}, received {shape}")

@@ -18,7 +18,7 @@ from ..callbacks import Callback, CallbackList
 from ..callbacks.base import Logs
 from ..models import Model
 from ..optimizers.schedules import ExponentialDecay
-from .jobs import FIT
+from .jobs import FIT, _own
 from .run import generators_seeded
 
 
@@ -143,7 +143,8 @@ def lr_find(
             raise ValueError("lr_find: the model is not compiled; call compile(optimizer=..., loss=...) first")
         rising = ExponentialDecay(low, steps - 1, high / low)
         config = {**tested.optimizer.get_config(), "learning_rate": rising}
-        tested.compile(**{**tested.compiled_with, "optimizer": type(tested.optimizer).from_config(config)})
+        given = _own((model if isinstance(model, Model) else tested).compiled_with)
+        tested.compile(**{**given, "optimizer": type(tested.optimizer).from_config(config)})
         callbacks = [*CallbackList(fit_arguments.pop("callbacks", None)).callbacks, test]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "loss: ", RuntimeWarning)  # that it runs away is what is looked for

@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 
 from .. import optimizers, random
 from .._engine import AnyArray, Float32, Weight
+from .._given import is_own
 from .._names import automatic_name, from_description, near_match, snake_case
 from .._registry import CustomObjectScope, collected
-from ..layers import Layer
+from .._structure import flatten, map_leaves, pack
+from ..layers import Input, Layer
 from ..layers.base import assign_all
 from .compiled import Compiled
 from .trainer import Trainer
@@ -34,7 +36,9 @@ class Model(Trainer):
     @classmethod
     @from_description
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
-        """A new model, with new weights, from what `get_config` of a functional model or a Sequential returned."""
+        """A new model, with new weights, from what `get_config` returned: its layers, or what its class takes."""
+        if "layers" not in config and is_own(cls):
+            return super().from_config(config)
         from .functional import Functional
         from .sequential import Sequential
 
@@ -127,6 +131,22 @@ class Model(Trainer):
         """`non_trainable_weights`."""
         return self.non_trainable_weights
 
+    def weight_names(self) -> list[str]:
+        """`dense/kernel`, ... of all weights, as files and states call them: by the layer of the model that has them.
+
+        A second one of a name, as in two models of a model or in a layer of yours, has a number behind it.
+        """
+        names: dict[int, str] = {}
+        for leaf in _named(self):
+            for weight in leaf.weights:
+                name = unique = f"{leaf.name}/{weight.name}"
+                count = 0
+                while id(weight) not in names and unique in names.values():
+                    count += 1
+                    unique = f"{name}_{count}"
+                names.setdefault(id(weight), unique)
+        return [names[id(weight)] for weight in self.weights]
+
     def get_weights(self) -> list[Float32]:
         """Copies of all weights."""
         return self._weights_lock.read(lambda: [weight.numpy() for weight in self.weights])
@@ -184,8 +204,8 @@ class Model(Trainer):
         native = compiled.optimizer.native
         names = native.slot_names()
         return {
-            f"{weight.path}/{name}": slot
-            for weight in self.weights
+            f"{path}/{name}": slot
+            for path, weight in zip(self.weight_names(), self.weights, strict=True)
             if weight.trainable
             for name, slot in zip(names, weight.slots(native), strict=True)
         }
@@ -236,8 +256,8 @@ class Model(Trainer):
         native, names = compiled.optimizer.native, compiled.optimizer.native.slot_names()
         iterations = int(np.asarray(state["iterations"]))
         slots: list[tuple[Weight, list[Float32]]] = []
-        for weight in self.weights if iterations else ():
-            paths = [f"{weight.path}/{name}" for name in names]
+        for path, weight in zip(self.weight_names(), self.weights, strict=True) if iterations else ():
+            paths = [f"{path}/{name}" for name in names]
             if weight.trainable and all(path in state for path in paths):
                 slots.append((weight, [weight.checked(state[path]) for path in paths]))
         if iterations and names and not slots:
@@ -284,10 +304,40 @@ class Model(Trainer):
         with collected() as own:
             config, compile_config = self.get_config(), self.get_compile_config()
         weights, state = self._whole_state()
-        return _rebuilt, (type(self), config, weights, compile_config, state, own)
+        parts = (type(self), config, weights, compile_config, state, own)
+        return _rebuilt, parts if "layers" in config else (*parts, self._form())
+
+    def _form(self) -> tuple[Any, ...]:
+        """(the lists or dicts of the inputs, their shapes and dtypes, the kinds of the layers), of a person's class."""
+        inputs = self.input if self.built else []
+        sizes = [(tensor.shape[1:], tensor.dtype) for tensor in flatten(inputs)]
+        return map_leaves(lambda _: 0, inputs), sizes, [type(leaf).__name__ for leaf in self.leaves()]
+
+    def _take_form(self, form: tuple[Any, ...]) -> None:
+        """Build a new model as another of its class was. Raises ValueError where it has other layers."""
+        structure, sizes, kinds = form
+        if sizes and not self.built:
+            self._build_on(pack(structure, [Input(shape, dtype=dtype) for shape, dtype in sizes]))
+        found = [type(leaf).__name__ for leaf in self.leaves()]
+        if found != kinds:
+            raise ValueError(
+                f"{type(self).__name__}: made again with the arguments it was made with, it has the layers "
+                f"{', '.join(found)}, not {', '.join(kinds)}: it cannot be copied. Make all layers in __init__, or "
+                "give the class a get_config and a from_config"
+            )
+
+    def _build_on(self, inputs: Any) -> None:
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _named(operation: Any) -> list[Any]:
+    """The layers of models within models; a class of a person's own as a whole: in a copy names inside it are others."""
+    if is_own(type(operation)) or not isinstance(operation, Model):
+        return [operation]
+    return [found for part in operation.operations for found in _named(part)]
 
 
 def _distinct(weights: Iterable[Weight]) -> list[Weight]:
@@ -295,15 +345,18 @@ def _distinct(weights: Iterable[Weight]) -> list[Weight]:
 
 
 def _rebuilt(
-    cls: type[Model], config: Any, weights: Any, compile_config: Any, state: Any, own: Mapping[str, Any]
-) -> Model:
+    cls: type[Model], config: Any, weights: Any, compile_config: Any, state: Any, own: Mapping[str, Any],
+    form: Any = None,
+) -> Model:  # fmt: skip
     """The model that pickle or copy.deepcopy took apart; own: the person's classes and functions in it, by name."""
     with CustomObjectScope(own):
-        return _put_together(cls, config, weights, compile_config, state)
+        return _put_together(cls, config, weights, compile_config, state, form)
 
 
-def _put_together(cls: type[Model], config: Any, weights: Any, compile_config: Any, state: Any) -> Model:
+def _put_together(cls: type[Model], config: Any, weights: Any, compile_config: Any, state: Any, form: Any) -> Model:
     model = cls.from_config(config)
+    if form is not None:
+        model._take_form(form)
     if model.built:
         model.set_weights(weights)
     if compile_config is not None:

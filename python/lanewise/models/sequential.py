@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Builder, Program
+from .._given import is_own
 from .._names import from_description, serialize
 from ..layers import InputLayer, Layer
 from ..layers.base import match_rank
@@ -263,6 +264,9 @@ class Sequential(Model):
             raise ValueError(f"{method}: the model is not built; call build((None, ...)) or show it data first")
         return self._ready([self._sample_shape])
 
+    def _build_on(self, inputs: Any) -> None:
+        self.build(inputs.shape)
+
     # --- describing ---------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
@@ -278,6 +282,8 @@ class Sequential(Model):
     @from_description
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """A new model, with new weights, from what `get_config` returned, here or in Keras."""
+        if "layers" not in config and is_own(cls):
+            return super().from_config(config)
         from ..saving.keras_read import own_form
         from .config import deserialize_operation
 

@@ -36,7 +36,7 @@ class Subclassed(Functional):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "inputs" in kwargs or "outputs" in kwargs or len(args) > 1:
             super().__init__(*args, **kwargs)
-            self._traced = True
+            self._traced = self._of_tensors = True
             return
         Model.__init__(self, kwargs.pop("name", None))
         self._trainable = bool(kwargs.pop("trainable", True))
@@ -44,6 +44,9 @@ class Subclassed(Functional):
         kwargs.pop("dtype", None)
         if args or kwargs:
             raise TypeError(f"{type(self).__name__}: super().__init__() takes name= and trainable=, received {kwargs}")
+
+    _of_tensors = False
+    """Whether it was made as `Model(inputs, outputs)`."""
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
@@ -185,7 +188,9 @@ class Subclassed(Functional):
         return super().output_names if self._traced else ["output_1"]
 
     def get_config(self) -> dict[str, Any]:
-        """Name and whether it trains; a class that takes arguments adds them, as in Keras."""
+        """Name and whether it trains, and the plain arguments of its class; of one made of tensors, the layers."""
+        if self._of_tensors:
+            return super().get_config()
         return {"name": self.name, "trainable": self._trainable}
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> NoReturn:
@@ -195,11 +200,11 @@ class Subclassed(Functional):
             "load_weights keep its weights; lanewise.Model(model.inputs, model.outputs).save(path) keeps its layers"
         )
 
+    def _build_on(self, inputs: Any) -> None:
+        self._trace(inputs)
+
     def to_json(self, **kwargs: Any) -> NoReturn:
         """Not for a class of your own: raises NotImplementedError."""
-        self.save("")
-
-    def __reduce__(self) -> NoReturn:
         self.save("")
 
 

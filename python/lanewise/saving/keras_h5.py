@@ -60,9 +60,10 @@ def _write_layers(group: Any, model: Any) -> None:
     _write_names(group, "layer_names", [layer.name for layer in model.layers])
     group.attrs["backend"] = "lanewise"
     group.attrs["keras_version"] = KERAS_VERSION
+    paths = {id(weight): name for weight, name in zip(model.weights, model.weight_names(), strict=True)}
     for layer in sorted(model.layers, key=lambda layer: str(layer.name)):
         weights = legacy_weights(layer)
-        values = [(f"{model.name}/{weight.path}", weight.numpy()) for weight in weights]
+        values = [(f"{model.name}/{paths[id(weight)]}", weight.numpy()) for weight in weights]
         for i, value in enumerate(keras_state.beside(layer)):
             values.append((f"{model.name}/{layer.name}/count_{i}", value))
         _write_arrays(group.create_group(layer.name), values)

@@ -28,7 +28,7 @@ def write_model(path: str, model: Any, include_optimizer: bool) -> None:
     compiled = model.get_compile_config() if include_optimizer else None
     head = {"kind": "model", "made_by": __version__, "model": model.get_config(), "compile": compiled}
     state = model.optimizer_state() if compiled is not None else {}
-    _write(path, head, [weight.path for weight in model.weights], model.get_weights(), state)
+    _write(path, head, model.weight_names(), model.get_weights(), state)
 
 
 def write_ensemble(path: str, models: Sequence[Any]) -> None:
@@ -39,7 +39,7 @@ def write_ensemble(path: str, models: Sequence[Any]) -> None:
         "kind": "ensemble", "made_by": __version__, "model": [model.get_config() for model in models],
         "compile": [model.get_compile_config() for model in models],
     }  # fmt: skip
-    names = [f"{i}/{weight.path}" for i, model in enumerate(models) for weight in model.weights]
+    names = [f"{i}/{name}" for i, model in enumerate(models) for name in model.weight_names()]
     _write(path, head, names, [array for model in models for array in model.get_weights()], {})
 
 
@@ -48,7 +48,7 @@ def write_weights(path: str, model: Any) -> None:
     from .. import __version__
 
     head = {"kind": "weights", "made_by": __version__, "model": None, "compile": None}
-    _write(path, head, [weight.path for weight in model.weights], model.get_weights(), {})
+    _write(path, head, model.weight_names(), model.get_weights(), {})
 
 
 def _write(
@@ -98,7 +98,9 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
             model.compile_from_config(manifest["compile"])
             _check_state(state)
             if state:
-                model.load_optimizer_state(state)
+                paths = dict(zip(names, model.weight_names(), strict=True))
+                parts = [(*name.rpartition("/"), value) for name, value in state.items()]
+                model.load_optimizer_state({paths.get(path, path) + sep + key: v for path, sep, key, v in parts})
         return model
     described, compiled = manifest["model"], manifest["compile"]
     if not isinstance(described, list) or not isinstance(compiled, list) or len(described) != len(compiled):
@@ -132,7 +134,7 @@ def _described(config: Any, names: list[str], shapes: list[tuple[int, ...]]) -> 
     model: Model = (Functional if "input_layers" in config else Sequential).from_config(config)
     if [weight.shape for weight in model.weights] != shapes:
         raise FormatError("the weights do not have the shapes that the layers ask for")
-    if [weight.path for weight in model.weights] != names:
+    if names not in (model.weight_names(), [weight.path for weight in model.weights]):  # as they once were
         raise FormatError("the weights are not called as the layers ask for")
     return model
 
@@ -149,9 +151,15 @@ def read_weights(file: BinaryIO, model: Any) -> list[AnyArray]:
     weights, _ = _arrays(archive, manifest, plan)
     own = [(weight.name, weight.shape) for weight in model.weights]
     found = [(name.rpartition("/")[2], array.shape) for name, array in zip(names, weights, strict=True)]
-    if own != found:
+    if len(own) != len(found) or not all(_is_called(a[0], b[0]) and a[1] == b[1] for a, b in zip(found, own)):  # noqa: B905
         raise Mismatch(f"holds the weights {_listed(found)}, the model has {_listed(own)}")
     return weights
+
+
+def _is_called(found: str, name: str) -> bool:
+    """Whether a weight of this name may be called so in a file: the second of a layer has a number behind it."""
+    first, _, count = found.rpartition("_")
+    return found == name or (first == name and count.isdigit())
 
 
 def _listed(weights: list[tuple[str, tuple[int, ...]]]) -> str:

@@ -16,10 +16,32 @@ def _library() -> Any:
     return safetensors.numpy
 
 
-def _names(model: "Model") -> list[str]:
-    """`0.kernel`, `0.bias`, `1.kernel`, ...: layers with weights are counted, as other libraries do in a chain."""
-    with_weights = [layer for layer in model.layers if layer.weights]
-    return [f"{i}.{weight.name}" for i, layer in enumerate(with_weights) for weight in layer.weights]
+def _names(model: "Model", nested: bool = True) -> list[str]:
+    """`0.kernel`, `0.bias`, `1.kernel`, ...: layers with weights are counted, as other libraries do in a chain.
+
+    In a model or a layer of yours that is the first layer they are `0.0.kernel`, ... (without `nested`, which wrote the
+    last of each name only, `0.kernel`); a second `w` of one layer is `0.w_1`.
+    """
+    found: dict[int, str] = {}
+    used: set[str] = set()
+
+    def walk(part: Any, prefix: str) -> None:
+        inner = getattr(part, "operations", None)
+        for weight in (part._weights if nested else part.weights) if inner is None else ():
+            name, count = prefix + weight.name, 0
+            while nested and name in used:
+                count += 1
+                name = f"{prefix}{weight.name}_{count}"
+            found.setdefault(id(weight), name)
+            used.add(name)
+        count = 0
+        for entry in part.inner_layers() if inner is None else inner:
+            if entry.weights and not (prefix and all(id(weight) in found for weight in entry.weights)):
+                walk(entry, f"{prefix}{count}." if nested or part is model else prefix)
+                count += 1
+
+    walk(model, "")
+    return [found[id(weight)] for weight in model.weights]
 
 
 def save_tensors(model: "Model", path: str) -> None:
@@ -44,9 +66,10 @@ def load_tensors(model: "Model", path: str) -> None:
         raise
     except Exception as error:
         raise ValueError(f"filepath: {path!r} is no intact safetensors file: {error}") from None
-    names = _names(model)
-    own = {name: weight.shape for name, weight in zip(names, model.weights, strict=True)}
     found = {name: tensor.shape for name, tensor in tensors.items()}
-    if own != found:
-        raise ValueError(f"filepath: {path!r} holds {dict(sorted(found.items()))}, the model has {own}")
-    model.set_weights([tensors[name] for name in names])
+    for names in (_names(model, nested=False), _names(model)):
+        own = dict(zip(names, (weight.shape for weight in model.weights), strict=True))
+        if own == found and len(found) == len(names):
+            model.set_weights([tensors[name] for name in names])
+            return
+    raise ValueError(f"filepath: {path!r} holds {dict(sorted(found.items()))}, the model has {own}")

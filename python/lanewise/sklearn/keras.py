@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .. import activations, losses, optimizers, random
+from .._given import is_own
 from .._names import check_keywords
 from ..models import Model, Sequential
 from ..models.functional import Functional
@@ -212,7 +213,7 @@ class KerasEstimator(Estimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        if "model_" in state:
+        if "model_" in state and type(state["model_"]) in _KINDS.values():  # a class of your own goes along as it is
             kind, *parts = state["model_"].__reduce__()[1]
             state["model_"] = dict(zip(_MODEL, (kind.__name__, *parts), strict=True))
         return state
@@ -221,7 +222,7 @@ class KerasEstimator(Estimator):
         if not isinstance(state, dict) or not set(self._get_param_names()) <= state.keys():
             raise ValueError(f"state: no {type(self).__name__} of this version of lanewise")
         model = state.get("model_")
-        if model is not None:
+        if model is not None and not (isinstance(model, Model) and is_own(type(model))):
             if not isinstance(model, dict) or set(model) != set(_MODEL) or model["kind"] not in _KINDS:
                 raise ValueError("state: model_ is no model of lanewise")
             built = _rebuilt(_KINDS[model["kind"]], *(model[part] for part in _MODEL[1:]))

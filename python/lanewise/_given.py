@@ -1,0 +1,121 @@
+"""What a person's class was constructed with: its description, where it has no `get_config` of its own.
+
+As in Keras 3, arguments that are plain values describe an object; what cannot be described is refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn
+
+
+class Given:
+    """The arguments of a constructor, plain ones as they were then."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self.args = tuple(map(_copied, args))
+        self.kwargs = {key: _copied(value) for key, value in kwargs.items()}
+
+
+def is_own(cls: type) -> bool:
+    """Whether a person wrote this class."""
+    return not cls.__module__.startswith("lanewise.")
+
+
+def _copied(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(map(_copied, value))
+    return {key: _copied(item) for key, item in value.items()} if type(value) is dict else value
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return all(map(_is_plain, value))
+    if type(value) is dict:
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    return value is None or isinstance(value, str | int | float)
+
+
+def described(obj: Any, cls: type, base: Mapping[str, Any], known: Collection[str], given_name: bool) -> dict[str, Any]:
+    """The config of an object by the arguments that it was made with.
+
+    Args:
+        obj: the object.
+        cls: the class whose `__init__` has no `get_config` beside it.
+        base: what the `get_config` above it says.
+        known: keyword arguments of the package's class below it: `base` describes them.
+        given_name: whether a name that was not given is part of the config too.
+
+    Raises:
+        NotImplementedError: an argument that cannot be described.
+    """
+    kind = type(obj)
+
+    def refuse(argument: str, why: str) -> NoReturn:
+        raise NotImplementedError(
+            f"{kind.__name__}: its argument {argument} {why}, so it cannot be copied or saved by its arguments alone. "
+            f"Give the class a get_config(self) that returns {{**super().get_config(), ...}} with what __init__ needs "
+            "as plain values (and a from_config, where they have to be made into objects again)"
+        )
+
+    signature = inspect.signature(kind.__init__)
+    bound = signature.bind(obj, *obj._given.args, **obj._given.kwargs)
+    bound.apply_defaults()
+    if kind.__init__ is not cls.__init__:  # type: ignore[misc]
+        rest: dict[str, Any] = {}  # asked by a get_config further down, which adds its own
+        for key, parameter in signature.parameters.items():
+            value = bound.arguments.get(key, {})
+            rest |= value if parameter.kind is parameter.VAR_KEYWORD else {key: value}
+        own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+        return {**base, **{key: rest[key] for key in own if key in rest and key not in base and _is_plain(rest[key])}}
+    config: dict[str, Any] = {}
+    takes_any = False
+    for key, parameter in list(signature.parameters.items())[1:]:
+        value = bound.arguments[key]
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+            if value or parameter.kind is parameter.POSITIONAL_ONLY:
+                refuse(key, "has no name to be given by")
+            continue
+        takes_any = takes_any or parameter.kind is parameter.VAR_KEYWORD
+        for name, entry in value.items() if parameter.kind is parameter.VAR_KEYWORD else [(key, value)]:
+            if name in base:
+                now = base[name]
+                numbers = isinstance(entry, int | float) and isinstance(now, int | float)
+                if numbers and entry != now and name not in ("trainable", "learning_rate"):
+                    refuse(name, f"was {entry!r} and {now!r} is what became of it")
+                config[name] = now
+            elif name != key and name in known:
+                continue  # input_shape and the like: a built model has them
+            elif not _is_plain(entry):
+                refuse(name, f"is a {type(entry).__name__}, no plain value")
+            elif name != key and (entry is None or entry is False):
+                refuse(name, "stands in no signature")  # `from_config` skips such options of Keras's
+            else:
+                config[name] = entry
+    for key in base if takes_any and hasattr(obj, "adapt") else ("trainable", "activity_regularizer"):
+        if key != "name" and base.get(key) not in (None, True) and (takes_any or key == "trainable"):
+            config.setdefault(key, base[key])
+    if given_name and "name" in base:
+        config.setdefault("name", base["name"])
+    return config
+
+
+def check_config(cls: type, config: Mapping[str, Any], beside: Collection[str]) -> None:
+    """Raises NotImplementedError where a person's class cannot be made again from what its `get_config` gave."""
+    places = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    needed = [p.name for p in places if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    absent = [name for name in needed if name not in config]
+    if absent:
+        raise NotImplementedError(
+            f"{cls.__name__}: get_config() leaves out {', '.join(absent)}, which __init__ needs: it could not be made "
+            "again. Add it to what get_config() returns"
+        )
+    if not any(p.kind is p.VAR_KEYWORD for p in places):
+        names = {p.name for p in places} | set(beside)
+        odd = [key for key, value in config.items() if key not in names and value is not None and value is not False]
+        if odd:
+            raise NotImplementedError(
+                f"{cls.__name__}: __init__ must take what get_config() gives, and does not take {', '.join(odd)}: add "
+                "**kwargs, which go to super().__init__(**kwargs)"
+            )
