@@ -100,6 +100,15 @@ def test_clones_have_new_weights_of_the_same_classes():
         assert not np.array_equal(other.get_weights()[0], model.get_weights()[0])
 
 
-def test_a_class_without_its_config_is_named():
-    with pytest.raises(ValueError, match=r"NoConfig: __init__ must take what get_config\(\) gives, .*'name'"):
-        copy.deepcopy(model_of(NoConfig(2), "mse"))
+def test_a_class_without_its_config_is_made_again():
+    model = model_of(NoConfig(2), "mse")
+    assert copy.deepcopy(model).evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+
+
+def test_a_constructor_that_does_not_take_its_config_is_named():
+    class Short(NoConfig):
+        def get_config(self):
+            return {**super().get_config(), "units": 2, "size": 3}
+
+    with pytest.raises(NotImplementedError, match=r"Short: __init__ must take what get_config\(\) gives, .* size"):
+        copy.deepcopy(model_of(Short(2), "mse"))

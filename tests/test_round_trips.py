@@ -67,6 +67,12 @@ class Fixed(layers.Dense):
         super().__init__(2 * half, activation, **others)
 
 
+class Adapted(layers.Normalization):
+    def __init__(self, k=1, **kwargs):
+        super().__init__(**kwargs)
+        self.k = k
+
+
 class Residual(layers.Layer):
     """A Dense inside, and a get_config."""
 
@@ -157,6 +163,19 @@ class Told2(Net):
         return {**super().get_config(), "units": self.units}
 
 
+class Tower(lw.Model):
+    """An argument that is called as what a Sequential says of itself."""
+
+    def __init__(self, layers=()):
+        super().__init__()
+        self.parts = [keras.layers.Dense(units) for units in layers]
+
+    def call(self, inputs):
+        for part in self.parts:
+            inputs = part(inputs)
+        return inputs
+
+
 class Chain(lw.Sequential):
     """A Sequential that adds its own layers."""
 
@@ -193,7 +212,9 @@ OWN = {
     "deep": lambda: chain(Deep()), "rule": lambda: chain(layers.Dense(3, bias_initializer=Filled(2.0))),
 }  # fmt: skip
 PLAIN = {"nested": nested, "functional": functional_in_functional}
-CLASSES = {"net": lambda: Net(5), "told": lambda: Told2(5, name="mine"), "chain": lambda: Chain(4)}
+CLASSES = {"net": lambda: Net(5), "told": lambda: Told2(5, name="mine"), "chain": lambda: Chain(4),
+    "tower": lambda: Tower([4, 1]),
+}  # fmt: skip
 OBJECTS = {kind.__name__: kind for kind in (
     Scaled, Required, Bare, Child, Wide, Fixed, Residual, Told, Deep, Weighed, Times, Filled,
 )}  # fmt: skip
@@ -318,3 +339,148 @@ def test_an_ensemble(tmp_path):
     lw.Ensemble(members).save(tmp_path / "e.lanewise")
     other = lw.load_model(tmp_path / "e.lanewise", custom_objects=OBJECTS)
     np.testing.assert_array_equal(other.predict(X), lw.Ensemble(members).predict(X))
+
+
+# --- what is refused --------------------------------------------------------------------------------------------
+
+
+class Applied(Scaled):
+    """An argument that is no plain value."""
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+
+class Starred(Scaled):
+    def __init__(self, *factors):
+        super().__init__(sum(factors))
+
+
+class Forgetful(Scaled):
+    def __init__(self, factor, size, **kwargs):
+        super().__init__(factor, **kwargs)
+        self.size = size
+
+    def get_config(self):
+        return {**super(Scaled, self).get_config(), "factor": self.factor}
+
+
+class Doubled(layers.Dense):
+    """An argument of Dense's name that means something else."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(2 * units, **kwargs)
+
+
+class Popped(Scaled):
+    def __init__(self, **kwargs):
+        self.on = kwargs.pop("on", True)
+        super().__init__(**kwargs)
+
+
+class Noted(Scaled):
+    def __init__(self, note, **kwargs):
+        super().__init__(**kwargs)
+        self.note = note
+
+
+REFUSED = {
+    "function": (lambda: chain(Applied(np.tanh)), "Applied: its argument function is a ufunc, no plain value"),
+    "stars": (lambda: chain(Starred(1, 2)), "Starred: its argument factors has no name"),
+    "forgotten": (lambda: chain(Forgetful(2.0, 3)), "Forgetful: get_config.. leaves out size"),
+    "doubled": (lambda: chain(Doubled(3)), "Doubled: its argument units was 3 and 6 is what became of it"),
+    "popped": (lambda: chain(Popped(on=False)), "Popped: its argument on stands in no signature"),
+    "keys": (lambda: chain(Noted({1: 2.0})), "Noted: its argument note is a dict, no plain value"),
+    "loss": (lambda: compiled(Weighed(np.float32(2))), "Weighed: its argument k is a float32, no plain value"),
+    "optimizer": (lambda: compiled("mse", Slow(np.ones(1))), "Slow: its argument table is a ndarray"),
+}  # fmt: skip
+
+
+class Slow(keras.optimizers.Adam):
+    def __init__(self, table, **kwargs):
+        super().__init__(**kwargs)
+        self.table = table
+
+
+def compiled(loss, optimizer="adam"):
+    model = chain(layers.Dense(3))
+    model.compile(optimizer, loss)
+    return model
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_cannot_be_described_is_refused_before_anything_is_written(kind, tmp_path):
+    pytest.importorskip("h5py")
+    make, message = REFUSED[kind]
+    model = make()
+    for name in FILES:
+        (tmp_path / name).write_bytes(b"old")
+        with pytest.raises(NotImplementedError, match=message):
+            model.save(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    for copied in (copy.deepcopy, pickle.dumps, *([] if model.compiled else [keras.models.clone_model])):
+        with pytest.raises(NotImplementedError, match=message):
+            copied(model)
+
+
+def test_arguments_are_those_of_the_time_of_construction():
+    factors = [1.0, 2.5]
+    model = chain(Bare(factors))
+    factors.append(100.0)
+    np.testing.assert_array_equal(copy.deepcopy(model).predict(X), model.predict(X))
+    assert model.layers[0].get_config() == {"times": [1.0, 2.5], "name": model.layers[0].name}
+
+
+def test_what_changed_later_goes_along():
+    model = chain(Wide(3, k=2, trainable=True), Bare([2]))
+    for layer in model.layers[:2]:
+        layer.trainable = False
+    other = copy.deepcopy(model)
+    assert [layer.trainable for layer in other.layers] == [False, False, True]
+    layer = Adapted(k=2)
+    layer.adapt(X)
+    model = chain(layer)
+    np.testing.assert_array_equal(copy.deepcopy(model).predict(X), model.predict(X))
+
+
+def test_layers_added_to_a_class_of_models_are_not_lost_in_silence():
+    model = Chain(2)
+    model.add(layers.Activation("tanh"))
+    for copied in (copy.deepcopy, keras.models.clone_model, lambda m: pickle.loads(pickle.dumps(m))):
+        with pytest.raises(ValueError, match=r"Chain: made again .* Dense, Dense, not Dense, Dense, Activation"):
+            copied(model)
+    with pytest.raises(ValueError, match="Net is a class of your own"):
+        keras.models.clone_model(Net(2), clone_function=lambda layer: layer)
+    with pytest.raises(NotImplementedError, match="files hold no code"):
+        trained(CLASSES["net"]).save("never.keras")
+
+
+def test_models_of_tensors_and_of_classes_within_others():
+    class Named(lw.Model):
+        pass
+
+    a = layers.Input((3,))
+    net = Net(4)
+    model = Named(a, layers.Dense(1)(net(layers.Dense(3)(a))))
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    other = copy.deepcopy(model)
+    assert type(other) is Named and type(other.layers[2]) is Net and len(other.layers) == 4
+    same(model, other)
+
+
+def test_a_model_of_several_inputs_of_whole_numbers():
+    class Both(lw.Model):
+        def __init__(self, size):
+            super().__init__()
+            self.table, self.last = layers.Embedding(size, 2), layers.Dense(1)
+
+        def call(self, inputs):
+            return self.last(keras.ops.concatenate([layers.Flatten()(self.table(inputs["id"])), inputs["x"]], axis=-1))
+
+    model, x = Both(5), {"x": X, "id": np.arange(7).reshape(7, 1) % 5}
+    want = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(copy.deepcopy(model).predict(x, verbose=0), want)
+    assert not copy.deepcopy(Both(3)).built

@@ -23,6 +23,13 @@ def is_own(cls: type) -> bool:
     return not cls.__module__.startswith("lanewise.")
 
 
+def has_layers(config: Mapping[str, Any]) -> bool:
+    """Whether a config of a model is that of its layers, rather than the arguments of its class."""
+    layers = config.get("layers")
+    listed = isinstance(layers, list) and bool(layers) and all(isinstance(entry, Mapping) for entry in layers)
+    return listed or "input_layers" in config or "build_input_shape" in config
+
+
 def _copied(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(_copied, value))
@@ -51,6 +58,8 @@ def described(obj: Any, cls: type, base: Mapping[str, Any], known: Collection[st
         NotImplementedError: an argument that cannot be described.
     """
     kind = type(obj)
+    if has_layers(base):
+        base = {key: base[key] for key in ("name", "trainable") if key in base}
 
     def refuse(argument: str, why: str) -> NoReturn:
         raise NotImplementedError(
@@ -60,7 +69,7 @@ def described(obj: Any, cls: type, base: Mapping[str, Any], known: Collection[st
         )
 
     signature = inspect.signature(kind.__init__)
-    bound = signature.bind(obj, *obj._given.args, **obj._given.kwargs)
+    bound = signature.bind(obj, *obj._constructed_with.args, **obj._constructed_with.kwargs)
     bound.apply_defaults()
     if kind.__init__ is not cls.__init__:  # type: ignore[misc]
         rest: dict[str, Any] = {}  # asked by a get_config further down, which adds its own

@@ -88,7 +88,7 @@ class KeywordChecked:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls)
         if _given.is_own(cls):  # a user's subclass may take any others
-            made.__dict__["_given"] = _given.Given(args, kwargs)
+            made.__dict__["_constructed_with"] = _given.Given(args, kwargs)
         elif kwargs:
             known = constructor_keywords(cls)
             if known is not None:

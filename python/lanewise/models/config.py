@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import layers as layer_classes
-from .._given import is_own
+from .._given import has_layers, is_own
 from .._names import serialize
 from .._registry import CustomObjectScope, collected
 from .._structure import flatten, map_leaves
@@ -258,7 +258,7 @@ def _copied(model: Any) -> Any:
         config = model.get_config()
     with CustomObjectScope(own):
         made = type(model).from_config(config)
-    if "layers" not in config:
+    if not has_layers(config):
         made._take_form(model._form())
     return made
 
@@ -291,7 +291,7 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
     own = isinstance(model, Functional | Sequential) and is_own(type(model))
     if own and input_tensors is None and clone_function is None:
         return _copied(model)
-    if own and "layers" not in model.get_config():
+    if own and not has_layers(model.get_config()):
         raise ValueError(
             f"clone_function, input_tensors: only for a Sequential or a Model(inputs, outputs), as in Keras; "
             f"{type(model).__name__} is a class of your own: clone_model(model) makes it again from its get_config"

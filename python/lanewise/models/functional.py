@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from .._arrays import as_array
 from .._engine import AnyArray, Builder, Program
-from .._given import is_own
+from .._given import has_layers, is_own
 from .._names import from_description
 from .._structure import flatten, map_leaves, pack
 from ..layers import InputLayer, Layer
@@ -245,7 +245,7 @@ class Functional(Model):
     @from_description
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """A new model, with new weights, from what `get_config` returned, here or in Keras."""
-        if "layers" not in config and is_own(cls):
+        if is_own(cls) and not has_layers(config):
             return super().from_config(config)
         from ..saving.keras_read import own_form
         from .config import functional_from_config

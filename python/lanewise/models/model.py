@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import optimizers, random
 from .._engine import AnyArray, Float32, Weight
-from .._given import is_own
+from .._given import has_layers, is_own
 from .._names import automatic_name, from_description, near_match, snake_case
 from .._registry import CustomObjectScope, collected
 from .._structure import flatten, map_leaves, pack
@@ -37,7 +37,7 @@ class Model(Trainer):
     @from_description
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """A new model, with new weights, from what `get_config` returned: its layers, or what its class takes."""
-        if "layers" not in config and is_own(cls):
+        if is_own(cls) and not has_layers(config):
             return super().from_config(config)
         from .functional import Functional
         from .sequential import Sequential
@@ -305,7 +305,7 @@ class Model(Trainer):
             config, compile_config = self.get_config(), self.get_compile_config()
         weights, state = self._whole_state()
         parts = (type(self), config, weights, compile_config, state, own)
-        return _rebuilt, parts if "layers" in config else (*parts, self._form())
+        return _rebuilt, parts if has_layers(config) else (*parts, self._form())
 
     def _form(self) -> tuple[Any, ...]:
         """(the lists or dicts of the inputs, their shapes and dtypes, the kinds of the layers), of a person's class."""
@@ -334,7 +334,7 @@ class Model(Trainer):
 
 
 def _named(operation: Any) -> list[Any]:
-    """The layers of models within models; a class of a person's own as a whole: in a copy names inside it are others."""
+    """The layers of models within models; one of a person's own as a whole: in a copy the names inside are others."""
     if is_own(type(operation)) or not isinstance(operation, Model):
         return [operation]
     return [found for part in operation.operations for found in _named(part)]

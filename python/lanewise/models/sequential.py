@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Builder, Program
-from .._given import is_own
+from .._given import has_layers, is_own
 from .._names import from_description, serialize
 from ..layers import InputLayer, Layer
 from ..layers.base import match_rank
@@ -282,7 +282,7 @@ class Sequential(Model):
     @from_description
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """A new model, with new weights, from what `get_config` returned, here or in Keras."""
-        if "layers" not in config and is_own(cls):
+        if is_own(cls) and not has_layers(config):
             return super().from_config(config)
         from ..saving.keras_read import own_form
         from .config import deserialize_operation

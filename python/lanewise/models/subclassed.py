@@ -65,6 +65,8 @@ class Subclassed(Functional):
         for key, value in vars(self).items():
             if key not in _OWN:
                 found.update((id(leaf), leaf) for leaf in flatten_any(value) if isinstance(leaf, Operation))
+        if self._of_tensors:
+            found.update((id(operation), operation) for operation in self.graph.operations)
         return list(found.values())
 
     @property

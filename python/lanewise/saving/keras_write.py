@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _registry, constraints, initializers, layers, regularizers
-from .._given import is_own
+from .._given import has_layers, is_own
 from .._names import serialize
 from ..layers.symbolic import Function, keras_entry
 
@@ -86,7 +86,7 @@ def layer_form(layer: Any) -> Config:
 def model_form(model: Any) -> Config:
     """A model as it stands in config.json; what it was compiled with is not in it."""
     own = model.get_config()
-    if "layers" not in own:  # of a person's class: as what it is below that
+    if not has_layers(own):  # of a person's class: as what it is below that
         below: Any = next(base for base in type(model).__mro__ if not is_own(base))
         own = below.get_config(model)
     if "input_layers" in own:
