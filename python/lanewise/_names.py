@@ -99,7 +99,7 @@ class KeywordChecked:
         return [name for name in super().__dir__() if not isinstance(getattr_static(self, name, None), Absent)]
 
     def __repr__(self) -> str:
-        known = [name for name in _constructor_keywords(type(self)) or () if name != "self"]
+        known = [name for name in constructor_keywords(type(self)) or () if name != "self"]
         if set(known) <= vars(self).keys():
             return _called(self, lambda: {name: vars(self)[name] for name in known})
         return super().__repr__()
