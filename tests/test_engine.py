@@ -158,6 +158,23 @@ def test_a_network_whose_team_changes(widths):
     assert after([1] * 6) == after([3, 2, 3, 2, 2, 3])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_smaller_last_batch_that_goes_another_way(threads):
+    """The rows of dY, 1024 x 4096, come from memory and meet 16 of X^T at once; 1000 go by tiles, in more scratch."""
+    rng = np.random.default_rng(1)
+    x, y = floats(rng, 5096, 16), floats(rng, 5096, 1)
+
+    def after(slices):
+        network, variables = chain([16, 4096, 1], ["tanh", "linear"], rules=False)
+        optimizer = core.Optimizer("sgd")
+        with running(threads=threads):
+            for start, stop in slices:
+                network.train([x], [y], None, None, start, stop, 1024, optimizer, 5)
+        return b"".join(v.get().tobytes() for v in variables)
+
+    assert after([(0, 5096)]) == after([(0, 4096), (4096, 5096)])
+
+
 def test_a_team_that_comes_out_smaller_than_asked_for():
     # 96 columns are shared out among three threads, rows among two
     code = """

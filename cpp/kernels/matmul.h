@@ -115,7 +115,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     plan.way = Way::kRows;
     const int64_t strip = kThinFloats / (mm.m > 0 ? mm.m : 1) / kPanel;
     plan.group = panels < strip ? panels : strip;
-    plan.tile_floats = (2 * mm.m * plan.group + kFarRows) * kPanel;
+    // Tiles of as many rows and 32 panels take more, and have their turn when B is no longer far: in a smaller batch.
+    plan.tile_floats = far ? kFarRows * kPanel * kPanel : (2 * mm.m * plan.group + kFarRows) * kPanel;
     return plan;
   }
   const int64_t wide = mm.m <= 256 ? 256 : 128;  // terms up to which rows of C much longer than B has are written so
