@@ -39,8 +39,7 @@ float* call_scratch(int64_t each, int threads, Buffer<float>& large) {
 bool by_columns(const Matmul& mm, int threads) {
   const bool by_rows = mm.k <= kFewTerms && (mm.m >= mm.n || (mm.k <= kShortSum && mm.m >= kFewTerms) ||
                                              (mm.m >= kThinRows * threads && mm.k * mm.n <= kShared));
-  // Few columns of few rows are one thread's, which has the lines of B that hold them.
-  return (splits_columns(mm.n, threads) && !by_rows) || (mm.n < kVector && mm.m <= kFarRows);
+  return splits_columns(mm.n, threads) && !by_rows;
 }
 
 // Columns before those at which rows of C begin a cache line where sums are short, or rows of B where there are few of
@@ -62,8 +61,12 @@ void run_product(const Matmul& mm, const Matmul* rest) {
   const double flops = 2.0 * static_cast<double>(mm.m) * static_cast<double>(mm.n) * static_cast<double>(mm.k);
   const int64_t each = (std::max(matmul_scratch(mm), rest ? matmul_scratch(*rest) : 0) + 31) / 16 * 16;
   const auto run = [&](int thread, int threads, float* scratch) {
-    for (const Matmul* part : {&mm, rest})
-      if (part) run_share(kernels(), *part, by_columns(*part, threads), false, thread, threads, scratch);
+    for (const Matmul* part : {&mm, rest}) {
+      if (!part) continue;
+      // Few columns of few rows, beside the others, are one thread's, which has the lines of B that hold them.
+      const bool whole = part == rest && part->n < kVector && part->m <= kFarRows;
+      run_share(kernels(), *part, whole || by_columns(*part, threads), false, thread, threads, scratch);
+    }
   };
   Buffer<float> large;
   const double bytes = 4.0 * (static_cast<double>(mm.m) * static_cast<double>(mm.k + mm.n) +
