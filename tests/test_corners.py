@@ -116,8 +116,8 @@ def test_mistakes_in_a_class_of_ones_own():
         Numbers().build((None, 3))
     with pytest.raises(TypeError, match="argument"):
         Fails().build((None, 3))
-    assert Net(name="n").get_config() == {"name": "n", "trainable": True}
-    for give in (Net().to_json, lambda: Net().save("m.lanewise"), Net().__reduce__):
+    assert Net(name="n").get_config() == {"name": "n"}
+    for give in (Net().to_json, lambda: Net().save("m.lanewise")):
         with pytest.raises(NotImplementedError, match="files hold no code"):
             give()
 

@@ -75,6 +75,8 @@ enum class Way {
   kTiles,   // the others (matmul.cpp)
 };
 
+constexpr int64_t kGroup = 32;  // panels in a column group at most
+
 // What matmul_block does with its scratch; a function of the sizes alone (and cheap: it is worked out in every call).
 struct MatmulPlan {
   Way way;
@@ -87,7 +89,7 @@ struct MatmulPlan {
 };
 
 static inline MatmulPlan matmul_plan(const Matmul& mm) {
-  constexpr int64_t kGroup = 32, kRows = 2048, kStrip = 168, kOrderedStrip = 42;  // 3*14 = 7*6, times 4
+  constexpr int64_t kRows = 2048, kStrip = 168, kOrderedStrip = 42;  // 3*14 = 7*6, times 4
   const int64_t panels = panel_count(mm.n);
   MatmulPlan plan{};
   plan.group = panels < kGroup ? panels : kGroup;
@@ -116,8 +118,7 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     plan.way = Way::kRows;
     const int64_t strip = kThinFloats / (mm.m > 0 ? mm.m : 1) / kPanel;
     plan.group = panels < strip ? panels : strip;
-    // Tiles of as many rows and 32 panels take more, and have their turn when B is no longer far: in a smaller batch.
-    plan.tile_floats = far ? kFarRows * kPanel * kPanel : (2 * mm.m * plan.group + kFarRows) * kPanel;
+    plan.tile_floats = (2 * mm.m * plan.group + kFarRows) * kPanel;
     return plan;
   }
   const int64_t wide = mm.m <= 256 ? 256 : 128;  // terms up to which rows of C much longer than B has are written so
@@ -158,12 +159,14 @@ static inline Matmul swapped(const Matmul& mm) {
 }
 
 // Floats of scratch that one thread needs for matmul_block, for this product and for any with fewer rows of A or of B
-// (the last batch of an epoch): a thin product takes more than a thicker one.
+// (the last batch of an epoch), which may go another way: a thin product takes more than a thicker one, and one whose B
+// is no longer far goes by tiles, a whole group of panels of them.
 static inline int64_t matmul_scratch(const Matmul& mm) {
   const MatmulPlan plan = matmul_plan(mm);
   const int64_t own = plan.tile_floats + plan.b_floats + plan.a_floats;
-  const int64_t thin = mm.b_panels || mm.n == 1 ? 0 : 2 * kThinFloats + kFarRows * kPanel;
-  return own > thin ? own : thin;
+  const int64_t other = mm.b_panels || mm.n == 1 ? 0 : kFarRows * kGroup * kPanel;
+  static_assert(kFarRows * kGroup >= 2 * kThinFloats / kPanel + kFarRows);
+  return own > other ? own : other;
 }
 
 }  // namespace lanewise

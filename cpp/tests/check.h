@@ -90,6 +90,8 @@ void check_integers(const KernelTable& table, bool everything);
 
 // The choice between one thread and the team, on machines made up (pace_check.cpp).
 void check_pace();
+// Scratch of every product and of what a smaller last batch makes of it (scratch_check.cpp).
+void check_scratch();
 
 // A small training with everything on, fused and unfused at 1, 2, 3 and 7 threads, on the active ISA
 // (training_check.cpp). Returns the hash of weights, predictions and sums that all of them must give.

@@ -200,6 +200,7 @@ int main(int argc, char** argv) {
       only = word;
   }
   check_pace();
+  check_scratch();
   std::map<std::string, uint64_t> fused;
   for (const std::string& isa : available_isas()) {
     if (!only.empty() && isa != only) continue;
