@@ -47,13 +47,12 @@ bool by_columns(const Matmul& mm, int threads) {
 // one thread of a Zen 4, beyond L2: 1024x1024x16 504 -> 434 us, 3x1000x1000 132 -> 94.
 int64_t columns_before_line(const Matmul& mm) {
   constexpr int64_t kSome = 1 << 18;
-  const auto before = [](const float* p) { return -(reinterpret_cast<uintptr_t>(p) / sizeof(float)) % kVector; };
-  const Way way = matmul_plan(mm).way;
-  if (mm.b_col != 1 || way == Way::kOuter) return 0;
-  if (mm.k <= kFewTerms) return mm.n >= 1000 && mm.m * mm.n >= kSome && mm.c_row % kVector == 0 ? before(mm.c) : 0;
+  if (mm.b_col != 1 || matmul_plan(mm).way == Way::kOuter) return 0;
+  if (mm.k <= kFewTerms)
+    return mm.n >= 1000 && mm.m * mm.n >= kSome && mm.c_row % kLineFloats == 0 ? floats_before(mm.c, kLineFloats) : 0;
   const bool few = 1 < mm.m && mm.m <= kFarRows && mm.k * mm.n >= kSome;
   const bool wide = mm.n >= 125 * mm.m && mm.n >= 500 * get_num_threads();
-  return few && wide && mm.b_row % (kVector / 2) == 0 ? before(mm.b) : 0;
+  return few && wide && mm.b_row % (kLineFloats / 2) == 0 ? floats_before(mm.b, kLineFloats) : 0;
 }
 
 // mm, and the columns that were taken off it (`rest`, null: none).

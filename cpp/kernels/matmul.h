@@ -64,6 +64,12 @@ struct Matmul {
   Upcoming* upcoming;
 };
 
+// Floats from p on before those that begin a run of this many (a power of two): of a cache line, or of a vector.
+constexpr int64_t kLineFloats = 16;
+static inline int64_t floats_before(const float* p, int64_t run) {
+  return -static_cast<int64_t>(reinterpret_cast<uintptr_t>(p) / sizeof(float)) & (run - 1);
+}
+
 static inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
 
 // The ways to a product; the chains are the same in all but the first, which has its own rule.
@@ -81,7 +87,7 @@ constexpr int64_t kGroup = 32;  // panels in a column group at most
 struct MatmulPlan {
   Way way;
   bool pack_a, pack_b;
-  bool fetch_b;   // what the next panel takes from B is asked for in advance
+  bool fetch_b;   // what the next panel, or pass of a thin product, takes from B is asked for in advance
   int64_t group;  // panels in a column group
   int64_t rows;   // rows in a row block
   int64_t strip;  // rows that meet all panels before the next ones do (and are packed together)
@@ -107,7 +113,7 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     return plan;
   }
   // Narrow rows of B are one stretch of memory as it is: 9x80x52469 on one thread of a Zen 4 817 us by tiles, 1170 so.
-  const bool far = mm.k * mm.n >= kFarFloats && mm.m <= kFarRows && mm.n >= 4 * kPanel;
+  const bool from_memory = mm.k * mm.n >= kFarFloats, far = from_memory && mm.m <= kFarRows && mm.n >= 4 * kPanel;
   const bool few = (mm.m <= kThinRows || far) && panels > 1 && mm.k > 0 && !mm.b_panels;
   if (few && mm.m <= kDotRows && mm.b_row == 1 && mm.b_col != 1) {
     plan.way = Way::kDots;
@@ -116,6 +122,7 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   }
   if (few && !plan.pack_b) {
     plan.way = Way::kRows;
+    plan.fetch_b = from_memory;
     const int64_t strip = kThinFloats / (mm.m > 0 ? mm.m : 1) / kPanel;
     plan.group = panels < strip ? panels : strip;
     plan.tile_floats = (2 * mm.m * plan.group + kFarRows) * kPanel;

@@ -7,7 +7,7 @@ namespace lanewise::LW_ISA {
 
 // Rows (or lines of a row) that are asked for in advance: neighbours may be a page apart, where no prefetcher follows.
 // Asking beyond the end does no harm.
-constexpr int64_t kAhead = 16, kLine = 16;
+constexpr int64_t kAhead = 16;
 
 // v[i] = column i of `rows` rows that start at `in`, n columns of them; rows beyond repeat the last one.
 LW_INLINE void load_columns(const float* in, int64_t in_row, int64_t rows, int64_t n, Vec (&v)[Vec::kLanes]) {
@@ -15,7 +15,8 @@ LW_INLINE void load_columns(const float* in, int64_t in_row, int64_t rows, int64
   if (n == Vec::kLanes) {
     LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) {
       const float* row = in + smaller(r, rows - 1) * in_row;
-      __builtin_prefetch(row + 4 * kLine, 0, 2);  // into L2: 16 rows a multiple of 4 KB apart would not stay in L1
+      // Into L2: 16 rows a multiple of 4 KB apart would not stay in L1.
+      __builtin_prefetch(row + 4 * kLineFloats, 0, 2);
       v[r] = Vec::load(row);
       keep_in_register(v[r]);
     }
@@ -32,7 +33,7 @@ inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int6
   constexpr int L = Vec::kLanes, kParts = (kMaxRows[0] + L - 1) / L;
   if (a_row == 1) {  // along the rows of the strip: its columns may lie a page apart
     for (int64_t p = 0; p < kb; ++p) {
-      for (int64_t i = 0; i < m; i += kLine) __builtin_prefetch(a + (p + kAhead) * a_col + i);
+      for (int64_t i = 0; i < m; i += kLineFloats) __builtin_prefetch(a + (p + kAhead) * a_col + i);
       for_balanced(0, m, kMaxRows[0], [&](int64_t i, int64_t rows) {
         for (int64_t r = 0; r < rows; r += L) {
           const int64_t n = smaller(L, rows - r);
@@ -69,7 +70,7 @@ inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int
   constexpr int L = Vec::kLanes;
   if (b_col == 1) {
     for (int64_t p = 0; p < kb; ++p) {
-      for (int64_t j = 0; j < width; j += kLine) __builtin_prefetch(b + (p + kAhead) * b_row + j);
+      for (int64_t j = 0; j < width; j += kLineFloats) __builtin_prefetch(b + (p + kAhead) * b_row + j);
       for_vectors(width, [&](int64_t j, int64_t n) { store(load(b + p * b_row + j, n), out + p * width + j, n); });
     }
   } else if (b_row == 1) {

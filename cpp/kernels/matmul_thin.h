@@ -113,7 +113,7 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
         continue;
       }
       thin_block(rows, smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col,
-                 mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns, mm.k * mm.n >= kFarFloats);
+                 mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns, plan.fetch_b);
       if (k0 == 0) continue;
       for (int64_t r = 0; r < rows; ++r)
         for_vectors(columns, [&](int64_t j, int64_t n) {
@@ -191,8 +191,7 @@ void dot_lanes(const Matmul& mm, int64_t i, int64_t rows, int64_t j, int64_t col
     // KB apart lose a line from L1 before a second look at it. 1x1024x1024 on two threads of a Zen 4: 99 us without, 56
     // with.
     const float* const b = mm.b + k0 + j * mm.b_col;
-    const auto past = static_cast<int64_t>(reinterpret_cast<uintptr_t>(b) / sizeof(float) % L);
-    const int64_t kb = smaller(kBlockK, mm.k - k0), lead = mm.b_col % L == 0 && past != 0 ? smaller(L - past, kb) : 0;
+    const int64_t kb = smaller(kBlockK, mm.k - k0), lead = mm.b_col % L == 0 ? smaller(floats_before(b, L), kb) : 0;
     for (int64_t p = 0, n = lead; p < kb; p += n, n = kb - p)
       dot_block<R>(n, a, (k0 + p) * mm.a_col, mm.a_col, b + p, mm.b_col, columns, acc);
     LW_UNROLL for (int r = 0; r < R; ++r) total[r] = k0 == 0 ? acc[r] : total[r] + acc[r];
@@ -230,11 +229,10 @@ inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, in
 // -> 58 us.
 inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1) {
   const int64_t strip = 2 * kThinFloats / mm.k / kPanel * kPanel, end = smaller(p1 * kPanel, mm.n);
-  constexpr int64_t kRows = kPassRows, kLine = 16, kMuch = 1 << 17;  // floats
+  constexpr int64_t kRows = kPassRows, kMuch = 1 << 17;  // floats
   const int64_t some = smaller(mm.k > 12 ? 8 : 4, kRows);
   for (int64_t j = p0 * kPanel, next; j < end; j = next) {
-    const auto past = static_cast<int64_t>(reinterpret_cast<uintptr_t>(mm.c + j) / sizeof(float) % kLine);
-    const int64_t lead = past != 0 && mm.m * mm.n >= kMuch ? kLine - past : 0;
+    const int64_t lead = mm.m * mm.n >= kMuch ? floats_before(mm.c + j, kLineFloats) : 0;
     next = smaller(j + lead + strip, end);
     for (int64_t i = i0; i < i1; i += some)
       with_constant<kRows>(smaller(some, i1 - i), [&](auto r) {

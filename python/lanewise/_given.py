@@ -18,8 +18,8 @@ class Given:
         self.kwargs = {key: _copied(value) for key, value in kwargs.items()}
 
 
-def is_own(cls: type) -> bool:
-    """Whether a person wrote this class."""
+def is_own(cls: Any) -> bool:
+    """Whether a person wrote this class or function."""
     return not cls.__module__.startswith("lanewise.")
 
 

@@ -24,7 +24,7 @@ P = ParamSpec("P")
 def warn(text: str, category: type[Warning] = UserWarning) -> None:
     """A warning at the line outside the package that led here."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("lanewise"):
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith("lanewise."):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, category, stacklevel=level)
 
@@ -77,7 +77,7 @@ def constructor_keywords(cls: type) -> tuple[str, ...] | None:
 def _called(made: object, values: Callable[[], Mapping[str, Any]]) -> str:
     """How an object was made; of a person's own classes that is not known."""
     cls = type(made)
-    if not cls.__module__.startswith("lanewise."):
+    if _given.is_own(cls):
         return object.__repr__(made)
     return f"{cls.__name__}({', '.join(f'{k}={v!r}' for k, v in values().items() if v is not None)})"
 
@@ -269,7 +269,7 @@ def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
     try:
         return cls.from_config(inner)
     except TypeError as error:
-        if cls.__module__.startswith("lanewise."):
+        if not _given.is_own(cls):
             raise
         raise ValueError(
             f"{cls.__name__}: __init__ must take what get_config() gives, {sorted(inner)}: {error}"

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from ._given import is_own
+
 T = TypeVar("T")
 
 _registered: dict[str, Any] = {}
@@ -54,7 +56,7 @@ def get_registered_name(obj: Any) -> str:
     except TypeError:  # not hashable
         name = None
     found = _collected.get(None)
-    if name or found is None or obj.__module__.startswith("lanewise."):
+    if name or found is None or not is_own(obj):
         return name or str(obj.__name__)
     key = f"own>{obj.__name__}"  # never a name of the package's
     while found.setdefault(key, obj) is not obj:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .._given import is_own
 from .._names import check_finite, near_match, warn
 from .base import Callback, Logs
 
@@ -78,7 +79,7 @@ class MonitorCallback(Callback):
         if name.endswith("_loss") and name in self.model.metrics_names:  # of an output
             return False
         metric = self.model.metric_called(name)
-        kinds: list[Any] = [cls for cls in type(metric).__mro__ if cls.__module__.startswith("lanewise.")]
+        kinds: list[Any] = [cls for cls in type(metric).__mro__ if not is_own(cls)]
         if not kinds or not hasattr(kinds[0], "kernel"):
             raise ValueError(
                 f"mode: 'auto' works for the loss and for metrics of the package, received monitor={self.monitor!r}; "

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from .. import constraints, initializers, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
+from .._given import is_own
 from .operation import Operation, Shape
 
 
@@ -39,7 +40,7 @@ class OwnCall(Operation):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "call" in cls.__dict__ and not cls.__module__.startswith("lanewise."):
+        if "call" in cls.__dict__ and is_own(cls):
             cls.own = True
 
     def lower(self, builder: Builder, value: int) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _engine
 from .._engine import AnyArray, Array, Float64
+from .._given import is_own
 from .._names import automatic_name, snake_case
 from ..losses.base import RowFunction, align
 
@@ -27,7 +28,7 @@ class Metric(RowFunction):
     """Whether instances without a name are numbered: `auc`, `auc_1`, as in Keras."""
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
-        kind: Any = next(cls for cls in type(self).__mro__ if cls.__module__.startswith("lanewise."))
+        kind: Any = next(cls for cls in type(self).__mro__ if not is_own(cls))
         written = kind is Metric  # by a person, from nothing
         if name is None:
             name = snake_case(type(self).__name__) if written else kind.default_name or snake_case(kind.__name__)

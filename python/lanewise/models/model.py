@@ -48,7 +48,7 @@ class Model(Trainer):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__.startswith("lanewise."):
+        if not is_own(cls):
             return
         for name in ("train_step", "test_step", "predict_step", "compute_loss"):
             if name in cls.__dict__:
@@ -137,14 +137,18 @@ class Model(Trainer):
         A second one of a name, as in two models of a model or in a layer of yours, has a number behind it.
         """
         names: dict[int, str] = {}
+        taken: set[str] = set()
+        counts: dict[str, int] = {}
         for leaf in _named(self):
             for weight in leaf.weights:
+                if id(weight) in names:
+                    continue
                 name = unique = f"{leaf.name}/{weight.name}"
-                count = 0
-                while id(weight) not in names and unique in names.values():
-                    count += 1
-                    unique = f"{name}_{count}"
-                names.setdefault(id(weight), unique)
+                while unique in taken:
+                    counts[name] = counts.get(name, 0) + 1
+                    unique = f"{name}_{counts[name]}"
+                names[id(weight)] = unique
+                taken.add(unique)
         return [names[id(weight)] for weight in self.weights]
 
     def get_weights(self) -> list[Float32]:

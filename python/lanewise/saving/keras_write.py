@@ -76,7 +76,7 @@ def layer_form(layer: Any) -> Config:
         return model_form(layer)
     described = keras_form(serialize(layer), "keras.layers")
     kind = type(layer)
-    if described["registered_name"] is None and not kind.__module__.startswith("lanewise."):
+    if described["registered_name"] is None and is_own(kind):
         described |= {"module": kind.__module__, "registered_name": kind.__name__}
     if layer.built and layer.weights:
         described["build_config"] = {"input_shape": list(layer.input_shape)}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _registry, layers
+from .._given import is_own
 from .archive import FormatError
 
 MAX_LAYERS = 1000
@@ -30,7 +31,7 @@ def check_nameable(model: Any) -> None:
         try:
             known = layers.get_class(name) is type(layer)
         except ValueError:
-            known = not type(layer).__module__.startswith("lanewise.")  # a reader gives it in custom_objects
+            known = is_own(type(layer))  # a reader gives it in custom_objects
         if not known:
             raise ValueError(
                 f"save: layer {layer.name!r} is a {name}, which no file can name; use lanewise.layers, or register "
