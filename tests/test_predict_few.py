@@ -93,9 +93,9 @@ def test_the_engine_refuses_a_type_that_is_no_array() -> None:
     model = network(lw.layers.Dense(5))
     x = rows(1, 7)
     model.predict_on_batch(x)
-    network_ = model._made_program().predictor()
+    few = model._program.predictor().predict_few(_core.ModelLock())
     with pytest.raises(TypeError, match="returns: expected a type of NumPy array"):
-        network_.predict_few(x, _core.ModelLock(), int)
+        few(x, int)
 
 
 def test_rows_that_change_while_the_lock_is_waited_for_are_checked_after_it() -> None:

@@ -98,7 +98,7 @@ def test_compiling_again_and_again_keeps_few_networks() -> None:
     for _ in range(30):
         model.compile("sgd", lambda y_true, y_pred: keras.ops.square(y_true - y_pred))
         model.fit(X[:, 0], Y, verbose=0)
-    program = model._made_program()
+    program = model._program
     assert program is not None
     assert len(program._networks) <= 8
 

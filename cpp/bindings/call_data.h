@@ -5,6 +5,22 @@
 
 namespace lanewise {
 
+// Ids outside a table would read memory outside it: refused before anything runs.
+inline void check_ids(const Network& network, std::span<const Source> inputs, const uint32_t* order, int64_t start,
+                      int64_t stop) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::vector<int64_t>& below = network.ids_below(i);
+    double bad = 0;
+    int64_t column = 0;
+    const int64_t row = below.empty() ? -1 : find_bad_id(inputs[i], order, start, stop, below, &bad, &column);
+    if (row >= 0)
+      throw py::value_error(
+          "x: expected whole numbers from 0 to " + std::to_string(below[static_cast<size_t>(column)] - 1) +
+          ", the rows of the smallest table that they are looked up in. Received: " + label_text(bad) + " in row " +
+          std::to_string(row) + ".");
+  }
+}
+
 // The arrays of one call with what keeps them alive. Rows and columns are checked; the views stay valid without the
 // GIL.
 struct CallData {
@@ -18,16 +34,12 @@ struct CallData {
     if (x.size() != graph.inputs().size())
       throw py::value_error("x: expected " + std::to_string(graph.inputs().size()) +
                             " input arrays. Received: " + std::to_string(x.size()) + ".");
-    for (size_t i = 0; i < x.size(); ++i) input(graph, i, x[i]);
-  }
-  // Of a network of one input.
-  CallData(const Network& network, const py::object& x) { input(network.graph(), 0, x); }
-
-  void input(const Graph& graph, size_t i, const py::object& x) {
-    const Value& value = graph.value(graph.inputs()[i]);
-    data.inputs.push_back(source(x, "x", value.rows() * value.cols()));
-    rows = data.inputs[0].rows;
-    check_rows("x", data.inputs.back().rows);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const Value& value = graph.value(graph.inputs()[i]);
+      data.inputs.push_back(source(x[i], "x", value.rows() * value.cols()));
+      rows = data.inputs[0].rows;
+      check_rows("x", data.inputs.back().rows);
+    }
   }
 
   Source source(const py::object& object, const std::string& name, int64_t cols) {
@@ -116,20 +128,8 @@ struct CallData {
     start = 0;
   }
 
-  // Ids outside a table would read memory outside it: refused before anything runs.
   void check_ids(const Network& network, int64_t start, int64_t stop) const {
-    for (size_t i = 0; i < data.inputs.size(); ++i) {
-      const std::vector<int64_t> below = network.ids_below(i);
-      double bad = 0;
-      int64_t column = 0;
-      const int64_t row =
-          below.empty() ? -1 : find_bad_id(data.inputs[i], data.order, start, stop, below, &bad, &column);
-      if (row >= 0)
-        throw py::value_error(
-            "x: expected whole numbers from 0 to " + std::to_string(below[static_cast<size_t>(column)] - 1) +
-            ", the rows of the smallest table that they are looked up in. Received: " + label_text(bad) + " in row " +
-            std::to_string(row) + ".");
-    }
+    lanewise::check_ids(network, data.inputs, data.order, start, stop);
   }
 
   // Labels outside the outputs would index memory outside the row: refused before anything runs.

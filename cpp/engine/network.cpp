@@ -17,6 +17,36 @@ void collect(const Graph& graph, std::vector<VariablePtr>& variables) {
       if (std::find(variables.begin(), variables.end(), v) == variables.end()) variables.push_back(v);
 }
 
+// See Network::ids_below.
+std::vector<int64_t> ids_below(const Graph& graph, int input) {
+  const Value& x = graph.value(input);
+  std::vector<int64_t> least;
+  for (const Node& node : graph.nodes()) {
+    if (node.op != Op::kEmbedding && node.op != Op::kEncode) continue;
+    if (graph.integer_input(node.inputs[0]) != input) continue;
+    const int64_t rows =
+        node.op == Op::kEmbedding ? node.variables[0]->rows() : static_cast<int64_t>(node.get("tokens"));
+    const Value& ids = graph.value(node.inputs[0]);
+    std::vector<int64_t> elements(static_cast<size_t>(ids.rows() * ids.cols()));
+    std::iota(elements.begin(), elements.end(), 0);
+    for (int id = node.inputs[0]; id != input;) {
+      const Node& move = graph.nodes()[static_cast<size_t>(id)];
+      std::vector<int64_t> map;
+      for (const Stretch& s : move.stretches)
+        for (int64_t e = 0; e < s.count; ++e) map.push_back(s.first + e * s.step);
+      if (!map.empty())
+        for (int64_t& element : elements) element = map[static_cast<size_t>(element)];
+      id = move.inputs[0];
+    }
+    least.resize(static_cast<size_t>(x.rows() * x.cols()));
+    for (int64_t element : elements) {
+      int64_t& below = least[static_cast<size_t>(element)];
+      below = below == 0 ? rows : std::min(below, rows);
+    }
+  }
+  return least;
+}
+
 }  // namespace
 
 Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, std::vector<LossSpec> losses,
@@ -92,8 +122,16 @@ Network::Network(std::shared_ptr<const Graph> graph, std::vector<int> outputs, s
   for (const auto& metric : input_.metrics) calls_host_ |= metric.host != nullptr;
   for (const auto& node : graph_->nodes()) calls_host_ |= node.host != nullptr;
   for (const auto& node : graph_->nodes()) always_random_ |= node.always;
+  for (const int input : graph_->inputs()) ids_below_.push_back(lanewise::ids_below(*graph_, input));
   plan_ = make_plan(input_, false);
   whole_plan_ = make_plan(input_, true);
+  std::vector<int> taken;
+  for (size_t i = 0; i < graph_->inputs().size(); ++i) taken.push_back(input_storage(i));
+  for (size_t o = 0; o < input_.outputs.size(); ++o) {
+    const int storage = output_tensor(o).storage;
+    in_place_.push_back(std::find(taken.begin(), taken.end(), storage) == taken.end());
+    taken.push_back(storage);
+  }
   lists_[kPredict] = plan_.predict;
   lists_[kEvaluate] = plan_.evaluate;
   lists_[kGradient] = plan_.gradient;
@@ -212,36 +250,6 @@ std::vector<std::string> Network::instructions(const std::string& which, int thr
   std::vector<std::string> lines;
   for (const auto& i : list(at->second, threads, 1).instructions) lines.push_back(describe(plan(at->second), i));
   return lines;
-}
-
-std::vector<int64_t> Network::ids_below(size_t i) const {
-  const int input = graph_->inputs()[i];
-  const Value& x = graph_->value(input);
-  std::vector<int64_t> least;
-  for (const Node& node : graph_->nodes()) {
-    if (node.op != Op::kEmbedding && node.op != Op::kEncode) continue;
-    if (graph_->integer_input(node.inputs[0]) != input) continue;
-    const int64_t rows =
-        node.op == Op::kEmbedding ? node.variables[0]->rows() : static_cast<int64_t>(node.get("tokens"));
-    const Value& ids = graph_->value(node.inputs[0]);
-    std::vector<int64_t> elements(static_cast<size_t>(ids.rows() * ids.cols()));
-    std::iota(elements.begin(), elements.end(), 0);
-    for (int id = node.inputs[0]; id != input;) {
-      const Node& move = graph_->nodes()[static_cast<size_t>(id)];
-      std::vector<int64_t> map;
-      for (const Stretch& s : move.stretches)
-        for (int64_t e = 0; e < s.count; ++e) map.push_back(s.first + e * s.step);
-      if (!map.empty())
-        for (int64_t& element : elements) element = map[static_cast<size_t>(element)];
-      id = move.inputs[0];
-    }
-    least.resize(static_cast<size_t>(x.rows() * x.cols()));
-    for (int64_t element : elements) {
-      int64_t& below = least[static_cast<size_t>(element)];
-      below = below == 0 ? rows : std::min(below, rows);
-    }
-  }
-  return least;
 }
 
 int64_t Network::memory(int64_t batch_size) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <tuple>
 
 #include "engine/fork_mutex.h"
@@ -53,11 +54,10 @@ class Network {
   std::vector<double> evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size, uint64_t seed = 0,
                                int64_t step = 0);
   // Rows [start, stop) of each output into out[i], which points at row `start`. Many threads may call it at once.
-  void predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out,
+  void predict(std::span<const Source> inputs, int64_t start, int64_t stop, std::span<float* const> out,
                uint64_t seed = 0, int64_t step = 0);
   // All rows as one batch; training: dropout is on.
-  void call(const std::vector<Source>& inputs, bool training, uint64_t seed, int64_t step,
-            const std::vector<float*>& out);
+  void call(std::span<const Source> inputs, bool training, uint64_t seed, int64_t step, std::span<float* const> out);
   // All rows as one batch; gradients row-major, in the order of the trainable variables.
   std::vector<double> value_and_grad(const Data& data, bool training, uint64_t seed, int64_t step,
                                      const std::vector<float*>& gradients);
@@ -66,7 +66,7 @@ class Network {
   std::vector<std::string> instructions(const std::string& which, int threads);
   // For each element of a sample of an input: rows of the smallest table that it is looked up in, 0 where it is no id.
   // Empty where there are no ids.
-  std::vector<int64_t> ids_below(size_t input) const;
+  const std::vector<int64_t>& ids_below(size_t input) const { return ids_below_[input]; }
   int64_t memory(int64_t batch_size);
   void free_workspaces();  // those that are kept for the next call
   int default_threads(int64_t batch_size);
@@ -121,8 +121,8 @@ class Network {
   // Gives the workspace back to its caller, who may read what the last batch left in it.
   std::unique_ptr<Workspace> run_batches(Which which, Run& run, const Data& data, int64_t start, int64_t stop,
                                          int64_t batch_size, const TeamShare& team, Optimizer* optimizer);
-  void predict_rows(Which which, const std::vector<Source>& inputs, int64_t start, int64_t stop, const Run& settings,
-                    const std::vector<float*>& out);
+  void predict_rows(std::span<const Source> inputs, int64_t start, int64_t stop, const Run& settings,
+                    std::span<float* const> out);
   struct Updates {  // what a run's pointers point at
     std::vector<float*> slots;
     std::vector<char> undecayed;
@@ -132,6 +132,8 @@ class Network {
 
   std::shared_ptr<const Graph> graph_;
   PlanInput input_;
+  std::vector<std::vector<int64_t>> ids_below_;  // of each input
+  std::vector<char> in_place_;  // of each output: a prediction is written where it goes, as no input is there
   std::vector<const LossKernel*> losses_, metrics_;
   int64_t metric_sums_ = 0;  // of all metrics
   Plan plan_, whole_plan_;   // whole: with clipping by norm

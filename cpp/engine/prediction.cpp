@@ -20,14 +20,14 @@ constexpr double kAlone = 4e6, kTeam = 1e9;
 
 // Every row's result is its own, so the threads take rows, not columns: no barriers, and each thread's activations stay
 // in its cache. Inputs that are float32 and contiguous are read, and outputs written, where they are.
-void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64_t start, int64_t stop,
-                           const Run& settings, const std::vector<float*>& out) {
+void Network::predict_rows(std::span<const Source> inputs, int64_t start, int64_t stop, const Run& settings,
+                           std::span<float* const> out) {
   const int64_t rows = stop - start;
   Pace* pace = nullptr;
   bool in_team = rows > 1 && get_num_threads() > 1 && !calls_host_ && !always_random_;
   double operations = 0;
-  for (size_t i = 0; in_team && i < lists_[which].size(); ++i)
-    operations += flops(plan_, input_, lists_[which][i], rows);
+  const List& instructions = lists_[kPredict];  // as they are: of one thread, without barriers
+  for (size_t i = 0; in_team && i < instructions.size(); ++i) operations += flops(plan_, input_, instructions[i], rows);
   in_team &= operations >= kAlone;
   if (in_team && operations < kTeam) {
     pace = &predict_paces_[static_cast<size_t>(std::bit_width(static_cast<uint64_t>(rows)))];
@@ -38,25 +38,16 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   const TeamShare team(in_team ? get_num_threads() : 1);
   const int64_t chunk = std::min(kPredictRows, (rows + team.count() - 1) / team.count());
   const int64_t chunks = chunk ? (rows + chunk - 1) / chunk : 0;
-  const List& instructions = list(which, 1, 1).instructions;
-  // An output can be written straight to its place unless its memory is an input's or an earlier output's.
-  std::vector<bool> direct(out.size(), true);
-  for (size_t o = 0; o < out.size(); ++o) {
-    const int storage = output_tensor(o).storage;
-    for (size_t i = 0; i < inputs.size(); ++i)
-      if (storage == input_storage(i)) direct[o] = false;
-    for (size_t other = 0; other < o; ++other)
-      if (storage == output_tensor(other).storage) direct[o] = false;
-  }
-  std::vector<std::unique_ptr<Workspace>> workspaces;
-  for (int t = 0; t < team.count(); ++t) workspaces.push_back(take_workspace(which, chunk, 1));
+  auto own = take_workspace(kPredict, chunk, 1);
+  std::vector<std::unique_ptr<Workspace>> others;
+  for (int t = 1; t < team.count(); ++t) others.push_back(take_workspace(kPredict, chunk, 1));
 
   Failure failure;
   const auto body = [&](int thread, int threads) {
     Run run = settings;
     run.failure = &failure;
     run.threads = 1;
-    Workspace& workspace = *workspaces[static_cast<size_t>(thread)];
+    Workspace& workspace = thread == 0 ? *own : *others[static_cast<size_t>(thread - 1)];
     float** tensors = workspace.tensors();
     run.tensors = tensors;
     const Range mine = share(chunks, thread, threads);
@@ -77,16 +68,17 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
       }
       auto target = [&](size_t o) { return out[o] + (first - start) * output_tensor(o).rows * output_tensor(o).cols; };
       for (size_t o = 0; o < out.size(); ++o)
-        if (direct[o]) tensors[output_tensor(o).storage] = target(o);
+        if (in_place_[o]) tensors[output_tensor(o).storage] = target(o);
       for (const auto& instruction : instructions) execute(run, instruction, 0, workspace.scratch(0));
       for (size_t o = 0; o < out.size(); ++o)
-        if (!direct[o])
+        if (!in_place_[o])
           std::memcpy(target(o), tensors[output_tensor(o).storage],
                       static_cast<size_t>(run.batch * output_tensor(o).rows * output_tensor(o).cols) * sizeof(float));
     }
   };
   run_team(team.count(), std::ref(body));  // a function of its own would be allocated
-  for (auto& workspace : workspaces) return_workspace(std::move(workspace));
+  return_workspace(std::move(own));
+  for (auto& workspace : others) return_workspace(std::move(workspace));
   failure.raise();
   if (pace) {
     const std::lock_guard<ForkMutex<std::mutex>> lock(pace_mutex_);
@@ -94,17 +86,17 @@ void Network::predict_rows(Which which, const std::vector<Source>& inputs, int64
   }
 }
 
-void Network::predict(const std::vector<Source>& inputs, int64_t start, int64_t stop, const std::vector<float*>& out,
+void Network::predict(std::span<const Source> inputs, int64_t start, int64_t stop, std::span<float* const> out,
                       uint64_t seed, int64_t step) {
   std::shared_lock<ForkMutex<std::shared_mutex>> lock(mutex_);
   Run run = base_run(kPredict);
   run.seed = seed;
   run.step = step;
-  predict_rows(kPredict, inputs, start, stop, run, out);
+  predict_rows(inputs, start, stop, run, out);
 }
 
-void Network::call(const std::vector<Source>& inputs, bool training, uint64_t seed, int64_t step,
-                   const std::vector<float*>& out) {
+void Network::call(std::span<const Source> inputs, bool training, uint64_t seed, int64_t step,
+                   std::span<float* const> out) {
   std::shared_lock<ForkMutex<std::shared_mutex>> reading(mutex_, std::defer_lock);
   std::unique_lock<ForkMutex<std::shared_mutex>> writing(mutex_, std::defer_lock);
   if (training && moves())
@@ -116,7 +108,7 @@ void Network::call(const std::vector<Source>& inputs, bool training, uint64_t se
   run.seed = seed;
   run.step = step;
   const int64_t rows = inputs[0].rows;
-  if (!training) return predict_rows(kPredict, inputs, 0, rows, run, out);
+  if (!training) return predict_rows(inputs, 0, rows, run, out);
   // Dropout's words are numbered from the first row of the batch: one chunk, so that the numbering is the batch's own.
   auto workspace = take_workspace(kPredict, rows, 1);
   run.tensors = workspace->tensors();
@@ -128,7 +120,7 @@ void Network::call(const std::vector<Source>& inputs, bool training, uint64_t se
   workspace->reset();
   for (size_t i = 0; i < inputs.size(); ++i)
     gather(inputs[i], nullptr, 0, 0, rows, workspace->own(input_storage(i)), integer_input(i));
-  for (const auto& instruction : list(kPredict, 1, 1).instructions) {
+  for (const auto& instruction : lists_[kPredict]) {
     execute(run, instruction, 0, workspace->scratch(0));
     if (failure.any()) break;
   }

@@ -118,7 +118,8 @@ void train(const Trial& t, const char* optimizer_name, const KernelTable& table,
       for (int epoch = 0; epoch < 6; ++epoch)  // threads share columns of small batches, rows of larger ones
         sums = network.train(data, 0, kRows, epoch < 5 ? 32 : 128, optimizer, 7);
       Floats predictions(static_cast<size_t>(kRows * kClasses));
-      network.predict(data.inputs, 0, kRows, {predictions.data()});
+      float* const out = predictions.data();
+      network.predict(data.inputs, 0, kRows, {&out, 1});
       set_always_team(false);
       Hash hash;
       for (const auto& w : everything) hash.add(w->data(), static_cast<size_t>(w->size()));

@@ -349,10 +349,9 @@ class Network:
         self, x: Sequence[AnyArray], start: int, stop: int, out: Sequence[Float32], seed: int = 0, step: int = 0
     ) -> None:
         """Rows start..stop into out[i][start:stop], for each output. Safe from many threads."""
-    def predict_few(self, x: object, lock: ModelLock, returns: type[T]) -> T | None:
-        """One input, one output, nothing random: up to 256 rows of a contiguous float32 array, reading under the lock.
-
-        Returns an array of that type, ndarray or what derives from it, or None for any other x.
+    def predict_few(self, lock: ModelLock) -> Callable[[object, type[Any]], Any]:
+        """One input, one output, nothing random: a function of up to 256 rows of a contiguous float32 array and of the
+        type of what it returns, ndarray or what derives from it, reading under the lock. It returns None for any other x.
         """
     def call(self, x: Sequence[AnyArray], training: bool, seed: int, step: int) -> list[Float32]:
         """All rows at once as one batch; with training=True dropout is on."""

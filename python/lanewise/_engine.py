@@ -322,6 +322,10 @@ TargetTerm = tuple[int, bool]
 """A target that no loss is fitted to: the value it is like, whether it holds labels."""
 
 
+Few = Callable[[Any, type[Any]], Any]
+"""Predicts a few rows, as an array of a type, or returns None: see `_core.Network.predict_few`."""
+
+
 class Program:
     """Layers as one graph, with the networks compiled from it, one for each set of losses and trained variables.
 
@@ -329,8 +333,6 @@ class Program:
         inputs: shapes of the inputs for one sample.
         outputs: values of the outputs.
         output_shapes: their shapes for one sample.
-        few: the predictor's `predict_few`, once there is one, where one input is read as it is, there is one output and
-            nothing is random when predicting; else None.
     """
 
     def __init__(
@@ -344,7 +346,6 @@ class Program:
         self.outputs = list(write(self.builder, values))
         self.output_shapes = [self.builder.shape(value) for value in self.outputs]
         self._plain = len(self.inputs) == len(self.outputs) == 1 and not prepared and not self.builder.random
-        self.few: Callable[[Any, ModelLock, type[Any]], Any] | None = None
         self._networks: dict[Any, tuple[Network, Any]] = {}
         self._predictor: Network | None = None
 
@@ -399,8 +400,12 @@ class Program:
         """`network()` without terms, found without making a key for it."""
         if self._predictor is None:
             self._predictor = self.network()
-            self.few = self._predictor.predict_few if self._plain else None
         return self._predictor
+
+    def few(self, lock: ModelLock) -> Few | None:
+        """The predictor's `predict_few`, where one input is read as it is, there is one output and nothing is random
+        when predicting; else None."""
+        return self.predictor().predict_few(lock) if self._plain else None
 
 
 def make_optimizer(name: str, **hyper: float) -> Optimizer:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Float32, ModelLock, Network, Pace, Program, Trained, Variable, Weight
+from .._engine import AnyArray, Few, Float32, ModelLock, Network, Pace, Program, Trained, Variable, Weight
 from .._names import keyword_checked
 from ..layers.operation import Node, Operation
 from ..metrics import Metric
@@ -34,6 +34,7 @@ class BaseModel(Operation):
         self._epochs_shuffled = 0
         self._calls = 0
         self._made: tuple[int, Program] | None = None
+        self._few: tuple[int, Few] | None = None  # of the program that is made, after its first prediction
 
     layouts: ClassVar[int] = 0
     """How often layers were added to models that stand in others, or taken out: their programs are old then."""
@@ -46,7 +47,7 @@ class BaseModel(Operation):
 
     @_program.setter
     def _program(self, program: Program | None) -> None:
-        self._made = None if program is None else (BaseModel.layouts, program)
+        self._made, self._few = None if program is None else (BaseModel.layouts, program), None
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 
@@ -73,10 +74,6 @@ class BaseModel(Operation):
     @property
     def trainable_weights(self) -> list[Weight]:
         """The weights that training changes, in the order of the layers."""
-        raise NotImplementedError
-
-    def _made_program(self) -> Program | None:
-        """The program, if there is one already."""
         raise NotImplementedError
 
     def _built_program(self, method: str) -> Program:

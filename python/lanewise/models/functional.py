@@ -223,9 +223,6 @@ class Functional(Model):
 
         return self._program or self._weights_lock.write(make)
 
-    def _made_program(self) -> Program | None:
-        return self._program if not isinstance(self._outputs_structure, dict) else None
-
     def _built_program(self, method: str) -> Program:
         return self._ready([])
 

@@ -210,7 +210,11 @@ class Predictor(BaseModel):
                 progress.close()
         if hooks is not None:
             hooks.on_predict_end(None)
-        return self._packed(out)
+        packed, made = self._packed(out), self._made
+        if self._few is None and packed is out[0] and made is not None and made[1] is program:
+            few = program.few(self._weights_lock)
+            self._few = None if few is None else (made[0], few)
+        return packed
 
     def predict_on_batch(self, x: Any) -> Any:
         """`predict` without progress."""
@@ -219,8 +223,8 @@ class Predictor(BaseModel):
 
     def _predict_few(self, x: Any, returns: type[Any] = np.ndarray) -> Any:
         """The predictions, where nothing is to be checked or converted and it is too short to be interrupted."""
-        program = self._made_program()
-        return None if program is None or program.few is None else program.few(x, self._weights_lock, returns)
+        few = self._few
+        return None if few is None or few[0] != BaseModel.layouts else few[1](x, returns)
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on.

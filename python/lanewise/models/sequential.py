@@ -256,9 +256,6 @@ class Sequential(Model):
         """The name of the input."""
         return [self.input.name]
 
-    def _made_program(self) -> Program | None:
-        return self._program
-
     def _built_program(self, method: str) -> Program:
         if self._sample_shape is None or not self.built:
             raise ValueError(f"{method}: the model is not built; call build((None, ...)) or show it data first")

@@ -176,9 +176,6 @@ class Subclassed(Functional):
 
     # --- what is known only then ----------------------------------------------------------------------------------
 
-    def _made_program(self) -> Program | None:
-        return super()._made_program() if self._traced else None
-
     def _built_program(self, method: str) -> Program:
         if not self._traced:
             raise ValueError(f"{method}: the model is not built; call build((None, ...)) or show it data first")
