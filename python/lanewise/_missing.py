@@ -228,6 +228,11 @@ def getter(
     return __getattr__
 
 
+def lister(namespace: Mapping[str, Any], known: Iterable[str]) -> Callable[[], list[str]]:
+    """The `__dir__` of a module of which some names are loaded at first use."""
+    return lambda: sorted({*namespace, *known})
+
+
 def places(module: str, *names: str) -> tuple[str, ...]:
     """The names, under which this module is found as if it were one in itself."""
     import sys

@@ -1,8 +1,8 @@
 """The objects of lanewise where a Keras script looks for them; submodules are loaded at first use."""
 
-import sys as _sys
-from importlib import import_module as _import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .. import _missing
 
 if TYPE_CHECKING:
     from .. import __version__
@@ -29,22 +29,19 @@ if TYPE_CHECKING:
         utils,
     )
 
-_SUBMODULES = frozenset({
-    "activations", "backend", "callbacks", "config", "constraints", "datasets", "initializers", "layers", "losses",
-    "metrics", "models", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "utils",
-})  # fmt: skip
-
-_HOME = {
-    "Input": "layers", "InputLayer": "layers", "Layer": "layers", "Model": "models", "Sequential": "models",
-    "Callback": "callbacks", "Initializer": "initializers", "Loss": "losses", "Metric": "metrics",
-    "Optimizer": "optimizers", "Regularizer": "regularizers",
-}  # fmt: skip
-
 __all__ = [
     "Input", "InputLayer", "Layer", "Model", "Sequential", "__version__", "activations", "backend", "callbacks",
     "config", "constraints", "datasets", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
     "preprocessing", "random", "regularizers", "saving", "utils",
 ]  # fmt: skip
+
+_SUBMODULES = [name for name in __all__ if name[0].islower()]
+_HOMES = {
+    "Input": "lanewise.layers", "InputLayer": "lanewise.layers", "Layer": "lanewise.layers",
+    "Model": "lanewise.models", "Sequential": "lanewise.models", "Callback": "lanewise.callbacks",
+    "Initializer": "lanewise.initializers", "Loss": "lanewise.losses", "Metric": "lanewise.metrics",
+    "Optimizer": "lanewise.optimizers", "Regularizer": "lanewise.regularizers", "__version__": "lanewise",
+}  # fmt: skip
 
 
 def version() -> str:
@@ -52,20 +49,5 @@ def version() -> str:
     return str(__getattr__("__version__"))
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
-        return _import_module(f"{__name__}.{name}")
-    if name in _HOME:
-        value = getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
-    elif name == "__version__":
-        value = _import_module("..", __name__).__version__
-    else:
-        from .._missing import absent
-
-        raise absent(__name__, name, __all__, _sys._getframe(1))
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__ = _missing.getter(__name__, __all__, _SUBMODULES, _HOMES)
+__dir__ = _missing.lister(globals(), __all__)

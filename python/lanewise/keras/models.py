@@ -11,7 +11,4 @@ __all__: list[str] = []
 __all__ += _source.__all__
 
 __getattr__ = _missing.getter(__name__, __all__, homes=dict.fromkeys(__all__, "lanewise.models"))
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__dir__ = _missing.lister(globals(), __all__)

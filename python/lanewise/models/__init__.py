@@ -29,7 +29,8 @@ def deserialize(config: Mapping[str, Any]) -> Any:
 
 
 __all__ = ["clone_model", "load_model", "model_from_config", "model_from_json", "save_model"]
-HOMES = dict.fromkeys(__all__, "lanewise.saving")  # 10 ms of imports
+_HOMES = dict.fromkeys(__all__, "lanewise.saving")  # 10 ms of imports
 __all__ += ["Functional", "Model", "Sequential"]
 
-__getattr__ = _missing.getter(__name__, __all__, homes=HOMES)
+__getattr__ = _missing.getter(__name__, __all__, homes=_HOMES)
+__dir__ = _missing.lister(globals(), __all__)

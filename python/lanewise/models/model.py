@@ -136,6 +136,11 @@ class Model(Trainer):
 
         A second one of a name, as in two models of a model or in a layer of yours, has a number behind it.
         """
+        names = self._weight_names()
+        return [names[id(weight)] for weight in self.weights]
+
+    def _weight_names(self) -> dict[int, str]:
+        """The same by the id of each weight."""
         names: dict[int, str] = {}
         taken: set[str] = set()
         counts: dict[str, int] = {}
@@ -149,7 +154,7 @@ class Model(Trainer):
                     unique = f"{name}_{counts[name]}"
                 names[id(weight)] = unique
                 taken.add(unique)
-        return [names[id(weight)] for weight in self.weights]
+        return names
 
     def get_weights(self) -> list[Float32]:
         """Copies of all weights."""

@@ -60,7 +60,7 @@ def _write_layers(group: Any, model: Any) -> None:
     _write_names(group, "layer_names", [layer.name for layer in model.layers])
     group.attrs["backend"] = "lanewise"
     group.attrs["keras_version"] = KERAS_VERSION
-    paths = {id(weight): name for weight, name in zip(model.weights, model.weight_names(), strict=True)}
+    paths = model._weight_names()
     for layer in sorted(model.layers, key=lambda layer: str(layer.name)):
         weights = legacy_weights(layer)
         values = [(f"{model.name}/{paths[id(weight)]}", weight.numpy()) for weight in weights]

@@ -85,7 +85,7 @@ def values_in_order(model: Any) -> list[tuple[str, AnyArray]]:
         values.append(("learning_rate", np.asarray(float(optimizer.learning_rate), np.float32)))
     kinds = optimizer.native.slot_names()
     slots = {id(w): dict(zip(kinds, w.slots(optimizer.native), strict=True)) for w in weights}
-    paths = {id(w): name for w, name in zip(model.weights, model.weight_names(), strict=True)}
+    paths = model._weight_names()
     for kind, weight in slots_in_order(optimizer, weights):
         name = f"{model.name}_{paths[id(weight)].replace('/', '_')}_{_keras_names(optimizer, kind)[0]}"
         values.append((name, slots[id(weight)][kind]))
