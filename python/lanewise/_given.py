@@ -44,6 +44,26 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
+class _Arguments:
+    """The arguments of an object's constructor, defaults included."""
+
+    def __init__(self, obj: Any) -> None:
+        signature = inspect.signature(type(obj).__init__)
+        bound = signature.bind(obj, *obj._constructed_with.args, **obj._constructed_with.kwargs)
+        bound.apply_defaults()
+        self.named: dict[str, Any] = {}  # those of the signature
+        self.nameless: list[str] = []  # those that a config cannot give
+        self.others: dict[str, Any] | None = None  # those in **kwargs; None where there is no such thing
+        for key, parameter in list(signature.parameters.items())[1:]:
+            value = bound.arguments[key]
+            if parameter.kind is parameter.VAR_KEYWORD:
+                self.others = value
+            elif parameter.kind is not parameter.VAR_POSITIONAL:
+                self.named[key] = value
+            if parameter.kind is parameter.POSITIONAL_ONLY or (parameter.kind is parameter.VAR_POSITIONAL and value):
+                self.nameless.append(key)
+
+
 def described(obj: Any, cls: type, base: Mapping[str, Any], known: Collection[str], given_name: bool) -> dict[str, Any]:
     """The config of an object by the arguments that it was made with.
 
@@ -57,9 +77,14 @@ def described(obj: Any, cls: type, base: Mapping[str, Any], known: Collection[st
     Raises:
         NotImplementedError: an argument that cannot be described.
     """
-    kind = type(obj)
+    kind, given = type(obj), _Arguments(obj)
+    others = given.others or {}
     if has_layers(base):
         base = {key: base[key] for key in ("name", "trainable") if key in base}
+    if kind.__init__ is not cls.__init__:  # type: ignore[misc]
+        own = inspect.signature(cls.__init__).parameters.keys() - base.keys()  # type: ignore[misc]
+        rest = {key: value for key, value in (given.named | others).items() if key in own and _is_plain(value)}
+        return {**base, **rest}  # to a get_config further down, which adds its own
 
     def refuse(argument: str, why: str) -> NoReturn:
         raise NotImplementedError(
@@ -68,43 +93,30 @@ def described(obj: Any, cls: type, base: Mapping[str, Any], known: Collection[st
             "as plain values (and a from_config, where they have to be made into objects again)"
         )
 
-    signature = inspect.signature(kind.__init__)
-    bound = signature.bind(obj, *obj._constructed_with.args, **obj._constructed_with.kwargs)
-    bound.apply_defaults()
-    if kind.__init__ is not cls.__init__:  # type: ignore[misc]
-        rest: dict[str, Any] = {}  # asked by a get_config further down, which adds its own
-        for key, parameter in signature.parameters.items():
-            value = bound.arguments.get(key, {})
-            rest |= value if parameter.kind is parameter.VAR_KEYWORD else {key: value}
-        own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-        return {**base, **{key: rest[key] for key in own if key in rest and key not in base and _is_plain(rest[key])}}
+    for name in given.nameless:
+        refuse(name, "has no name to be given by")
     config: dict[str, Any] = {}
-    takes_any = False
-    for key, parameter in list(signature.parameters.items())[1:]:
-        value = bound.arguments[key]
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
-            if value or parameter.kind is parameter.POSITIONAL_ONLY:
-                refuse(key, "has no name to be given by")
-            continue
-        takes_any = takes_any or parameter.kind is parameter.VAR_KEYWORD
-        for name, entry in value.items() if parameter.kind is parameter.VAR_KEYWORD else [(key, value)]:
-            if name in base:
-                now = base[name]
-                numbers = isinstance(entry, int | float) and isinstance(now, int | float)
-                if numbers and entry != now and name not in ("trainable", "learning_rate"):
-                    refuse(name, f"was {entry!r} and {now!r} is what became of it")
-                config[name] = now
-            elif name != key and name in known:
-                continue  # input_shape and the like: a built model has them
-            elif not _is_plain(entry):
-                refuse(name, f"is a {type(entry).__name__}, no plain value")
-            elif name != key and (entry is None or entry is False):
-                refuse(name, "stands in no signature")  # `from_config` skips such options of Keras's
-            else:
-                config[name] = entry
-    for key in base if takes_any and hasattr(obj, "adapt") else ("trainable", "activity_regularizer"):
-        if key != "name" and base.get(key) not in (None, True) and (takes_any or key == "trainable"):
-            config.setdefault(key, base[key])
+    for name, value in (given.named | others).items():
+        if name in base:
+            now = base[name]
+            numbers = isinstance(value, int | float) and isinstance(now, int | float)
+            if numbers and value != now and name not in ("trainable", "learning_rate"):
+                refuse(name, f"was {value!r} and {now!r} is what became of it")
+            config[name] = now
+        elif name in others and name in known:
+            continue  # input_shape and the like: a built model has them
+        elif not _is_plain(value):
+            refuse(name, f"is a {type(value).__name__}, no plain value")
+        elif name in others and (value is None or value is False):
+            refuse(name, "stands in no signature")  # `from_config` skips such options of Keras's
+        else:
+            config[name] = value
+    later: Collection[str] = ("trainable",)  # what may have been set since, and where the constructor takes it
+    if given.others is not None:
+        later = base if hasattr(obj, "adapt") else ("trainable", "activity_regularizer")
+    for name in later:
+        if name != "name" and base.get(name) not in (None, True):
+            config.setdefault(name, base[name])
     if given_name and "name" in base:
         config.setdefault("name", base["name"])
     return config
