@@ -150,7 +150,6 @@ void predict(Network& network, const py::sequence& x, int64_t start, int64_t sto
 // in one call: a row of 1000-128-1 takes 5.5 us, of which W's way from L2 is 4.4; checked and locked from Python 8.4.
 // None for what is to be looked at first, or too long not to be interrupted.
 py::object predict_few(Network& network, ModelLock& lock, const py::object& x, const py::type& returns) {
-  constexpr py::ssize_t kFew = 256;
   auto* const ndarray = reinterpret_cast<PyTypeObject*>(py::detail::npy_api::get().PyArray_Type_);
   if (!PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(returns.ptr()), ndarray))
     throw py::type_error("returns: expected a type of NumPy array. Received: " + std::string(py::repr(returns)) + ".");
@@ -161,7 +160,7 @@ py::object predict_few(Network& network, ModelLock& lock, const py::object& x, c
   const auto& shape = sample.shape;
   if (v.type_num != py::detail::npy_api::NPY_FLOAT_ || !v.native || !v.contiguous() ||
       v.ndim != static_cast<int>(shape.size()) + 1 || !std::equal(shape.begin(), shape.end(), v.shape + 1) ||
-      v.shape[0] < 1 || v.shape[0] > kFew)
+      v.shape[0] < 1 || v.shape[0] > kPredictRows)
     return py::none();
   const int64_t rows = v.shape[0], cols = sample.rows() * sample.cols();
   const Source input{v.data, DType::kFloat32, rows, cols, cols * 4, 4};
@@ -229,6 +228,7 @@ void apply_gradients(Network& network, Optimizer& optimizer, const py::sequence&
 }  // namespace
 
 void register_engine(py::module_& m) {
+  m.attr("PREDICT_ROWS") = kPredictRows;
   py::class_<Variable, VariablePtr>(m, "Variable")
       .def("__init__", made_by(+[](const std::vector<int64_t>& shape) { return std::make_shared<Variable>(shape); }),
            is_new_style_constructor(), py::arg("shape"))

@@ -32,6 +32,10 @@ struct Batches {
   int64_t rows = 0, batch_size = 1;
 };
 
+// Rows that one thread takes through the whole network at a time when predicting. What is random then is numbered from
+// the start of such a chunk, so whoever predicts slice by slice takes multiples of it.
+constexpr int64_t kPredictRows = 256;
+
 class Network {
  public:
   // Loss i is fitted to target i; more_targets come after those, for metrics.

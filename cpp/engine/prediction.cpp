@@ -10,7 +10,6 @@
 namespace lanewise {
 namespace {
 
-constexpr int64_t kPredictRows = 256;  // rows that one thread takes through the whole network at a time
 // Operations of a call: below the first a team is never faster (16 us on one thread of 250 GFLOP/s; the threads of a
 // team are there after 2 us if they ran just before, and 50 if they sleep), above the second (4 ms) always; between
 // them the two are measured.

@@ -12,6 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 __version__: str
+PREDICT_ROWS: int
 
 # --- dispatch and threads --------------------------------------------------------------------------------------
 

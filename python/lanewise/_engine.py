@@ -39,6 +39,7 @@ get_num_threads = _core.get_num_threads
 limit_threads = _core.limit_threads
 ModelLock = _core.ModelLock
 
+PREDICT_ROWS = _core.PREDICT_ROWS  # slices of a prediction are multiples of it
 MOST_NETWORKS = 8  # of one program
 SLICE_SECONDS = 0.05  # Ctrl-C is answered and the progress bar redrawn after each slice
 

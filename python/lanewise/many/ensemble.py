@@ -14,8 +14,6 @@ from ..layers import Activation, Input
 from ..models import Functional, Model
 from .fit import once
 
-_SLICE_ROWS = 256  # a thread takes so many rows through a network at a time
-
 
 class Ensemble:
     """Predicts the mean of its models. Rows go through all of them slice by slice, each with the bits of its model.
@@ -108,7 +106,7 @@ class Ensemble:
             model._ready([array.shape[1:] for array in arrays])
             for model, arrays in zip(self.models, inputs, strict=True)
         ]
-        rows, unit = len(inputs[0][0]), _SLICE_ROWS * _engine.get_num_threads()
+        rows, unit = len(inputs[0][0]), _engine.PREDICT_ROWS * _engine.get_num_threads()
         same = all(
             a is b or _place(a) == _place(b) for arrays in inputs for a, b in zip(arrays, inputs[0], strict=True)
         )

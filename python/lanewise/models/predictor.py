@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Source = Batches | SparseBatches
 
-_PREDICT_UNIT = 256  # rows; slices of a prediction are multiples of this
 _QUIET_SECONDS = 0.5  # how long predict(verbose='auto') stays silent
 
 
@@ -185,7 +184,7 @@ class Predictor(BaseModel):
             hooks = CallbackList(callback_list(callbacks), self, {"verbose": verbose, "epochs": 1, "steps": count})
             hooks.on_predict_begin(None)
         each = hooks is not None and hooks.needs_predict_batches
-        unit = batch_size if each else _PREDICT_UNIT
+        unit = batch_size if each else _engine.PREDICT_ROWS
         progress: Any = None
         quiet_until = perf_counter() + _QUIET_SECONDS if verbose == "auto" else 0.0
         pace = self._paces.setdefault(("predict", unit), Pace(4))
