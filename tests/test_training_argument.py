@@ -75,3 +75,19 @@ def test_names_of_layers_are_those_of_keras() -> None:
 
 def test_a_config_of_either_kind_makes_a_model() -> None:
     assert isinstance(keras.Model.from_config(keras.Sequential([layers.Dense(1)]).get_config()), keras.Sequential)
+
+
+def test_no_batch_has_the_noise_of_another() -> None:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.GaussianNoise(1.0)(inputs, training=True))
+    model.compile("sgd", "mse")
+    zeros = np.zeros((32, 4), np.float32)
+    seen: list[Any] = []
+    hooks = keras.callbacks.LambdaCallback()
+    hooks.on_predict_batch_end = lambda batch, logs=None: seen.append(logs["outputs"].sum())
+    hooks.on_test_batch_end = lambda batch, logs=None: seen.append(logs["loss"] * (batch + 1))  # the mean so far
+    model.predict(np.tile(zeros, (3, 1)), 32, verbose=0, callbacks=[hooks])
+    assert len(seen) == len(set(seen)) == 3
+    model.evaluate(((zeros, zeros) for _ in range(3)), steps=3, verbose=0, callbacks=[hooks])
+    assert len(set(np.round(np.diff([0, *seen[3:]]), 4))) == 3

@@ -76,12 +76,12 @@ class Predictor(BaseModel):
         self, compiled: Compiled, batches: Source, hooks: CallbackList, progress: Any, steps: int | None
     ) -> dict[str, float]:
         hooks.on_test_begin(None)
-        sums, done, words = compiled.begin(), 0, self._words()
+        sums, done = compiled.begin(), 0
         results: dict[str, float] = {}
         batches.begin_again()
         for raw in batches.epoch(steps, 0, 0, False):
             rows = self._batch_rows(compiled, raw, None)
-            network = self._network(compiled, rows)
+            network, words = self._network(compiled, rows), self._words()
             batch_size = raw.batch or rows.size
             unit = batch_size if hooks.needs_test_batches else rows.size
             for start in range(0, rows.size, unit):
@@ -192,6 +192,7 @@ class Predictor(BaseModel):
             for start, stop in _engine.slices(rows, unit, pace, each):
                 if hooks is not None and each:
                     hooks.on_predict_batch_begin(start // unit, None)
+                    words = self._words()  # the engine's count on in multiples of PREDICT_ROWS
                 self._weights_lock.read(network.predict, arrays, start, stop, out, *words)
                 if hooks is not None and each:
                     hooks.on_predict_batch_end(start // unit, {"outputs": self._packed([o[start:stop] for o in out])})
