@@ -151,12 +151,12 @@ struct Checker {
     }
   }
 
-  void all(int64_t first, int64_t cases, bool all_integers, bool rest) {
+  // Random sizes, between guard pages, and products of integers.
+  void random(int64_t first, int64_t cases, bool all_integers) {
     const FloatEnvironment environment;
     check_cases(k, first, cases);
     check_integers(k, all_integers);
     check_specials(k);
-    if (rest) fixed();
   }
 
   // Fixed sizes, in heap memory without guard pages.
@@ -169,50 +169,44 @@ struct Checker {
     check_merging(k, hashes);
     hashes["matmul_block"] = check_products(k);
     hashes["normalisation, pooling"] = check_layers(k);
+  }
+
+  void training() {
+    g_state = 1;
     hashes["training"].value = check_training(k);
   }
 };
 
 }  // namespace
 
+// check=all, or one of random, fixed (with a training), training; isa=NAME, or all of this machine; cases=N of each
+// kernel, from=N on; integers=all, fused or some; planted=yes.
 int main(int argc, char** argv) {
-  std::string only;
-  int64_t first = 0, cases = 100;
-  std::string integers;
-  bool rest = true, planted = false, training = false, fixed = false;
+  std::map<std::string, std::string> given = {{"check", "all"}, {"from", "0"}, {"cases", "100"}};
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (word.rfind("cases=", 0) == 0)
-      cases = std::stoll(word.substr(6));
-    else if (word.rfind("from=", 0) == 0)
-      first = std::stoll(word.substr(5));
-    else if (word.rfind("integers=", 0) == 0)
-      integers = word.substr(9);
-    else if (word == "planted=yes")
-      planted = true;
-    else if (word == "only")
-      rest = false;
-    else if (word == "training")
-      training = true;
-    else if (word == "fixed")
-      fixed = true;
-    else
-      only = word;
+    const size_t equals = word.find('=');
+    if (equals != std::string::npos) given[word.substr(0, equals)] = word.substr(equals + 1);
   }
+  const std::string check = given["check"], integers = given["integers"];
+  const bool random = check == "all" || check == "random", fixed = check == "all" || check == "fixed";
+  const bool training = fixed || check == "training";
   check_pace();
   check_scratch();
   std::map<std::string, uint64_t> fused;
+  bool checked = false;
   for (const std::string& isa : available_isas()) {
-    if (!only.empty() && isa != only) continue;
+    if (!given["isa"].empty() && isa != given["isa"]) continue;
     use_isa(isa);
     Checker checker{kernels(), {}};
-    if (training)
-      checker.hashes["training"].value = check_training(kernels());
-    else if (fixed)
-      checker.fixed();
-    else
-      checker.all(first, cases, integers == "all" || (integers == "fused" && kernels().fused), rest);
-    if (planted && !training && !fixed && isa == available_isas().front()) check_planted_faults(kernels());
+    if (random) {
+      checker.random(std::stoll(given["from"]), std::stoll(given["cases"]),
+                     integers == "all" || (integers == "fused" && kernels().fused));
+      if (given["planted"] == "yes" && isa == available_isas().front()) check_planted_faults(kernels());
+    }
+    if (fixed) checker.fixed();
+    if (training) checker.training();
+    checked = random || training;
     for (const auto& [name, hash] : checker.hashes) {
       if (kernels().fused) {
         const auto [at, fresh] = fused.try_emplace(name, hash.value);
@@ -221,6 +215,7 @@ int main(int argc, char** argv) {
       std::printf("%s %016llx %s\n", kernels().isa, static_cast<unsigned long long>(hash.value), name.c_str());
     }
   }
+  expect(checked, given["isa"].c_str(), ("check=" + check).c_str(), 0, 0, 0);  // neither word is misspelt
   std::printf("%d failures\n", g_failures);
   return g_failures != 0;
 }

@@ -5,7 +5,7 @@
 # OBJECTS=DIRECTORY: a CMake build tree whose objects are checked on this machine, the very code of a wheel, instead of
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
 # CASES: how many random cases of each kernel (500; under the emulator a twentieth); INTEGERS=all: every size of the
-# products of integers there too, and on generic; ONLY=only: nothing but these, ONLY=training: nothing but a training,
+# products of integers there too, and on generic; ONLY=random: nothing but these, ONLY=training: nothing but a training,
 # ONLY=fixed: a training, and kernels at fixed sizes.
 # ISA: that instruction set alone is checked; with OBJECTS too, its kernels are compiled here, with EXTRA_FLAGS, and all
 # else is of OBJECTS or stands in WORK. OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks (-O1).
@@ -70,16 +70,15 @@ fi
 driver="${DRIVER:--O1}" optimise="${OPTIMISE:--O2}"
 compile "$CXX" "$work/native" "${native[@]}"
 cases="${CASES:-500}"
-# shellcheck disable=SC2086
-"$work/native/kernel_check" ${ISA:-} cases="$cases" integers="${INTEGERS:-fused}" planted=yes ${ONLY:-} | tee "$work/native.txt"
+"$work/native/kernel_check" isa="${ISA:-}" cases="$cases" integers="${INTEGERS:-fused}" planted=yes check="${ONLY:-all}" | tee "$work/native.txt"
 
 if [ "$(uname -m)" != aarch64 ]; then
   if command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
     objects="" optimise="-O1"
     compile "$CROSS_CXX" "$work/arm" "generic:" "neon:"
-    "$QEMU" "$work/arm/kernel_check" generic cases=$((cases / 25)) integers="${INTEGERS:-some}" > "$work/arm-generic.txt" &
+    "$QEMU" "$work/arm/kernel_check" isa=generic cases=$((cases / 25)) integers="${INTEGERS:-some}" > "$work/arm-generic.txt" &
     generic=$!
-    "$QEMU" "$work/arm/kernel_check" neon cases=$((cases / 20)) integers="${INTEGERS:-some}" | tee "$work/arm.txt"
+    "$QEMU" "$work/arm/kernel_check" isa=neon cases=$((cases / 20)) integers="${INTEGERS:-some}" | tee "$work/arm.txt"
     good=0
     wait "$generic" || good=$?
     cat "$work/arm-generic.txt"
