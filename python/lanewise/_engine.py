@@ -376,16 +376,9 @@ class Program:
         )  # fmt: skip
         if key not in self._networks:
             network = _core.Network(
-                self.builder.graph,
-                self.outputs,
-                losses=losses,
-                metrics=metrics,
-                trainable=trainable,
-                regularizers=regularizers,
-                constraints=constraints,
-                targets=targets,
-                frozen=frozen,
-            )
+                self.builder.graph, self.outputs, losses=losses, metrics=metrics, trainable=trainable,
+                regularizers=regularizers, constraints=constraints, targets=targets, frozen=frozen,
+            )  # fmt: skip
             # the variables are held, so that no id in a key is reused
             self._networks[key] = network, (trainable, regularizers, constraints, frozen)
             if len(self._networks) > MOST_NETWORKS:  # each compile with a function of one's own makes another
