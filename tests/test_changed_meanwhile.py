@@ -232,7 +232,7 @@ ids, labels = np.ones((8192, 8), np.int32), np.ones(8192, np.int32)  # what is o
 def made(meddler=None, **settings):
     keras.utils.set_random_seed(4)
     x = keras.Input((8,), dtype="int32")
-    y = layers.Dense(64, "relu")(layers.Flatten()(layers.Embedding(50, 16)(x)))
+    y = layers.Dense(64, "relu")(layers.BatchNormalization()(layers.Flatten()(layers.Embedding(50, 16)(x))))
     model = keras.Model(x, layers.Dense(3)(meddler(y) if meddler else y))
     model.compile(keras.optimizers.Adam(1e-3, **settings), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model

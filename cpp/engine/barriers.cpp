@@ -14,7 +14,8 @@ struct Access {
   int64_t partition;
   bool write;
 };
-constexpr int64_t kVariables = 1 << 20, kSquareSumBuffer = 1 << 21;
+// kStep: whether this step may be done. Who may find that it may not writes it, who changes what lasts reads it.
+constexpr int64_t kVariables = 1 << 20, kSquareSumBuffer = 1 << 21, kStep = 1 << 22;
 
 std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Instruction& i, int threads) {
   std::vector<Access> list;
@@ -26,6 +27,9 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
     if (v >= 0) list.push_back({kVariables + v, part, write});
   };
   auto columns = [&](int64_t n) { return partition(kColumnsOf, n); };
+  const bool looks = is_host(input, i) || i.kind == Kind::kEmbedding || i.kind == Kind::kEncode;
+  if (looks || i.update || i.kind == Kind::kUpdate || i.kind == Kind::kSquareSums)
+    list.push_back({kStep, looks ? int64_t{kOwn} : int64_t{kAll}, looks});
   if (is_host(input, i)) {  // thread 0 sees everything
     tensor(i.in, kAll, false);
     tensor(i.in2, kAll, false);
@@ -102,7 +106,6 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
       tensor(i.in3, part, forward);
       tensor(i.out, part, true);
       for (int v : {norm.gamma, norm.beta}) variable(v, part, false);
-      for (int v : {norm.mean, norm.variance}) variable(v, part, forward);
       if (!forward)
         for (int t : {norm.sum_dy, norm.sum_dyx}) tensor(t, part, false);
       tensor(i.keep, part, forward);
@@ -239,8 +242,9 @@ std::vector<char> whole_inputs(const Plan& plan, const PlanInput& input, const s
 
 void place_barriers(const Plan& plan, const PlanInput& input, const std::vector<char>& own,
                     std::vector<Instruction>& list, int threads) {
-  std::vector<Access>
-      pending;  // since the last barrier; at first the gathered batch, which each thread wrote by samples
+  // Since the last barrier; at first the gathered batch, which each thread wrote by samples, and statistics that moved
+  // after the last one.
+  std::vector<Access> pending{{kStep, kOwn, true}};
   auto gathered = [&](int t) {
     const Tensor& tensor = plan.tensors[static_cast<size_t>(t)];
     const bool one_row = tensor.rows == 1;  // else a share of the rows need not be one of whole samples
@@ -250,6 +254,9 @@ void place_barriers(const Plan& plan, const PlanInput& input, const std::vector<
     if (!own[i]) gathered(plan.value_tensor[static_cast<size_t>(input.graph->inputs()[i])]);
   for (int t : plan.target_tensor) gathered(t);
   for (int t : plan.weight_tensor) gathered(t);
+  for (const Norm& norm : plan.norms)
+    for (int v : {norm.mean, norm.variance})
+      if (v >= 0) pending.push_back({kVariables + v, kOwn, true});
   for (auto& instruction : list) {
     const std::vector<Access> now = accesses(plan, input, instruction, threads);
     instruction.barrier = false;

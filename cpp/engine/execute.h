@@ -20,9 +20,10 @@ constexpr int64_t kNormChunk = 16384;
 // is updated; none at all in that step if it was in its forward pass, for a gradient is of all rows: a barrier lies
 // between.
 struct Failure {
-  std::exception_ptr error;       // of Python; thread 0 alone writes it
-  std::atomic<int64_t> step{-1};  // >= 0: of that batch, as Run::step counts them
-  bool any() const { return step.load(std::memory_order_acquire) >= 0; }
+  static constexpr int64_t kNone = INT64_MIN;
+  std::exception_ptr error;          // of Python; thread 0 alone writes it
+  std::atomic<int64_t> step{kNone};  // of that batch, as Run::step counts them
+  bool any() const { return step.load(std::memory_order_acquire) != kNone; }
   void at(int64_t now) { step.store(now, std::memory_order_release); }
   // An id or a label where it is read for use, once: outside its table it counts as 0.
   int32_t within(int32_t id, int64_t limit, int64_t now) {
@@ -80,6 +81,9 @@ bool is_host(const PlanInput& input, const Instruction& instruction);
 
 // Normalisation, embedding, pooling and the like (layers.cpp).
 void execute_layer(const Run& run, const Instruction& instruction, int thread);
+// After a batch that trained and did not fail: the moving statistics of batch norms take in those of the batch, in
+// graph order, a thread those of the columns that it has in the list.
+void move_statistics(const Run& run, int thread);
 
 // One thread's part of a product: column panels, or rows, of a variable (row_panels) whole groups of kPanel
 // (matmul_run.cpp, as the next).

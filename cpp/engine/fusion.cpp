@@ -101,7 +101,8 @@ void fuse_batch_norms(const Plan& plan, List& list, const std::vector<int>& kept
 }
 
 // matmul_dw or column_sum -> (regularize) -> update becomes one instruction that steps each finished block, so that the
-// gradient is never written. Needs: one use of the variable, and nobody who reads its old value later.
+// gradient is never written. Needs: one use of the variable, nobody who reads its old value later, and nothing written
+// in Python later, whose error would find a step half done.
 void fuse_updates(List& list) {
   for (size_t i = 0; i < list.size(); ++i) {
     Instruction& gradient = list[i];
@@ -111,6 +112,7 @@ void fuse_updates(List& list) {
     for (size_t j = 0; j < list.size(); ++j) {
       const Instruction& other = list[j];
       if (j == i) continue;
+      free &= j < i || (other.kind != Kind::kHostBackward && other.kind != Kind::kHostGradient);
       if (other.kind == Kind::kUpdate && other.in == gradient.out) {
         update = static_cast<int>(j);
       } else if (other.kind == Kind::kRegularize && other.out == gradient.out && regularize < 0) {

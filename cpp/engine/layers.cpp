@@ -42,13 +42,7 @@ void batch_norm(const Run& run, const Instruction& i, int thread) {
     const auto [mean, variance] = statistics(run, norm, c);
     const float* x = run.data(i.in) + c;
     float* y = run.data(i.keep >= 0 ? i.keep : i.out) + c;
-    if (own_statistics(run, norm)) {
-      k.column_moments(x, ld, mean, variance, rows, n);
-      if (run.moving) {
-        k.mix_inplace(run.variable(norm.mean).data() + c, mean, norm.momentum, norm.rate, n);
-        k.mix_inplace(run.variable(norm.variance).data() + c, variance, norm.momentum, norm.rate, n);
-      }
-    }
+    if (own_statistics(run, norm)) k.column_moments(x, ld, mean, variance, rows, n);
     k.batch_norm_forward(x, mean, variance, run.variable(norm.gamma).data() + c, run.variable(norm.beta).data() + c,
                          norm.epsilon, i.in2 >= 0 ? run.data(i.in2) + c : nullptr, y, ld, rows, n);
     if (i.activation != Op::kLinear)
@@ -233,6 +227,17 @@ void Failure::raise(bool training) const {
       std::string("x, y: expected arrays that nobody changes during the call. Received an id or a label that had been "
                   "checked and was another one, outside its table, when it was used.") +
       (training ? " Training stopped before step " + std::to_string(step + 1) + "." : ""));
+}
+
+void move_statistics(const Run& run, int thread) {
+  for (const Norm& norm : run.plan->norms) {
+    if (norm.mean < 0 || norm.frozen) continue;
+    const auto [mean, variance] = statistics(run, norm, 0);
+    const Range r = columns_of(run, run.shape(norm.stats).cols, thread);
+    for (const auto& [v, of_batch] : {std::pair{norm.mean, mean}, {norm.variance, variance}})
+      run.table->mix_inplace(run.variable(v).data() + r.begin, of_batch + r.begin, norm.momentum, norm.rate,
+                             r.end - r.begin);
+  }
 }
 
 void execute_layer(const Run& run, const Instruction& i, int thread) {

@@ -123,6 +123,7 @@ void Network::call(std::span<const Source> inputs, bool training, uint64_t seed,
     execute(run, instruction, 0, workspace->scratch(0));
     if (failure.any()) break;
   }
+  if (!failure.any()) move_statistics(run, 0);
   for (size_t o = 0; o < out.size(); ++o) {
     const Tensor& t = output_tensor(o);
     std::memcpy(out[o], workspace->own(t.storage), static_cast<size_t>(rows * t.rows * t.cols) * sizeof(float));
