@@ -80,11 +80,16 @@ def test_a_step_is_the_update_then_the_limit():
         keras.utils.set_random_seed(4)
         model = keras.Sequential([keras.layers.Dense(70, input_shape=(9,), kernel_constraint=limit)])
         model.compile(keras.optimizers.SGD(0.5), "mse")
-        before, gradient = model.get_weights()[0], model.value_and_grad(x, y)[1][0]
+        gradients = model.value_and_grad(x, y)[1]
+        weights = model.get_weights()
         model.train_on_batch(x, y)
-        stepped = before - np.float32(0.5) * gradient
+        stepped = weights[0] - np.float32(0.5) * gradients[0]
         assert np.abs(limit(stepped) - stepped).max() > 1e-2
-        np.testing.assert_allclose(model.get_weights()[0], limit(stepped), rtol=1e-5, atol=1e-6)
+        found = model.get_weights()[0]
+        np.testing.assert_allclose(found, limit(stepped), rtol=1e-5, atol=1e-6)
+        model.set_weights(weights)
+        model.apply_gradients(gradients)
+        assert np.array_equal(model.get_weights()[0], found)  # gradients of one's own are limited too
 
 
 def test_a_bias_has_one_axis():

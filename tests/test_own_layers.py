@@ -242,6 +242,11 @@ def test_weights_of_any_number_of_axes():
     model, history = trained(Scale(), layers.Dense(1), epochs=5)
     assert history[-1] < history[0] and [w.shape for w in model.weights[:2]] == [(), (1, 1, 5)]
     assert model.weights[0].numpy() != 1 and np.any(model.weights[1].numpy())
+    before = model.get_weights()
+    for change in (model.set_weights, model.layers[0].set_weights):
+        change([2 * w for w in before][: 4 if change == model.set_weights else 2])
+        assert model.weights[0].numpy() == 2 * before[0] and np.array_equal(model.weights[1].numpy(), 2 * before[1])
+        model.set_weights(before)
 
 
 @pytest.mark.parametrize("kind", [tuple, list])

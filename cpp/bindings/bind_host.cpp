@@ -19,7 +19,7 @@ class PythonHost final : public Host {
   }
 
   void call(Stage stage, const std::vector<HostArray>& arrays, bool training, double scale) override {
-    static constexpr const char* kNames[] = {"forward", "backward", "gradient", "rows", "slope"};
+    static constexpr const char* kNames[] = {"forward", "backward", "gradient", "rows", "slope", "undo"};
     const py::gil_scoped_acquire held;
     py::list views;
     for (const HostArray& array : arrays) {

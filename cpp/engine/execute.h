@@ -16,12 +16,12 @@ enum Stream : uint32_t { kStreamWeights = 0, kStreamShuffle = 1, kStreamDropout 
 constexpr int64_t kNormChunk = 16384;
 
 // What ends a call early: an error of what is written in Python, or an id or a label that another thread changed after
-// it was checked. The step that it happened in is the last one in every thread of the team, and from then on no weight
-// is updated; none at all in that step if it was in its forward pass, for a gradient is of all rows: a barrier lies
-// between.
+// it was checked. The step that it happened in is the last one in every thread of the team, and nothing of it lasts:
+// whatever updates stands behind a barrier (kStep in barriers.cpp) and looks here first.
 struct Failure {
   static constexpr int64_t kNone = INT64_MIN;
-  std::exception_ptr error;          // of Python; thread 0 alone writes it
+  std::exception_ptr error;          // of Python; thread 0 alone writes it, as the next
+  std::vector<Host*> called;         // layers of Python that have run in this step, in training mode
   std::atomic<int64_t> step{kNone};  // of that batch, as Run::step counts them
   bool any() const { return step.load(std::memory_order_acquire) != kNone; }
   void at(int64_t now) { step.store(now, std::memory_order_release); }

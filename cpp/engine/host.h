@@ -21,6 +21,7 @@ class Host {
     kGradient,  // -> gradient of variable number `scale` of the backward pass before it
     kRows,      // prediction, target -> one value for each row. scale: 1 where kSlope follows, else 0
     kSlope,     // prediction, target, weights (null: none) -> gradient of scale * sum of weight * row
+    kUndo,      // nothing: what the forward pass before it has changed of its weights is to be as it was
   };
   virtual ~Host() = default;
   // May throw; `training` says whether dropout and the like are on.

@@ -102,6 +102,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
       barrier.wait(threads);
       if (failure.step.load() == mine.step) break;  // not any(): a faster thread may have failed in the next one
       if (mine.moving) move_statistics(mine, thread);
+      if (thread == 0) failure.called.clear();
       ++mine.step;
     }
   });

@@ -213,7 +213,8 @@ class Host:
 
     The arrays are views that are valid during the call, None where there is none; the last ones are written to:
     "forward" x, variables, y; "backward" dy, dx; "gradient" the gradient of variable number `scale`; "rows" prediction,
-    target, one value a row; "slope" prediction, target, weights, gradient of scale * sum of weight * row.
+    target, one value a row; "slope" prediction, target, weights, gradient of scale * sum of weight * row; "undo" nothing:
+    the step failed, and what "forward" changed is to be as it was before.
     """
 
     def __init__(
@@ -371,6 +372,9 @@ class Network:
         """The instruction list ("train", "evaluate", "predict"), one line each, for people and tests."""
     def memory(self, batch_size: int) -> int:
         """Bytes of workspace that training with this batch size takes (parameters and slots not counted)."""
+    @property
+    def calls_python(self) -> bool:
+        """Whether a layer, loss or metric of it is written in Python."""
     def free_workspaces(self) -> None:
         """Give back the memory that is kept for the next call."""
     def default_threads(self, batch_size: int) -> int:

@@ -154,7 +154,7 @@ class Weight(Trained, Operators):
             raise TypeError(f"{self.path}: expected real numbers, received dtype {array.dtype}")
         if array.shape != self.shape:
             raise ValueError(f"{self.path}: expected shape {self.shape}, received {array.shape}")
-        return np.ascontiguousarray(array, dtype=np.float32)
+        return np.ascontiguousarray(array, dtype=np.float32).reshape(self.shape)  # NumPy gives () an axis there
 
     def slots(self, optimizer: Optimizer) -> list[Float32]:
         """Copies of what the optimizer keeps for this weight (moments, ...), in the order of its `slot_names()`."""

@@ -10,7 +10,7 @@ import itertools
 import operator
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,6 +59,35 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         _threads.state = before
+
+
+class _Noted:
+    """How much was drawn, before something and after it."""
+
+    def __init__(self, generators: Sequence[SeedGenerator]) -> None:
+        self._state, self._generators = _state(), generators
+        self.before = self.after = self.now()
+
+    def now(self) -> list[int]:
+        state = self._state
+        return [state.generation, state.initializers, state.runs, *(g.used for g in self._generators)]
+
+    def put_back(self) -> None:
+        """The same is drawn again, unless something else was drawn since."""
+        if self.now() == self.after:
+            _, self._state.initializers, self._state.runs, *used = self.before
+            for generator, count in zip(self._generators, used, strict=True):
+                generator.used = count
+
+
+@contextmanager
+def noted(generators: Sequence[SeedGenerator]) -> Iterator[_Noted]:
+    """Notes what is drawn meanwhile from the seed of this thread and from the generators."""
+    found = _Noted(generators)
+    try:
+        yield found
+    finally:
+        found.after = found.now()
 
 
 def set_seed(seed: int) -> None:
@@ -134,12 +163,12 @@ class SeedGenerator:
 
     def __init__(self, seed: int | None = None, name: str | None = None) -> None:
         self._seed = next_run_seed() if seed is None else check_seed("seed", seed)
-        self._used = 0
+        self.used = 0
 
     def next(self) -> int:
         """The next seed."""
-        self._used += 1
-        return int(_engine.random_uniform(self._seed, _RUN_STREAM, 1, self._used, 1)[0] * 2.0**53)
+        self.used += 1
+        return int(_engine.random_uniform(self._seed, _RUN_STREAM, 1, self.used, 1)[0] * 2.0**53)
 
 
 def _seed_of(seed: Any) -> int | None:

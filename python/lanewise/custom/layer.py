@@ -25,18 +25,21 @@ class LayerHost:
     Args:
         call: from an array of rows and whether dropout is on to the output.
         name: for messages.
-        weights: what it reads.
+        weights: what it reads; what it assigns to them in a step that fails is undone.
         backward: where the person works out gradients: (inputs, outputs, gradient) -> gradient of the inputs, or
             (that, [gradient of each weight]); else the tape does.
+        generators: what else it draws from.
     """
 
     def __init__(
-        self, call: Callable[[Any, bool], Any], name: str, weights: Sequence[Weight], backward: Any = None
-    ) -> None:
+        self, call: Callable[[Any, bool], Any], name: str, weights: Sequence[Weight], backward: Any = None,
+        generators: Sequence[random.SeedGenerator] = (),
+    ) -> None:  # fmt: skip
         self._call = call
         self._name = name
         self._weights = list(weights)
         self._backward = backward
+        self._generators = generators
         self._samples: list[tuple[int, ...]] = []
         self._taken: Any = None
         self._tape = threading.local()  # of this thread's last batch: the backward pass comes after it
@@ -61,13 +64,18 @@ class LayerHost:
         if stage == "forward":
             x, *values = (array.copy() for array in arrays[:-1])
             values = [value.reshape(w.shape) for value, w in zip(values, self._weights, strict=True)]
-            self.forward(x, values, arrays[-1], training, bool(scale))
+            with random.noted(self._generators) as self._tape.drawn:
+                self._tape.values = values
+                self.forward(x, values, arrays[-1], training, bool(scale))
         elif stage == "backward":
             dy, dx = arrays
             found = self.backward(dy.copy())
             if dx is not None:
                 dx[...] = found[0].reshape(dx.shape)
             self._tape.slopes = found[1:]
+        elif stage == "undo":
+            self._tape.drawn.put_back()
+            put_back(self._weights, self._tape.values)
         else:
             arrays[0][...] = np.reshape(self._tape.slopes[int(scale)], arrays[0].shape)
 
@@ -114,13 +122,18 @@ class LayerHost:
             with np.errstate(all="ignore"):
                 y = self._call(self._packed([wrap(x) for x in ones]), False)
         finally:  # a call may count
-            for weight, value in zip(self._weights, before, strict=True):
-                if not np.array_equal(weight.numpy(), value, equal_nan=True):
-                    weight.assign(value)
+            put_back(self._weights, before)
         shape = np.shape(y.value if isinstance(y, Traced) else y)
         if shape[:1] != (2,):
             raise ValueError(f"{self._name}: expected an output with the rows of the input, received shape {shape}")
         return tuple(shape[1:])
+
+
+def put_back(weights: Sequence[Weight], values: Sequence[AnyArray]) -> None:
+    """Assign the values to the weights that have others."""
+    for weight, value in zip(weights, values, strict=True):
+        if not np.array_equal(weight.numpy(), value, equal_nan=True):
+            weight.assign(value)
 
 
 def takes_training(call: Callable[..., Any]) -> bool:
@@ -156,7 +169,7 @@ def engine_call(write: Write, x: Any, weights: Sequence[Weight], training: bool)
             arrays[-1][...] = arrays[0]
         elif stage == "backward":
             reached[:] = [arrays[0].copy()]
-        else:
+        elif stage == "gradient":
             arrays[0][...] = 0
 
     def whole(builder: Builder, values: Sequence[int]) -> list[int]:

@@ -9,6 +9,7 @@ from .. import constraints, initializers, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
 from .._given import is_own
+from ..random import SeedGenerator
 from .operation import Operation, Shape
 
 
@@ -75,12 +76,14 @@ class OwnCall(Operation):
     def _host(self, mode: bool | None = None) -> tuple[Any, list[Weight]]:
         from ..custom.layer import LayerHost
 
-        weights = [w for layer in (self, *self.inner_layers()) for w in layer._weights]
+        layers = (self, *self.inner_layers())
+        weights = [w for layer in layers for w in layer._weights]
+        generators = [g for layer in layers for g in vars(layer).values() if isinstance(g, SeedGenerator)]
 
         def call(inputs: Any, training: bool) -> Any:
             return self.own_call(inputs, training if mode is None else mode)
 
-        return LayerHost(call, self.name, weights, getattr(self, "backward", None)), weights
+        return LayerHost(call, self.name, weights, getattr(self, "backward", None), generators), weights
 
     def write_own(self, builder: Builder, values: Sequence[int]) -> int:
         """The call as an operation of the graph."""

@@ -221,10 +221,14 @@ class BaseModel(Operation):
         terms = compiled.terms(program, rows.y)
         leaves = self.leaves()
         penalties = [(w.variable, r.l1, r.l2) for layer in leaves for w, r in layer.penalties]
-        limits = [(w.variable, *c.limits()) for layer in leaves for w, c in layer.limits]
         trainable, frozen = [w.variable for w in weights], _frozen(leaves)
-        network = program.network(terms.losses, terms.metrics, trainable, penalties, limits, terms.targets, frozen)
+        network = program.network(
+            terms.losses, terms.metrics, trainable, penalties, self._limits(), terms.targets, frozen
+        )
         return terms.weighed(network)
+
+    def _limits(self) -> list[tuple[Any, ...]]:
+        return [(w.variable, *c.limits()) for layer in self.leaves() for w, c in layer.limits]
 
     def _frozen(self) -> list[Variable]:
         return _frozen(self.leaves())

@@ -265,11 +265,6 @@ class Compiled:
         self.forget()
         return np.zeros(2 + len(self.fitted) + sum(self._sizes), np.float64)
 
-    @property
-    def keeps_state(self) -> bool:
-        """Whether a metric has a state of its own, in Python."""
-        return bool(self._states)
-
     def forget(self) -> None:
         """Metrics with a state of their own begin again; the others have none."""
         for metric in self._states:

@@ -242,8 +242,9 @@ class Trainer(Predictor):
         with self._weights_lock.training():
             program = self._built_program("apply_gradients")
             network = program.network(
-                compiled.loss_terms(program), trainable=[w.variable for w in weights], frozen=self._frozen()
-            )
+                compiled.loss_terms(program), trainable=[w.variable for w in weights], constraints=self._limits(),
+                frozen=self._frozen(),
+            )  # fmt: skip
             compiled.optimizer.build(weights, self._weights_lock)
             compiled.optimizer.plan_steps(1)
             self._weights_lock.write(network.apply_gradients, compiled.optimizer.native, checked)
