@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lanewise import keras
+from limits import SLOWER
 
 START = """
 import threading, time
@@ -66,7 +67,8 @@ calls = [
 
 def passes(code: str) -> None:
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=100, env=env)
+    command = [sys.executable, "-c", START + code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100 * SLOWER, env=env)
     assert done.returncode == 0, f"{done.returncode}: {done.stderr[-2000:]}"
 
 

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from limits import SLOWER
+
 LONG = pytest.mark.long
 
 START = """
 import hashlib, json, multiprocessing, sys, threading, time
 import numpy as np
 from lanewise import keras, ops
+from limits import SLOWER
 from memory import in_use, resident
 rng = np.random.default_rng(0)
 x = rng.standard_normal((600, 64), dtype=np.float32)
@@ -55,7 +58,7 @@ def run(code: str, timeout: float = 170) -> Any:
     """What a fresh Python prints, as JSON; a hang is a failure."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", START + code], capture_output=True, text=True, timeout=timeout, env=env
+        [sys.executable, "-c", START + code], capture_output=True, text=True, timeout=timeout * SLOWER, env=env
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -151,11 +154,11 @@ begun = time.monotonic()
 for _ in range({children}):
     process = context.Process(target=child, args=(queue,))
     process.start()
-    while queue.empty() and process.exitcode is None and time.monotonic() - begun < 120:
+    while queue.empty() and process.exitcode is None and time.monotonic() - begun < 120 * SLOWER:
         time.sleep(0.001)
     if not queue.empty():
         results.append(queue.get() == want)
-    process.join(10)
+    process.join(10 * SLOWER)
     codes.append(process.exitcode)
 stop.set()
 other.join()

@@ -13,6 +13,7 @@ import pytest
 
 from bounds import ALIKE, FMA_ISAS, floats, running
 from lanewise import keras, ops
+from limits import SLOWER
 from reference import same_bits
 
 RNG = np.random.default_rng(0)
@@ -108,7 +109,7 @@ def test_number_of_threads() -> None:
 def python(code: str, **environment: str | None) -> str:
     """What a fresh Python prints."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120 * SLOWER,
                           env={key: value for key, value in env.items() if value is not None})  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

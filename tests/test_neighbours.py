@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lanewise import ops
+from limits import SLOWER
 
 START = """
 import hashlib, json, os, sys
@@ -37,7 +38,7 @@ def python(code: str, **environment: str | None) -> Any:
     """What a fresh Python prints last, as JSON; a hang is a failure."""
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment}
     done = subprocess.run(
-        [sys.executable, "-c", START + code], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", START + code], capture_output=True, text=True, timeout=120 * SLOWER,
         env={key: value for key, value in env.items() if value is not None},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

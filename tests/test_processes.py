@@ -21,6 +21,7 @@ import pytest
 import lanewise as lw
 from bounds import floats
 from lanewise import keras, ops
+from limits import SLOWER
 from reference import same_bits
 
 X = floats(np.random.default_rng(0), 300, 24)
@@ -39,7 +40,8 @@ def model() -> lw.Sequential:
 def python(code: str, timeout: float = 100) -> Any:
     """What a fresh Python prints, as JSON; a hang is a failure."""
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, env=env)
+    command = [sys.executable, "-c", f"SLOWER = {SLOWER}\n{code}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout * SLOWER, env=env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -58,7 +60,7 @@ def made():
     return model
 def ended(pids, seconds):
     "Exit codes; what has not ended by then is killed: -9."
-    limit = time.monotonic() + seconds
+    limit = time.monotonic() + seconds * SLOWER
     codes = []
     for pid in pids:
         while (found := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < limit:
@@ -87,7 +89,7 @@ work()
 pid = os.fork()
 if pid == 0:
     os._exit(0 if work() == 2048 else 1)
-limit = time.monotonic() + 20
+limit = time.monotonic() + 20 * SLOWER
 while (found := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < limit:
     time.sleep(0.002)
 if found[0] == 0:
@@ -209,7 +211,7 @@ for _ in range(4):
     pids.append(pid)
 def ask(row):
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(20)
+        client.settimeout(20 * SLOWER)
         client.connect(listener.getsockname())
         client.sendall(row.to_bytes(4, "little"))
         return client.recv(4)
@@ -244,8 +246,8 @@ def test_other_start_methods(method: str) -> None:
     network = model()
     network.fit(X, Y, verbose=0)
     with multiprocessing.get_context(method).Pool(1) as pool:
-        predictions = pool.apply_async(predicted, (network,)).get(60)
-        weights = pool.apply_async(trained_on, (network,)).get(60)
+        predictions = pool.apply_async(predicted, (network,)).get(60 * SLOWER)
+        weights = pool.apply_async(trained_on, (network,)).get(60 * SLOWER)
     assert same_bits(predictions, predicted(network))
     assert all(same_bits(a, b) for a, b in zip(weights, trained_on(network), strict=True))
 
@@ -339,7 +341,7 @@ def test_joblib(backend: str) -> None:
         network.fit(X, Y, verbose=0)  # here each gets its seed
     want = [trained_on(copy.deepcopy(network)) for network in networks]
     with joblib.parallel_config(backend=backend, n_jobs=2):
-        found = joblib.Parallel(timeout=100)(joblib.delayed(trained_on)(network) for network in networks)
+        found = joblib.Parallel(timeout=100 * SLOWER)(joblib.delayed(trained_on)(network) for network in networks)
     for a, b in zip(found, want, strict=True):
         assert all(same_bits(v, w) for v, w in zip(a, b, strict=True))
 
