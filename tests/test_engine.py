@@ -14,6 +14,7 @@ import pytest
 import lanewise._core as core
 from bounds import ALIKE, floats, running, same_bits
 from lanewise import keras, ops
+from limits import SLOWER
 
 
 def chain(widths, activations, loss="mse", fuse=True, rules=True, dropout=0.0):
@@ -196,7 +197,8 @@ print(all(same_bits(a, b) for a, b in zip(weights(1), weights(3), strict=True)))
 """
     for limit in ({}, {"OMP_THREAD_LIMIT": "2"}):
         env = {**os.environ, **limit, "PYTHONPATH": os.pathsep.join(sys.path)}
-        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60 * SLOWER)
         assert done.stdout == "True\n", done.stderr
 
 
@@ -405,16 +407,14 @@ print("all children finished")
 
 
 def test_a_forked_child_finishes():
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-W", "ignore", "-c", FORK]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120 * SLOWER)
     assert "all children finished" in done.stdout, done.stderr
 
 
 def run_python(code, **environment):
-    import os
-
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}
-    )
+    command, env = [sys.executable, "-c", code], {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60 * SLOWER, env=env)
 
 
 def test_isas_and_threads_by_environment_and_by_call():
