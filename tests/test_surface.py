@@ -1,5 +1,6 @@
 """Small things a person sees: what is printed, which file names are taken, what a file keeps exactly."""
 
+import copy
 import json
 import zipfile
 
@@ -91,3 +92,35 @@ def test_a_learning_rate_comes_back_as_it_was(tmp_path, rate, suffix):
 def test_a_history_without_epochs_says_so():
     with pytest.raises(ValueError, match=r"history.plot: nothing was recorded; fit has not run an epoch"):
         keras.callbacks.History().plot()
+
+
+def own_loss(y_true, y_pred):
+    return (y_true - y_pred) ** 2
+
+
+HUBER, MSE = keras.losses.Huber(0.5), keras.losses.MeanSquaredError()
+
+
+@pytest.mark.parametrize(("loss", "found", "in_h5"), [
+    ("mse", "mse", MSE), ("logcosh", "log_cosh", keras.losses.LogCosh()), (HUBER, HUBER, HUBER),
+    (["MSE", HUBER], ["MSE", HUBER], [MSE, HUBER]),
+    ({"b": "mse", "a": HUBER}, {"b": "mse", "a": HUBER}, {"b": MSE, "a": HUBER}),
+])  # fmt: skip
+@pytest.mark.parametrize("suffix", ["keras", "h5", "lanewise"])
+def test_the_loss_of_a_loaded_model_is_what_was_given(tmp_path, loss, found, in_h5, suffix):
+    """As in Keras 3.15; names that it does not know are written as those that it does, in .h5 files as objects."""
+    pytest.importorskip("h5py")
+    inputs = lw.Input((3,))
+    outputs = [lw.layers.Dense(1, name=name)(inputs) for name in "ab"]
+    model = lw.Model(inputs, outputs if isinstance(loss, list | dict) else outputs[0])
+    model.compile("adam", loss)
+    model.save(tmp_path / f"m.{suffix}")
+    assert model.loss is loss or repr(model.loss) == repr(loss)
+    assert repr(lw.load_model(tmp_path / f"m.{suffix}").loss) == repr(in_h5 if suffix == "h5" else found)
+    assert repr(copy.deepcopy(model).loss) == repr(found)
+
+
+def test_the_loss_of_a_copy_is_the_function_that_was_given():
+    model = lw.Sequential([lw.layers.Dense(2, input_shape=(3,))])
+    model.compile("adam", own_loss)
+    assert copy.deepcopy(model).loss is own_loss

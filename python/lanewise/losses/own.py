@@ -48,15 +48,20 @@ class OwnRows(RowFunction):
         host, self.row_values = hosts[key]
         return host
 
+    @property
+    def written(self) -> Any:
+        """The function, or the object whose `call` it is: what a person wrote."""
+        owner = getattr(self.function, "__self__", None)
+        return owner if isinstance(owner, RowFunction) else self.function
+
     def described(self) -> Any:
         """What stands for it in a file: the name of the function, or the class that its `call` is of.
 
         Raises:
             ValueError: a lambda, which has no name.
         """
-        owner = getattr(self.function, "__self__", None)
-        if isinstance(owner, RowFunction):
-            return serialize(owner)
+        if isinstance(self.written, RowFunction):
+            return serialize(self.written)
         name = get_registered_name(self.function)
         if name == "<lambda>":
             raise ValueError(f"{self.name}: a lambda has no name that a file could hold; write it as a function: def")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import metrics as metric_classes
+from .. import losses, metrics as metric_classes
 from .._names import check_finite
 from .._structure import by_name
+from ..losses.own import OwnRows
 from ..metrics.own import own_state
 
 
@@ -22,6 +23,25 @@ def per_output(argument: str, given: Any, names: Sequence[str]) -> list[Any]:
     if isinstance(given, list | tuple):
         return by_name(argument, given, names)
     return [given] * len(names)
+
+
+def each_loss(given: Any, change: Callable[[Any], Any]) -> Any:
+    """The same lists and dicts with change(entry) for each loss."""
+    if isinstance(given, list | tuple):
+        return [each_loss(entry, change) for entry in given]
+    if isinstance(given, dict) and not is_config(given):
+        return {key: each_loss(entry, change) for key, entry in given.items()}
+    return change(given)
+
+
+def as_given(loss: Any) -> Any:
+    """What a person gave or would have given: the object of a config, the function of a name of their own."""
+    if not isinstance(loss, str | Mapping):
+        return loss
+    found = losses.get(loss)
+    if isinstance(found, OwnRows):
+        return found.written
+    return loss if isinstance(loss, str) else found
 
 
 def loss_weights_of(given: Any, names: Sequence[str], given_metrics: Any) -> list[float]:

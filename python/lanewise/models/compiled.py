@@ -14,7 +14,7 @@ from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
 from ..losses.own import OwnLoss, OwnRows
 from ..metrics.own import OwnState
-from .arguments import is_config, loss_weights_of, metric_lists, per_output
+from .arguments import as_given, each_loss, loss_weights_of, metric_lists, per_output
 from .weighing import WeighedNetwork, Weighing
 
 
@@ -70,9 +70,8 @@ class Compiled:
     ) -> None:  # fmt: skip
         self.optimizer = optimizers.get(optimizer)
         self.output_names = list(output_names)
-        self.given_loss = loss
-        each_loss = per_output("loss", loss, self.output_names)
-        fitted = [None if entry is None else losses.get(entry) for entry in each_loss]
+        self.given_loss = loss = each_loss(loss, as_given)
+        fitted = [losses.get(entry) for entry in per_output("loss", loss, self.output_names)]
         weights = loss_weights_of(loss_weights, self.output_names, given_metrics)
         plain = metric_lists("metrics", given_metrics, self.output_names)
         weighted = metric_lists("weighted_metrics", weighted_metrics, self.output_names)
@@ -88,13 +87,12 @@ class Compiled:
         self.targets = self.fitted + [
             i for i, output in enumerate(self.outputs) if output.judged and output.loss is None
         ]
-        given = list(loss) if by_key and isinstance(loss, dict) and not is_config(loss) else self.output_names
+        given = list(loss) if by_key and isinstance(loss, dict) else self.output_names
         self._label([name for name in given if self.outputs[self.output_names.index(name)].loss is not None])
 
     def _label(self, fitted_names: Sequence[str]) -> None:
         """The names of the values in logs, by Keras's rules; fitted_names: in the order in which losses are shown."""
         several_losses = len(self.fitted) > 1
-        self._shown_losses = list(fitted_names)
         self.loss_names = [f"{self.output_names[i]}_loss" for i in self.fitted] if several_losses else []
         self._metrics: list[tuple[str, metric_classes.Metric]] = []  # in the order of the engine
         self._sizes: list[int] = []  # how many sums each of them has, once the outputs are known
@@ -291,18 +289,27 @@ class Compiled:
 
     # --- description --------------------------------------------------------------------------------------------
 
-    def get_config(self) -> dict[str, Any]:
-        """Arguments of `compile` as plain JSON values."""
-        config: dict[str, Any] = {"optimizer": serialize(self.optimizer)}
+    def get_config(self, names: bool = True) -> dict[str, Any]:
+        """Arguments of `compile` as plain JSON values.
+
+        Args:
+            names: whether a loss given by name goes by name; in .h5 files Keras 3.15 does not know 'mse'.
+        """
+
+        def loss(given: Any) -> Any:
+            if not names or not isinstance(given, str):
+                return _described(losses.get(given))
+            return given if len(given) <= 4 else losses.ALIASES.get(given, given)  # Keras 3 has the short ones
+
+        config: dict[str, Any] = {
+            "optimizer": serialize(self.optimizer), "loss": each_loss(self.given_loss, loss),
+        }  # fmt: skip
         parts: dict[str, list[Any]] = {
-            "loss": [None if output.loss is None else _described(output.loss) for output in self.outputs],
             "metrics": [[_described(metric) for metric in output.metrics] for output in self.outputs],
             "weighted_metrics": [[_described(metric) for metric in output.weighted] for output in self.outputs],
         }
         for key, entries in parts.items():
             by = {name: entry for name, entry in zip(self.output_names, entries, strict=True) if entry}
-            if key == "loss":
-                by = {name: by[name] for name in self._shown_losses}
             config[key] = by if self.several else entries[0]
         if self.given_weights:
             weights = {output.name: output.weight for output in self.outputs}
@@ -331,6 +338,8 @@ def _rounded(value: float) -> float:
 
 
 def _described(function: Any) -> Any:
+    if function is None:
+        return None
     return function.described() if isinstance(function, OwnRows) else serialize(function)
 
 

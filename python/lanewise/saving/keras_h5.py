@@ -32,7 +32,7 @@ def legacy_weights(layer: Any) -> list[Weight]:
 def write_model(path: str, model: Any, include_optimizer: bool) -> None:
     """Write a built model in the place of `path`, as `model.save("m.h5")` of Keras 3 does."""
     form = keras_write.legacy_form(keras_write.model_form(model))
-    compiled = model.get_compile_config() if include_optimizer else None
+    compiled = model._compiled.get_config(names=False) if include_optimizer and model._compiled else None
     with replacing(path) as file, h5.writing(file) as root:
         root.attrs["keras_version"] = KERAS_VERSION
         root.attrs["backend"] = "lanewise"
