@@ -43,6 +43,7 @@ def test_an_isa_that_is_not_there_is_one_line():
     assert run.stdout == ""
     assert run.stderr.startswith("lanewise: The environment variable LANEWISE_ISA: Unknown ISA.")
     assert run.stderr.count("\n") == 1
+    assert run_module("--help", LANEWISE_ISA="avx1024").stdout.startswith("usage: lanewise")
 
 
 def test_module_runs_and_needs_a_command():

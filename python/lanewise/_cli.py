@@ -12,20 +12,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from argparse import ArgumentParser
 
-    try:
-        from . import ops
-    except ImportError as error:
-        print(f"lanewise: {error}", file=sys.stderr)
-        return 2
     parser = ArgumentParser(prog="lanewise", description="Dense neural networks on the CPU.")
-    parser.add_argument("--version", action="version", version=f"lanewise {ops.build_info()['version']}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("info", help="what is compiled in and what runs on this machine")
     demo = commands.add_parser("demo", help="train a small network and compare its fingerprint")
     demo.add_argument("--check", action="store_true", help="exit with 1 if the fingerprint is another one")
     check = commands.add_parser("check", help="which lines of a Keras script or notebook will not work, not running it")
     check.add_argument("files", nargs="+", metavar="script.py|notebook.ipynb")
     given = parser.parse_args(arguments)
+    if given.command is None and not given.version:
+        parser.error("expected a command")
+    try:
+        from . import ops
+    except ImportError as error:
+        print(f"lanewise: {error}", file=sys.stderr)
+        return 2
+    if given.version:
+        print(f"lanewise {ops.build_info()['version']}")
+        return 0
     if given.command == "info":
         print_info()
         return 0

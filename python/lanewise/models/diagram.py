@@ -96,7 +96,10 @@ def plot_model(
 def check_svg(path: str) -> str:
     """The path of a picture. Raises ValueError for another suffix than '.svg'."""
     if not str(path).lower().endswith(".svg"):
-        raise ValueError(f"to_file: diagrams are SVG, which every browser shows: expected *.svg, received {path!r}")
+        svg = os.path.splitext(path)[0] + ".svg"
+        raise ValueError(
+            f"to_file: diagrams are SVG, which every browser shows: expected *.svg, such as {svg!r}, received {path!r}"
+        )
     return path
 
 
