@@ -89,6 +89,14 @@ def test_a_misspelt_monitor_warns_once_at_the_persons_line():
     assert "monitor='los' is not in the logs. Did you mean 'loss'?" in found[0][0]
 
 
+def test_threads_warn_at_the_line_that_set_them_to_work():
+    x = np.where(X > 0.9, np.nan, X)
+    found = warned(
+        lambda: lw.fit_many(make, x, Y, seeds=2, n_jobs=2, callbacks=[lw.callbacks.TerminateOnNaN()], verbose=0)
+    )
+    assert found and {file for _, file in found} == {__file__}
+
+
 @pytest.mark.parametrize("members", [1, 4])
 def test_an_ensemble_warns_once_at_the_persons_line(members):
     pytest.importorskip("sklearn")

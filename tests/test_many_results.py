@@ -40,6 +40,16 @@ def test_where_the_names_of_a_grid_go() -> None:
     assert [fit.params for fit in listed] == [{"units": 2}, {"rate": 0.5, "batch_size": 64}]
 
 
+def test_candidates_that_look_alike_are_two() -> None:
+    weights = [np.ones(2000), np.ones(2000)]
+    weights[1][1000] = 2.0
+    assert repr(weights[0]) == repr(weights[1])
+    fits = lw.fit_many(lambda noted: build(2), X, Y, grid={"noted": weights}, seeds=2, epochs=1, verbose=0)
+    assert sorted(entry["fits"][0].index for entry in fits.candidates()) == [0, 2]
+    models = lw.fit_many([build(2), build(2)], X, Y, epochs=1, verbose=0)
+    assert [entry["count"] for entry in models.candidates()] == [2]
+
+
 def test_one_optimizer_in_compile_is_one_for_each() -> None:
     optimizer = lw.optimizers.SGD(0.1, momentum=0.5)
     fits = lw.fit_many(build, X, Y, seeds=2, compile={"optimizer": optimizer}, verbose=0)

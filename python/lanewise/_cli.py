@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if given.version:
         print(f"lanewise {ops.build_info()['version']}")
-        return 0
+        parser.exit()
     if given.command == "info":
         print_info()
         return 0

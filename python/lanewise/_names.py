@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import operator
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from inspect import getattr_static
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from . import _given, _registry
@@ -21,12 +22,24 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+asked = threading.local()
+"""In a thread of the package's own: `asked.frame` is the one outside that its work was asked for in."""
+
+
+def frame_outside() -> FrameType:
+    """The frame outside the package that led here."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith("lanewise."):
+        frame = frame.f_back
+    return getattr(asked, "frame", frame) if frame.f_globals is vars(threading) else frame
+
+
 def warn(text: str, category: type[Warning] = UserWarning) -> None:
     """A warning at the line outside the package that led here."""
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith("lanewise."):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, category, stacklevel=level)
+    frame = frame_outside()
+    told = frame.f_globals.setdefault("__warningregistry__", {})
+    name = frame.f_globals.get("__name__")
+    warnings.warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, name, told)
 
 
 # --- misspelt keyword arguments -------------------------------------------------------------------------------

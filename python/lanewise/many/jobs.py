@@ -305,7 +305,8 @@ class Given:
         if seeds is not None and len(seeds) != len(models):
             raise ValueError(f"seeds: expected one for each of {len(models)} models, received {len(seeds)}")
         self._models = models
-        self.jobs = [Job(i, {}, None if seeds is None else seeds[i], None) for i in range(len(models))]
+        params: dict[str, Any] = {}
+        self.jobs = [Job(i, params, None if seeds is None else seeds[i], None) for i in range(len(models))]
         for job in self.jobs:
             with nullcontext() if job.seed is None else random.seeded(job.seed):
                 models[job.index].draw(x)

@@ -142,9 +142,9 @@ class Fits:
 
         One without a finished network, or with NaN, comes last.
         """
-        groups: dict[str, list[Fit]] = {}
+        groups: dict[int, list[Fit]] = {}  # all networks of a candidate have one and the same params
         for fit in self.fits:
-            groups.setdefault(repr(fit.params), []).append(fit)
+            groups.setdefault(id(fit.params), []).append(fit)
         found = []
         for fits in groups.values():
             values = [fit.logs[self.monitor] for fit in fits]

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from .. import _engine, random
+from .. import _engine, _names, random
 from .._names import near_match, warn
 from ..callbacks import Callback, EarlyStopping
 from ..callbacks.base import Logs, told_late
@@ -110,10 +111,10 @@ class Run:
     def run(self, threads: int, verbose: int) -> Fits:
         """Train them all on so many threads."""
         began = perf_counter()
-        workers = min(threads, self._total)
+        workers, asked = min(threads, self._total), _names.frame_outside()
         self._progress = ManyProgress(verbose, self._total, self._judge.monitor)
         team = [
-            threading.Thread(target=self._work, args=(threads // workers,), daemon=True, name=f"fit_many-{i}")
+            threading.Thread(target=self._work, args=(threads // workers, asked), daemon=True, name=f"fit_many-{i}")
             for i in range(workers)
         ]
         try:
@@ -152,7 +153,8 @@ class Run:
             self._bell.acquire(timeout=_REDRAW_SECONDS)
             self._draw()
 
-    def _work(self, threads: int) -> None:
+    def _work(self, threads: int, asked: FrameType) -> None:
+        _names.asked.frame = asked
         self._begun.append(threads)
         _engine.limit_threads(threads)
         try:
