@@ -53,6 +53,15 @@ def test_dir_lists_what_there_is():
         ("Module", "subclass of Layer"),
         ("strings", "prepare arrays"),
         ("random_normal_initializer", "lanewise.initializers"),
+        ("random.gamma", r"use numpy.random.default_rng\(seed\).gamma"),
+        ("random.stateless_uniform", "NumPy or SciPy"),
+        ("keras.backend.cumprod", "use numpy.cumprod"),
+        ("keras.backend.update_add", "NumPy or SciPy"),
+        ("tensor_scatter_nd_update", "NumPy or SciPy"),
+        ("keras.config.set_backend", "CPU's cores"),
+        ("keras.layers.ThresholdedReLU", r"ReLU\(threshold=theta\)"),
+        ("keras.losses.Reduction", "'sum_over_batch_size'"),
+        ("keras.utils.unpack_x_y_sample_weight", "batches are tuples"),
     ],
 )
 def test_names_of_tensorflow_say_what_exists_instead_and_check_finds_them(name, text):

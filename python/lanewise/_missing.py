@@ -30,22 +30,32 @@ def _each(names: str, text: str) -> dict[str, str]:
 
 
 _INSTEAD: dict[str, str] = {
-    **_each("GradientTape gradients", _GRADIENTS),
+    **_each("GradientTape gradients custom_gradient recompute_grad grad_pass_through stop_recording hessians remat "
+            "RematScope", _GRADIENTS),
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),
     **_each("Module Wrapper", _OWN),
     **_each("tree nest", "nested lists and dicts of arrays go in and come out as they are"),
     "lookup": "use StringLookup or IntegerLookup",
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
     **_each("Tensor Variable TensorShape TensorSpec TensorArray dtypes RaggedTensor SparseTensor string numpy_function "
-            "py_function while_loop cond map_fn", _ARRAYS),
+            "py_function while_loop cond map_fn DType IndexedSlices TypeSpec add_n as_dtype as_string bfloat16 bitcast "
+            "boolean_mask case clip_by_global_norm clip_by_norm complex dynamic_partition dynamic_stitch "
+            "edit_distance ensure_shape erfc fftnd foldl foldr gather_nd hashing ifftnd ragged raw_ops reverse "
+            "saturate_cast scalar_mul scan scatter_nd sequence_mask sets slice sparse strided_slice switch_case "
+            "tensor_scatter_nd_add tensor_scatter_nd_update truediv tuple unique_with_counts vectorized_map", _ARRAYS),
     **_each("Session compat global_variables_initializer placeholder reset_default_graph Graph "
-            "name_scope init_scope control_dependencies autograph", "there are no sessions: "
-            "models run at once"),
-    **_each("distribute distribution tpu", "everything runs on this CPU's cores; see lanewise.set_num_threads"),
+            "name_scope init_scope control_dependencies autograph identity_n no_op group StatelessScope SymbolicScope "
+            "functions_run_eagerly", "there are no sessions: models run at once"),
+    **_each("distribute distribution tpu dtensor xla LogicalDevice PhysicalDevice set_backend",
+            "everything runs on this CPU's cores; see lanewise.set_num_threads"),
     "debugging": "lanewise.build_info() says what runs; there is never a GPU",
     **_each("save load train io saved_model lite", _SAVE),
     **_each("estimator feature_column", _SEQUENTIAL),
-    "summary": _LOG,
+    "ThresholdedReLU": "use ReLU(threshold=theta)",
+    "Reduction": "reduction= takes 'sum_over_batch_size', 'sum', 'mean_with_sample_weight' or None",
+    **_each("errors assert_equal assert_greater assert_less assert_rank Assert", "errors are Python's own: ValueError, "
+            "TypeError; assert is a statement of Python's"),
+    **_each("profiler summary", _LOG),
     **_each("RemoteMonitor OrbaxCheckpoint", _LOG),
     **_each("OrthogonalRegularizer orthogonal_regularizer", "regularizers are L1, L2 and L1L2; the Orthogonal "
             "initializer makes orthogonal weights"),
@@ -53,14 +63,20 @@ _INSTEAD: dict[str, str] = {
     **_each("hard_shrink soft_shrink tanh_shrink threshold squareplus sparse_plus sparsemax glu", _ACTIVATION),
     **_each("dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
     **_each("ConfusionMatrix PearsonCorrelation ConcordanceCorrelation MeanMetricWrapper LossFunctionWrapper", _LOSS),
-    **_each("CTC Dice Tversky Circle ctc dice tversky circle", _LOSS),
+    **_each("CTC Dice Tversky Circle ctc dice tversky circle CategoricalGeneralizedCrossEntropy "
+            "categorical_generalized_cross_entropy pearson_correlation concordance_correlation", _LOSS),
     **_each("text strings audio signal image_dataset ImageDataGenerator Tokenizer image", _PREPARE),
     "applications": "lanewise has no pretrained models",
     "wrappers": _WRAPPER,
     **_each("KerasClassifier KerasRegressor SKLearnClassifier SKLearnRegressor", _WRAPPER),
     **_each("mixed_precision set_global_policy", "layers compute in float32"),
-    **_each("DTypePolicy FloatDTypePolicy Quantizer dtype_policies quantizers", "layers compute in float32"),
+    **_each("DTypePolicy FloatDTypePolicy Quantizer dtype_policies quantizers quantization standardize_dtype",
+            "layers compute in float32"),
     **_each("KerasTensor Function InputSpec Operation", "lanewise.Input and layers make what lanewise.Model takes"),
+    **_each("max_epochs max_steps_per_epoch set_max_epochs set_max_steps_per_epoch", "give fit epochs= and "
+            "steps_per_epoch="),
+    **_each("pack_x_y_sample_weight unpack_x_y_sample_weight", "batches are tuples: (x, y) or (x, y, sample_weight)"),
+    "is_keras_tensor": "a symbolic tensor is what lanewise.Input and layers called on it give",
     "split_dataset": "fit has validation_split=, scikit-learn train_test_split",
     "TextVectorization": "make numbers of text with scikit-learn's TfidfVectorizer, or StringLookup for single words",
     **_each("Hashing HashedCrossing", "use StringLookup or IntegerLookup, or hash the array before"),
@@ -120,9 +136,12 @@ def absent(module: str, name: str, known: Iterable[str], frame: FrameType) -> Ex
     elif not name.startswith("_"):
         import numpy
 
-        arrays = ".ops" in module or module in ("lanewise.math", "lanewise.linalg")
-        home = numpy.linalg if module[-6:] == "linalg" else numpy
-        if (arrays or module == "lanewise") and hasattr(home, name):
+        last = module.rpartition(".")[2]
+        arrays = ".ops" in module or last in ("math", "linalg", "nn", "backend", "random")
+        home = numpy.linalg if last == "linalg" else numpy
+        if last == "random" and hasattr(numpy.random.Generator, name):
+            text += f": use numpy.random.default_rng(seed).{name}."
+        elif (arrays or module == "lanewise") and hasattr(home, name):
             text += f": use {home.__name__}.{name}, which takes what these functions take."
         else:
             other = f": {_ARRAYS}." if arrays else f". dir({module}) lists what there is."

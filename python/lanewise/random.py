@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from . import _engine
+from . import _engine, _missing
 
 __all__ = ["SeedGenerator", "normal", "randint", "set_seed", "shuffle", "truncated_normal", "uniform"]
+
+__getattr__ = _missing.getter(__name__, __all__)
 
 _MASK = 2**64 - 1
 

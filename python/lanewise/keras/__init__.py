@@ -41,6 +41,7 @@ _HOMES = {
     "Model": "lanewise.models", "Sequential": "lanewise.models", "Callback": "lanewise.callbacks",
     "Initializer": "lanewise.initializers", "Loss": "lanewise.losses", "Metric": "lanewise.metrics",
     "Optimizer": "lanewise.optimizers", "Regularizer": "lanewise.regularizers", "__version__": "lanewise",
+    "device": "lanewise",
 }  # fmt: skip
 
 

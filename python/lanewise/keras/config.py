@@ -1,7 +1,7 @@
 """`keras.config`: there is one type of number, float32, and nothing to choose."""
 
 from .. import _missing
-from .backend import backend, epsilon, floatx, image_data_format, set_epsilon, set_floatx
+from .backend import backend, epsilon, floatx, image_data_format, set_epsilon, set_floatx, set_image_data_format
 
 
 def enable_interactive_logging() -> None:
@@ -24,7 +24,7 @@ def set_dtype_policy(policy: str) -> None:
 
 __all__ = [
     "backend", "disable_interactive_logging", "dtype_policy", "enable_interactive_logging", "epsilon", "floatx",
-    "image_data_format", "set_dtype_policy", "set_epsilon", "set_floatx",
+    "image_data_format", "set_dtype_policy", "set_epsilon", "set_floatx", "set_image_data_format",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

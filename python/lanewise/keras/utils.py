@@ -12,10 +12,12 @@ from ..saving import (
     serialize_keras_object,
 )
 from ..utils import *  # noqa: F403
+from .config import disable_interactive_logging, enable_interactive_logging
 
 __all__ = [
-    "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name",
-    "get_registered_object", "register_keras_serializable", "serialize_keras_object",
+    "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "disable_interactive_logging",
+    "enable_interactive_logging", "get_custom_objects", "get_registered_name", "get_registered_object",
+    "register_keras_serializable", "serialize_keras_object",
 ]  # fmt: skip
 __all__ += _source.__all__
 
