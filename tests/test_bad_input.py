@@ -353,6 +353,19 @@ def test_infinite_and_too_large_numbers_are_named() -> None:
             model().fit(x, y, verbose=0)
 
 
+def test_predictions_of_numbers_beyond_float32_are_told() -> None:
+    """Where a result shows it; NaN and infinity that were given, and float32 arithmetic that overflows, are silent."""
+    network = Model([layers.Dense(1, kernel_initializer="ones", input_shape=(4,))])
+    x = np.where(X[7, 1] == X, 1e300, X.astype(np.float64))
+    with pytest.warns(
+        RuntimeWarning, match=r"predict: x has 1e\+300 \(beyond the range of float32\) in row 7"
+    ) as caught:
+        assert np.isinf(network.predict(x, verbose=0)).ravel().tolist() == [i == 7 for i in range(10)]
+    assert caught[0].filename == __file__
+    for silent in (np.where(x == 1e300, np.inf, x), np.where(x == 1e300, np.nan, x), np.full((3, 4), 3e38, np.float32)):
+        assert not np.isfinite(network.predict(silent, verbose=0)).all()
+
+
 @pytest.mark.parametrize(
     ("rate", "text"),
     [(1e-2, r"loss: (NaN|inf) in epoch \d+; "), (4e-9, r"loss: grew from 7.8\de\+07 to \S+ in epoch 10; ")],

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import _engine
 from .._engine import AnyArray, Program
 from .._names import warn
@@ -54,6 +56,16 @@ def warn_of_outputs(compiled: Compiled, program: Program, read: Callable[..., An
                     f"loss: {loss.name} expects probabilities, but {output} gives numbers from {low:.3g} to "  # type: ignore[union-attr]
                     f"{high:.3g}: end it with activation={loss.activation!r}, or pass from_logits=True"  # type: ignore[union-attr]
                 )
+
+
+def warn_of_overflow(inputs: Sequence[AnyArray], outputs: Sequence[AnyArray]) -> None:
+    """Warn where numbers beyond float32 made results that are not finite, as NumPy warns of such a cast."""
+    wide = any(array.dtype.kind == "f" and array.dtype.itemsize > 4 for array in inputs)
+    if not wide or all(np.isfinite(output).all() for output in outputs):
+        return
+    for name, array in _named("x", inputs):
+        if array.dtype.kind == "f" and (slip := not_finite(name, array, given=False)):
+            return warn(f"predict: {slip}, so results are not finite", RuntimeWarning)
 
 
 def loss_slip(loss: float, first: float, epoch: int, rows: Rows) -> str | None:

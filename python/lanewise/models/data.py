@@ -137,12 +137,14 @@ def unpack_validation(data: Any) -> tuple[Any, Any, Any]:
 _CHUNK = 4096  # rows looked at together
 
 
-def not_finite(argument: str, values: AnyArray) -> str | None:
-    """The first number that is not finite in float32, in words; None where all are."""
+def not_finite(argument: str, values: AnyArray, given: bool = True) -> str | None:
+    """The first number that is not finite in float32, in words; None where all are; given: NaN and infinity count."""
     for start in range(0, len(values), _CHUNK):
         chunk = values[start : start + _CHUNK].reshape(min(_CHUNK, len(values) - start), -1)
         with np.errstate(over="ignore"):
             finite = np.isfinite(chunk.astype(np.float32))
+        if not given:
+            finite |= ~np.isfinite(chunk)
         if not finite.all():
             row, column = divmod(int(np.argmin(finite)), chunk.shape[1])
             value = chunk[row, column]

@@ -12,6 +12,7 @@ from .._engine import Array, Network, Pace
 from .._names import check_integer, keyword_checked
 from .._structure import flatten, map_leaves, pack
 from ..layers.operation import Operation, is_symbolic
+from .advice import warn_of_overflow
 from .base import BaseModel, callback_list, check_verbose, sorted_logs
 from .batches import Batches, Raw, SparseBatches, batch_rows, batches_of
 from .compiled import Compiled
@@ -154,6 +155,10 @@ class Predictor(BaseModel):
             verbose: 0, 1, 2 or 'auto' (1 once it takes longer than half a second).
             steps: the first batches only.
             callbacks: their on_predict_... hooks are called; those for batches cost a run batch by batch.
+
+        Warns:
+            RuntimeWarning: results are not finite and x has finite numbers beyond the range of float32. Of NaN and
+                infinity that were given, and of sums that overflow, nothing is said.
         """
         if batch_size is not None:
             batch_size = check_integer("batch_size", batch_size, 1)
@@ -210,6 +215,7 @@ class Predictor(BaseModel):
                 progress.close()
         if hooks is not None:
             hooks.on_predict_end(None)
+        warn_of_overflow(arrays, out)
         packed, made = self._packed(out), self._made
         if self._few is None and packed is out[0] and made is not None and made[1] is program:
             few = program.few(self._weights_lock)
