@@ -12,6 +12,9 @@ import zipfile
 import h5py
 import numpy as np
 
+import lanewise as lw
+
+Y = np.array([0, 1, 0])
 X = np.array([[1, -2, 0.5], [0, 0, 0], [-1.5, 3, 2]], np.float32)
 GOLDEN = np.array([[0.16238004, 0.83761996], [0.26588047, 0.73411953], [0.01757688, 0.98242307]], np.float32)
 
@@ -238,3 +241,22 @@ def graph_file(path):
         group.move("dropout", "input_1")
         group.move("out", "inner")
     return path
+
+
+# --- the network of these files, made here -------------------------------------------------------------------------
+
+
+def network():
+    """The network of these files with other weights, compiled."""
+    model = lw.Sequential(
+        [lw.layers.Dense(4, "relu", input_shape=(3,), name="hidden"), lw.layers.Dropout(0.25, name="dropout"),
+         lw.layers.Dense(2, "softmax", name="out")], name="net",
+    )  # fmt: skip
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def trained():
+    model = network()
+    model.fit(X, Y, epochs=3, verbose=0)
+    return model
