@@ -44,9 +44,10 @@ WHOLE = SUITE = sorted(p.name for p in (TOP / "tests").glob("test_*.py") if p.na
 if only := os.environ.get("MATRIX_FILES"):  # some of them; the result says how many
     SUITE = [f"{name}.py" for name in only.split()]
 # Where text, numbers and files meet the system.
-SYSTEM = """test_saving test_saving_hostile test_keras_files test_keras_hostile test_cli test_datasets test_progress
-test_summary_and_diagram test_bad_input test_callbacks test_callbacks_more test_training test_tabular test_sklearn
-test_schedules test_engine test_copies test_losses test_optimizers"""
+SYSTEM = """test_saving test_saving_hostile test_keras_files test_keras_written test_keras_hostile test_cli
+test_datasets test_progress test_summary_and_diagram test_bad_input test_bad_data test_callbacks
+test_callbacks_more test_training test_tabular test_sklearn test_schedules test_engine test_copies
+test_losses test_optimizers"""
 # What an emulated CPU cannot show: tests, or whole files, and why.
 NOT_EMULATED = {
     # The emulator keeps 25 KB for each thread that ended, one that did nothing too, and they are counted with ours.
