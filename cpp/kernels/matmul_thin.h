@@ -9,8 +9,8 @@
 
 namespace lanewise::LW_ISA {
 
-// Rows that share what is read of B.
-constexpr int64_t kPassRows = kSmall ? 1 : kThinRows;
+// Rows that share what is read of B: with the 16 registers of AVX2 six of two vectors each, 8x1024x1024 309 -> 218 us.
+constexpr int64_t kPassRows = kSmall ? 1 : Vec::kLanes == 8 ? 6 : kThinRows;
 
 constexpr int64_t kNext = 64;     // floats
 constexpr int64_t kNarrow = 256;  // floats of a row of B that is so short that columns of vectors cost no page each
@@ -57,18 +57,60 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
   }
 }
 
-// t (rows, columns; ldt) = a (rows, kb) · b (kb, columns), kDepth rows of B at a time; of a B that comes from memory
-// (`far`) the next kDepth meanwhile.
+// t (rows, columns; ldt) = a (rows, kb) · b (kb, columns), a few rows of B at a time; of a B that comes from memory
+// (`far`) the next ones meanwhile, and more of them for many rows of A, in stretches that are still in L2 for the
+// second kPassRows of these.
 inline void thin_block(int64_t rows, int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b,
                        int64_t ldb, float* t, int64_t ldt, int64_t columns, bool far) {
-  constexpr int kDepth = 8;
-  for (int64_t p = 0; p < kb; p += kDepth)
-    for (int64_t r0 = 0; r0 < rows; r0 += kPassRows)
-      with_constant<kPassRows>(smaller(kPassRows, rows - r0), [&](auto r) {
-        (far && r0 == 0 ? thin_pass<r, true> : thin_pass<r>)(smaller(kDepth, kb - p), a + r0 * a_row + p * a_col, a_row,
-                                                             a_col, b + p * ldb, ldb, t + r0 * ldt, ldt, columns,
-                                                             p == 0, kDepth * ldb);
+  constexpr int64_t kStretch = 48;
+  const int64_t depth = far && rows >= kThinRows && Vec::kLanes >= 16 ? 24 : 8;
+  for (int64_t q = 0; q < kb; q += kStretch)
+    for_balanced(0, rows, kPassRows, [&](int64_t r0, int64_t some) {
+      with_constant<kPassRows>(some, [&](auto r) {
+        for (int64_t p = q, end = smaller(q + kStretch, kb); p < end; p += depth)
+          (far && r0 == 0 ? thin_pass<r, true> : thin_pass<r>)(smaller(depth, end - p), a + r0 * a_row + p * a_col,
+                                                               a_row, a_col, b + p * ldb, ldb, t + r0 * ldt, ldt,
+                                                               columns, p == 0, depth * ldb);
       });
+    });
+}
+
+// Vectors of columns whose sums, of R rows, wait in registers for a whole block of k; 0 where there are too few
+// registers for that to pay.
+constexpr int strip_vectors(int R) { return Vec::kLanes < 16 || R < 2 ? 0 : R < 3 ? 8 : 24 / R; }
+
+// t (R, columns; ldt) = a (R, kb) · b (kb, columns), of a B in L2 or L3, whose lines are asked for `ahead` floats
+// before they are read, in strips as wide as registers allow. Returns how many columns that were: a few may be left. Of
+// few rows, whose chains would leave the FMA units idle there, the last strip rather does again what another has done.
+template <int R>
+int64_t strip_pass(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
+                   int64_t ldt, int64_t columns, int64_t ahead) {
+  constexpr int L = Vec::kLanes, V = strip_vectors(R);
+  constexpr int64_t kWidth = V * L, kLeft = R < 4 ? kWidth / 2 : kWidth;
+  if (columns < kWidth) return 0;
+  int64_t end = 0;
+  while (end + kLeft <= columns) {
+    const int64_t j = smaller(end, columns - kWidth);
+    end = j + kWidth;
+    Vec acc[R][V];
+    LW_UNROLL for (int r = 0; r < R; ++r) { LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = Vec::zero(); }
+    const float *ag = a, *bg = b + j;
+    for (int64_t g = 0; g < kb; ++g, ag += a_col, bg += ldb) {
+      Vec bv[V];
+      LW_UNROLL for (int v = 0; v < V; ++v) {
+        __builtin_prefetch(bg + v * L + ahead);
+        bv[v] = Vec::load(bg + v * L);
+      }
+      LW_UNROLL for (int r = 0; r < R; ++r) {
+        const Vec av = Vec::set1(ag[r * a_row]);
+        LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+      }
+    }
+    LW_UNROLL for (int r = 0; r < R; ++r) {
+      LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v].store(t + r * ldt + j + v * L);
+    }
+  }
+  return end;
 }
 
 // One row of A against kTogether panels of B at once: a single panel gives too few chains to keep the FMA units busy.
@@ -102,18 +144,30 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
   float* const total = scratch;
   float* const block = total + rows * strip;
   float* const tile = block + rows * strip;
+  const float* const a = mm.a + i0 * mm.a_row;
   for (int64_t g0 = p0; g0 < p1; g0 += plan.group) {
     const int64_t j0 = g0 * kPanel, columns = smaller(smaller(g0 + plan.group, p1) * kPanel, mm.n) - j0;
     for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
       float* t = k0 == 0 ? total : block;
       if (rows == 1 && mm.b_row <= kNarrow && columns % (kTogether * kPanel) == 0) {
         for (int64_t j = 0; j < columns; j += kTogether * kPanel)
-          panels_together(smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_col,
-                          mm.b + k0 * mm.b_row + j0 + j, kPanel, mm.b_row, total + j, kPanel, k0 > 0);
+          panels_together(smaller(kBlockK, mm.k - k0), a + k0 * mm.a_col, mm.a_col, mm.b + k0 * mm.b_row + j0 + j,
+                          kPanel, mm.b_row, total + j, kPanel, k0 > 0);
         continue;
       }
-      thin_block(rows, smaller(kBlockK, mm.k - k0), mm.a + i0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col,
-                 mm.b + k0 * mm.b_row + j0, mm.b_row, t, strip, columns, plan.fetch_b);
+      const float *const from = a + k0 * mm.a_col, *const b = mm.b + k0 * mm.b_row + j0;
+      const int64_t kb = smaller(kBlockK, mm.k - k0);
+      bool done = false;
+      with_constant<kPassRows>(plan.fetch_b ? 0 : rows, [&](auto r) {
+        // Rows that share L1 sets would lose each other's lines.
+        const int64_t ahead = mm.b_row % 256 == 0 ? 0 : 4 * mm.b_row;
+        if constexpr (strip_vectors(r) > 0) {
+          const int64_t n = strip_pass<r>(kb, from, mm.a_row, mm.a_col, b, mm.b_row, t, strip, columns, ahead);
+          thin_pass<r>(kb, from, mm.a_row, mm.a_col, b + n, mm.b_row, t + n, strip, columns - n, true);
+          done = true;
+        }
+      });
+      if (!done) thin_block(rows, kb, from, mm.a_row, mm.a_col, b, mm.b_row, t, strip, columns, plan.fetch_b);
       if (k0 == 0) continue;
       for (int64_t r = 0; r < rows; ++r)
         for_vectors(columns, [&](int64_t j, int64_t n) {
