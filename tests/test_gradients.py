@@ -167,7 +167,7 @@ def test_a_graph_refuses_what_does_not_fit():
         (lambda: graph.add("matmul", [x]), "takes 1 variables. Received: 0"),
         (lambda: graph.add("bias_add", [x], [Variable((7,))]), r"variable of shape \(6,\)"),
         (lambda: graph.add("relu", [x, x]), "takes one input"),
-        (lambda: graph.add("dropout", [x], rate=1.0), "rate in"),
+        (lambda: graph.add("dropout", [x], rate=1.01), "rate in"),
         (lambda: graph.add("dropout", [x]), "rate in"),
         (lambda: graph.add("relu", [x], rate=0.5), "no attribute 'rate'"),
         (lambda: graph.add("conv", [x]), "Unknown operation.*matmul.*'conv'"),

@@ -176,6 +176,31 @@ def test_dropout_drops_what_its_words_say(isa: str, columns: int) -> None:
         assert same_bits(y, np.where(mask > 0, x * mask, np.float32(0)))
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_dropping_all_leaves_zeros(isa: str, threads: int) -> None:
+    """As Keras 3.15 does, also of numbers that are none: +0, no gradient, and the input as it is in inference."""
+    x = np.float32([[-1, 0, 2, np.nan], [np.inf, -np.inf, -0.0, 1]])
+    layer = keras.layers.Dropout(1.0)
+    assert same_bits(layer(x, training=True), np.zeros_like(x)) and same_bits(layer(x), x)
+    assert keras.layers.Dropout.from_config(layer.get_config()).rate == 1
+    x = np.arange(-6, 6, dtype=np.float32).reshape(3, 4)
+    y = x[:, :1]
+    model = lw.Sequential([lw.Input((4,)), keras.layers.Dense(70), layer, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    with running(threads=threads):
+        history = model.fit(x, y, epochs=2, verbose=0)
+    after = model.get_weights()
+    assert all(same_bits(a, b) for a, b in zip(after[:3], before[:3], strict=True))
+    # loss and bias of Keras 3.15 on JAX and on PyTorch, which no other weight enters into
+    np.testing.assert_allclose(history.history["loss"], [14.666666984558105, 14.50826644897461], rtol=2e-7)
+    np.testing.assert_allclose(after[3], [-0.0792], rtol=1e-6)
+    want = (x.astype(np.float64) @ after[0] + after[1]) @ after[2] + after[3]
+    np.testing.assert_allclose(model.predict(x, verbose=0), want, rtol=1e-4, atol=1e-5)
+    loss, gradients = model.value_and_grad(x, y)
+    assert loss > 0 and [np.abs(g).max() > 0 for g in gradients] == [False, False, False, True]
+
+
 def test_share_and_independence_of_what_is_dropped() -> None:
     for rate in (0.1, 0.5, 0.8):
         x, y, _ = dropped(rate, 400, 250, 3, 4)

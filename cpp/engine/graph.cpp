@@ -194,7 +194,9 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
     case Op::kAlphaDropout:
     case Op::kGaussianDropout: {
       const auto rate = attributes.find("rate");
-      need(rate != attributes.end() && rate->second >= 0 && static_cast<float>(rate->second) < 1, "a rate in [0, 1)");
+      need(rate != attributes.end() && rate->second >= 0 &&
+               (static_cast<float>(rate->second) < 1 || (node.op == Op::kDropout && rate->second == 1)),
+           "a rate in [0, 1), dropout in [0, 1]");
       node.rate = static_cast<float>(rate->second);
       break;
     }

@@ -40,6 +40,7 @@ void execute_noise(const Run& run, const Instruction& i, int64_t begin, int64_t 
                                    forward ? static_cast<float>(a * kSaturation + b) : 0.0f, key);
     }
     default:
+      if (rate == 1) return std::fill_n(y, n, 0.0f), void();
       return k.dropout_apply(x, y, first, n, threshold, 1.0f / (1.0f - i.rate), key);
   }
 }

@@ -181,7 +181,7 @@ class Graph:
         "softplus"   attribute sign, 1 or -1           "hard_sigmoid"  attributes width, shift, least
         "leaky_relu" attributes slope, threshold, most "elu"       attributes alpha, rate, scale
         "prelu"      variables[0]: the slopes          "reshape"   flatten to one axis
-        "dropout" "alpha_dropout" "gaussian_dropout"   attribute rate in [0, 1)
+        "dropout" "alpha_dropout" "gaussian_dropout"   attribute rate in [0, 1), of dropout in [0, 1]
         "gaussian_noise"                               attribute stddev
         "activity_penalty"  x itself; adds (l1 * sum |x| + l2 * sum x**2) / rows to the loss (attributes l1, l2)
         "normalize"  (x - variables[0]) / variables[1] (mean, std; not trained)
