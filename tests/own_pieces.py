@@ -100,6 +100,21 @@ class Deep(layers.Layer):
         return self.parts[1](self.parts[0](inputs)) * self.w + self.v
 
 
+class Holding(layers.Layer):
+    """A Sequential, built at the first call, a functional model and a dict of layers."""
+
+    def __init__(self, units=4, **kwargs):
+        super().__init__(**kwargs)
+        self.chain = lw.Sequential([layers.Dense(units), layers.BatchNormalization(), Residual(units), layers.Dense(3)])
+        x = layers.Input((3,))
+        self.graph = lw.Model(x, layers.Add()([x, layers.Dense(3, name="dense")(x)]))
+        self.ends = {"a": layers.Dense(3, name="dense"), "b": [layers.Dense(3)]}
+
+    def call(self, inputs):
+        y = self.graph(self.chain(inputs))
+        return self.ends["a"](y) + self.ends["b"][0](y)
+
+
 # --- losses, metrics, rules ---------------------------------------------------------------------------------------
 
 

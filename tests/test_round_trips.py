@@ -16,6 +16,7 @@ from own_pieces import (
     Deep,
     Filled,
     Fixed,
+    Holding,
     Net,
     Required,
     Residual,
@@ -56,14 +57,15 @@ OWN = {
     "bare": lambda: chain(Bare([1, 2.5])), "child": lambda: chain(Child(1, factor=0.5)),
     "wide": lambda: chain(Wide(4, k=3)), "fixed": lambda: chain(Fixed(2, kernel_initializer="he_normal", name="own")),
     "residual": lambda: chain(Residual(3), layers.Dense(3), Residual(3)), "told": lambda: chain(Told(3)),
-    "deep": lambda: chain(Deep()), "rule": lambda: chain(layers.Dense(3, bias_initializer=Filled(2.0))),
+    "deep": lambda: chain(Deep()), "holding": lambda: chain(Holding(5)),
+    "rule": lambda: chain(layers.Dense(3, bias_initializer=Filled(2.0))),
 }  # fmt: skip
 PLAIN = {"nested": nested, "functional": functional_in_functional}
 CLASSES = {"net": lambda: Net(5), "told": lambda: Told2(5, name="mine"), "chain": lambda: Chain(4),
     "tower": lambda: Tower([4, 1]),
 }  # fmt: skip
 OBJECTS = {kind.__name__: kind for kind in (
-    Scaled, Required, Bare, Child, Wide, Fixed, Residual, Told, Deep, Weighed, Times, Filled,
+    Scaled, Required, Bare, Child, Wide, Fixed, Residual, Told, Deep, Holding, Weighed, Times, Filled,
 )}  # fmt: skip
 
 

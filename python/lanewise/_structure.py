@@ -60,3 +60,12 @@ def by_name(argument: str, given: Any, names: Sequence[str], what: str = "output
         shown = ", ".join(map(repr, names))
         raise ValueError(f"{argument}: the model has {len(names)} {what} ({shown}), received {len(given)} entries")
     return list(given)
+
+
+def flatten_any(value: Any) -> list[Any]:
+    """The leaves of lists and dicts with keys of any kind."""
+    if isinstance(value, dict):
+        return [leaf for entry in value.values() for leaf in flatten_any(entry)]
+    if isinstance(value, list | tuple):
+        return [leaf for entry in value for leaf in flatten_any(entry)]
+    return [value]

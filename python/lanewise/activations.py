@@ -87,7 +87,7 @@ def _apply(operation: Operation, x: Any) -> Float32:
     if isinstance(x, TracedBase):  # inside a function of a person's own: gradients flow through it
         from .custom.layer import engine_call
 
-        traced: Float32 = engine_call(lambda b, value: b.add(operation[0], value, (), **operation[1]), x, [], False)
+        traced: Float32 = engine_call(lambda b, values: b.add(operation[0], values, (), **operation[1]), [x], [], False)
         return traced
     array = np.ascontiguousarray(x, dtype=np.float32)
     rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array.reshape(1, -1)

@@ -6,6 +6,7 @@ import inspect
 import math
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from .._engine import AnyArray, Array, Builder, Float32, Weight
 from .._structure import flatten, pack
 from .tape import Traced, gradients
 
-Write = Callable[[Builder, int], int]
-"""Writes operations on a value of a graph; returns the output's value."""
+Write = Callable[[Builder, Sequence[int]], int]
+"""Writes operations on values of a graph; returns the output's value."""
 
 
 class LayerHost:
@@ -154,31 +155,40 @@ def write_function(function: Callable[..., Any], builder: Builder, value: int) -
     return builder.call_python([value], [], shape, host)
 
 
-def engine_call(write: Write, x: Any, weights: Sequence[Weight], training: bool) -> Any:
-    """Operations of the engine on an array, or on a traced one: then gradients flow to it and to the weights.
+def engine_call(
+    write: Write, inputs: Sequence[Any], weights: Sequence[Weight], training: bool, frozen: Sequence[Weight] = ()
+) -> Any:
+    """Operations of the engine on arrays, some of them traced: then gradients flow to those and to the weights.
 
-    The gradient of the input is what reaches an operation in Python that hands it on, put before the others; its weight
+    The gradient of an input is what reaches an operation in Python that hands it on, put before the others; its weight
     of one element is there so that gradients go that far.
     """
-    array = np.ascontiguousarray(x.value if isinstance(x, Traced) else x, np.float32)
-    reached: list[AnyArray] = []
+    arrays = [np.ascontiguousarray(x.value if isinstance(x, Traced) else x, np.float32) for x in inputs]
+    reached: list[AnyArray] = list(arrays)
     hook = Weight("hook", "hook", np.zeros(1, np.float32))
 
-    def hand_on(stage: str, arrays: Sequence[Any], unused: bool, scale: float) -> None:
+    def hand_on(i: int, stage: str, arrays: Sequence[Any], unused: bool, scale: float) -> None:
         if stage == "forward":
             arrays[-1][...] = arrays[0]
         elif stage == "backward":
-            reached[:] = [arrays[0].copy()]
+            reached[i] = arrays[0].copy()
         elif stage == "gradient":
             arrays[0][...] = 0
 
     def whole(builder: Builder, values: Sequence[int]) -> list[int]:
-        return [write(builder, builder.call_python(values, [hook], array.shape[1:], hand_on))]
+        shapes = [array.shape[1:] for array in arrays]
+        handed = [
+            builder.call_python([value], [hook], shape, partial(hand_on, i))
+            for i, (value, shape) in enumerate(zip(values, shapes, strict=True))
+        ]
+        return [write(builder, handed)]
 
-    program = _engine.Program([array.shape[1:]], whole)
+    program = _engine.Program([array.shape[1:] for array in arrays], whole)
     seed = random.next_run_seed() if training else 0
-    y = program.network().call([array], training, seed, 0)[0]
-    if not isinstance(x, Traced):
+    left = [weight.variable for weight in frozen]
+    y = program.network(frozen=left).call(arrays, training, seed, 0)[0]
+    traced = [i for i, x in enumerate(inputs) if isinstance(x, Traced)]
+    if not traced:
         return y.view(Array)
     made_of = [w for w in weights if isinstance(w.current(), Traced)]
     kept: dict[int, list[AnyArray]] = {}
@@ -190,14 +200,15 @@ def engine_call(write: Write, x: Any, weights: Sequence[Weight], training: bool)
                 arrays[-1][...] = g if stage == "slope" else 0
 
             loss = (_engine.Host(slope), program.outputs[0], 0.0, 1.0)
-            network = program.network([loss], trainable=[hook.variable, *(w.variable for w in made_of)])
-            _, found = network.value_and_grad([array], [np.zeros_like(y)], None, training, seed, 0)
+            network = program.network([loss], [], [hook.variable, *(w.variable for w in made_of)], frozen=left)
+            reached[:] = [np.zeros_like(array) for array in arrays]  # of what the output does not depend on
+            _, found = network.value_and_grad(arrays, [np.zeros_like(y)], None, training, seed, 0)
             kept.clear()
-            kept[id(g)] = [reached[0], *found[1:]]
+            kept[id(g)] = [*(reached[i] for i in traced), *found[1:]]
         return kept[id(g)]
 
     def part(i: int) -> Callable[[AnyArray], AnyArray]:
         return lambda g: slopes(g)[i]
 
-    sources = [x, *(w.current() for w in made_of)]
+    sources = [*(inputs[i] for i in traced), *(w.current() for w in made_of)]
     return Traced(y, [(source, part(i)) for i, source in enumerate(sources)])

@@ -17,7 +17,7 @@ from .._operators import TracedBase
 from .._structure import flatten, map_leaves, pack
 from ..constraints import Constraint
 from ..regularizers import Regularizer
-from .operation import KerasTensor, Node, Shape, is_symbolic
+from .operation import KerasTensor, Node, Shape, is_symbolic, tracing
 from .own import Arguments, OwnCall, weight_arguments
 
 
@@ -99,11 +99,6 @@ class Layer(OwnCall):
         """What the layer makes of the data in NumPy, rows first, for layers with `host`."""
         raise NotImplementedError(f"{type(self).__name__} prepares nothing")
 
-    @property
-    def frozen(self) -> list[Weight]:
-        """Moving means that training must leave alone: of a BatchNormalization with trainable=False."""
-        return []
-
     def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
         masks = [builder.masks.get(value) for value in values]
         masked = any(mask is not None for mask in masks)
@@ -131,11 +126,6 @@ class Layer(OwnCall):
         if mask is not None:
             builder.masks[value] = mask
         return [value]
-
-    def merge(self, builder: Builder, values: Sequence[int]) -> int:
-        """`lower`, for layers of several inputs on all of them."""
-        (value,) = values
-        return self.lower(builder, value)
 
     def mask_of(self, builder: Builder, values: Sequence[int], masks: Sequence[int | None]) -> int | None:
         """The mask of the output: what counts in one of the inputs counts, where all have a mask."""
@@ -335,6 +325,7 @@ class Layer(OwnCall):
             inputs = Arguments((inputs, *more))
         if is_symbolic(inputs):
             return self.call_on(inputs, training)
+        training = tracing.training if training is None else training
         if any(isinstance(entry, TracedBase) for entry in flatten(inputs)):  # inside a layer written in Python
             if not self.own:
                 return self.call(inputs, bool(training))

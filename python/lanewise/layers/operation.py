@@ -147,8 +147,19 @@ for _method, _name in {"truediv": "true_divide", "pow": "power", "mod": "mod", "
     setattr(KerasTensor, f"__r{_method}__", _operator(_name, swapped=True))
 
 
-tracing = threading.local()
-"""`predicting`: calls made now are as when predicting, those told otherwise left out."""
+class _Tracing(threading.local):
+    """What calls made now, in this thread, go by, those told otherwise left out.
+
+    Attributes:
+        predicting: on symbolic tensors, whether they are as when predicting.
+        training: inside the call of a layer written in Python, whether that trains; None outside.
+    """
+
+    predicting = False
+    training: bool | None = None
+
+
+tracing = _Tracing()
 
 
 def is_symbolic(inputs: Any) -> bool:
@@ -238,6 +249,10 @@ class Operation(Trained, Configurable):
         """Write the operations on values of the graph; returns the values of the outputs."""
         raise NotImplementedError
 
+    def run_calls(self, values: Sequence[Any], training: bool) -> list[Any]:
+        """What a model makes of arrays, its operations called one after the other."""
+        raise NotImplementedError
+
     def leaves(self) -> list[Any]:
         """The layers that this consists of: itself, or those of a model, nested ones included."""
         raise NotImplementedError
@@ -269,7 +284,7 @@ class Operation(Trained, Configurable):
         """
         if training is not None and not isinstance(training, bool | int):
             training = None  # a model's own, while its call is traced
-        if training is None and getattr(tracing, "predicting", False):
+        if training is None and tracing.predicting:
             training = False
         if training and any(leaf.in_training == "statistics" for leaf in self.leaves()):
             raise NotImplementedError(

@@ -9,8 +9,9 @@ from .. import constraints, initializers, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
 from .._given import is_own
+from .._structure import flatten, flatten_any
 from ..random import SeedGenerator
-from .operation import Operation, Shape
+from .operation import Operation, Shape, tracing
 
 
 class Arguments(tuple[Any, ...]):
@@ -48,6 +49,11 @@ class OwnCall(Operation):
         """Write the operations on a value of the graph; returns the output's value."""
         raise NotImplementedError(f"{type(self).__name__} has no operations")
 
+    def merge(self, builder: Builder, values: Sequence[int]) -> int:
+        """`lower`, for layers of several inputs on all of them."""
+        (value,) = values
+        return self.lower(builder, value)
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         """The output for an array of rows: what a subclass in Python defines, in the operations of `keras.ops`.
 
@@ -55,23 +61,34 @@ class OwnCall(Operation):
         """
         from ..custom.layer import engine_call
 
-        self.build_for([(None, *inputs.shape[1:])])
-        return engine_call(self.lower, inputs, self._weights, training)
+        entries = flatten(inputs)
+        self.build_for([(None, *entry.shape[1:]) for entry in entries])
+        return engine_call(self.merge, entries, self._weights, training, self.frozen)
 
     def own_call(self, inputs: Any, training: bool) -> Any:
-        """`call`, with `training` where it takes that."""
+        """`call`, with `training` where it takes that; the calls inside go by it too, as in Keras."""
         from ..custom.layer import takes_training
 
         given = inputs if isinstance(inputs, Arguments) else (inputs,)
-        return self.call(*given, **({"training": training} if takes_training(self.call) else {}))
+        before, tracing.training = tracing.training, training
+        try:
+            return self.call(*given, **({"training": training} if takes_training(self.call) else {}))
+        finally:
+            tracing.training = before
+
+    @property
+    def frozen(self) -> list[Weight]:
+        """Moving means that training must leave alone: of a BatchNormalization with trainable=False."""
+        return []
+
+    def _parts(self) -> list[Operation]:
+        """The layers and models that this one keeps as attributes, or in lists or dicts, if it is written in Python."""
+        values = [value for key, value in vars(self).items() if key != "nodes"] if self.own else []
+        return [part for part in flatten_any(values) if isinstance(part, Operation)]
 
     def inner_layers(self) -> list[Any]:
-        """The layers that this one keeps as attributes, or in lists, where it is written in Python."""
-        found: list[Any] = []
-        for value in vars(self).values() if self.own else ():
-            items = value if isinstance(value, list | tuple) else [value]
-            found += [leaf for item in items if isinstance(item, OwnCall) for leaf in item.leaves()]
-        return found
+        """Those and the layers inside them, each once."""
+        return list({id(leaf): leaf for part in self._parts() for leaf in part.leaves()}.values())
 
     def _host(self, mode: bool | None = None) -> tuple[Any, list[Weight]]:
         from ..custom.layer import LayerHost

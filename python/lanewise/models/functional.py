@@ -15,7 +15,7 @@ from ..layers.base import match_rank
 from ..layers.core import Input
 from ..layers.operation import KerasTensor, Operation, Shape
 from .data import check_rows
-from .graph import call_of, trace, write
+from .graph import call_of, run, trace, write
 from .model import Model
 
 _MOST_CALLS = 100_000  # a model called by models that are called by models soon has more than any machine can run
@@ -150,6 +150,9 @@ class Functional(Model):
 
     def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
         return write(self.graph, self.inputs, self.outputs, builder, values)
+
+    def run_calls(self, values: Sequence[Any], training: bool) -> list[Any]:
+        return run(self.graph, self.inputs, self.outputs, values, training)
 
     def _structure(self) -> Any:
         structure = self._outputs_structure

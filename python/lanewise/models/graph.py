@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .._engine import Builder
+from .._structure import flatten, map_leaves
 from ..layers.operation import KerasTensor, Node, Operation
+from ..layers.own import Arguments
 
 Key = tuple[int, int, int]
 
@@ -136,4 +138,20 @@ def write(
             with builder.in_mode(call.node.training):
                 found = call.operation.write_all(builder, [known[tensor.key] for tensor in call.node.inputs])
             known.update({(*call.key, i): value for i, value in enumerate(found)})
+    return [known[tensor.key] for tensor in outputs]
+
+
+def run(
+    graph: Graph, inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor], values: Sequence[Any], training: bool
+) -> list[Any]:
+    """Call the operations on arrays; returns those of the outputs."""
+    known: dict[Key, Any] = dict(zip((tensor.key for tensor in inputs), values, strict=True))
+    for call in graph.calls:
+        operation: Any = call.operation
+        node = call.node
+        if node.inputs and (*call.key, 0) not in known:
+            given = map_leaves(lambda tensor: known[tensor.key], node.arguments)
+            given = given if isinstance(node.arguments, Arguments) else (given,)
+            found = operation(*given, training=training if node.training is None else node.training)
+            known.update({(*call.key, i): value for i, value in enumerate(flatten(found))})
     return [known[tensor.key] for tensor in outputs]

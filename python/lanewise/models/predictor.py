@@ -10,8 +10,9 @@ import numpy as np
 from .. import _engine
 from .._engine import Array, Network, Pace
 from .._names import check_integer, keyword_checked
+from .._operators import TracedBase
 from .._structure import flatten, map_leaves, pack
-from ..layers.operation import Operation, is_symbolic
+from ..layers.operation import Operation, is_symbolic, tracing
 from .advice import warn_of_overflow
 from .base import BaseModel, callback_list, check_verbose, sorted_logs
 from .batches import Batches, Raw, SparseBatches, batch_rows, batches_of
@@ -232,15 +233,43 @@ class Predictor(BaseModel):
         few = self._few
         return None if few is None or few[0] != BaseModel.layouts else few[1](x, returns)
 
+    def _inside(self, x: Any, training: bool) -> Any:
+        """The output for traced arrays, in the call of a layer written in Python.
+
+        One operation after the other where some are written in Python too, for a gradient runs the engine's again.
+
+        Raises:
+            NotImplementedError: several outputs, or masks for layers in Python.
+        """
+        from ..custom.layer import engine_call
+
+        entries = flatten(x)
+        shapes = [(None, *entry.shape[1:]) for entry in entries]
+        self.build_for(shapes)
+        leaves = self.leaves()
+        own = any(leaf.own for leaf in leaves)
+        if len(self.shapes_for(shapes)) > 1 or (own and any(leaf.makes_mask for leaf in leaves)):
+            raise NotImplementedError(
+                f"{self.name}: a model inside a layer of your own gives one array, and no mask to layers of your own; "
+                "call its layers one by one, or put both into a Model(inputs, outputs)"
+            )
+        if own:
+            return self.run_calls(entries, training)[0]
+        frozen = [weight for leaf in leaves for weight in leaf.frozen]
+        return engine_call(lambda b, values: self.write_all(b, values)[0], entries, self.weights, training, frozen)
+
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on.
 
         On a symbolic tensor it is a layer of another model; with training=False it stays as when predicting there.
         """
+        training = tracing.training if training is None else training
         if not training and (few := self._predict_few(x, Array)) is not None:
             return few
         if is_symbolic(x):
             return self.call_on(x, training)
+        if tracing.training is not None and any(isinstance(entry, TracedBase) for entry in flatten(x)):
+            return self._inside(x, bool(training))
         if isinstance(x, Operation):
             raise TypeError(f"{self.name}: called on a layer; call it on what the layer returns: model(layer(x))")
         if not training:

@@ -216,6 +216,12 @@ class Sequential(Model):
             found = layer.write_all(builder, found)
         return found
 
+    def run_calls(self, values: Sequence[Any], training: bool) -> list[Any]:
+        (value,) = values
+        for layer in self._layers:
+            value = layer(value, training=training)
+        return [value]
+
     @property
     def given_input_shape(self) -> tuple[int, ...] | None:
         """Shape of one sample, where it is known."""

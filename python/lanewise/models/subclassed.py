@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Program
-from .._structure import flatten, map_leaves
+from .._structure import flatten, flatten_any, map_leaves
 from ..layers.base import match_rank
 from ..layers.core import Input
 from ..layers.operation import KerasTensor, Operation, Shape, tracing
@@ -120,7 +120,7 @@ class Subclassed(Functional):
         from ..custom.layer import takes_training
 
         call: Callable[..., Any] = self.call
-        takes, before = takes_training(call), getattr(tracing, "predicting", False)
+        takes, before = takes_training(call), tracing.predicting
         tracing.predicting = not takes  # as in Keras, whose fit tells only those that ask that they train
         try:
             outputs = call(inputs, training=training) if takes else call(inputs)
@@ -208,15 +208,6 @@ class Subclassed(Functional):
 
 
 _OWN = frozenset({"nodes", "inputs", "outputs", "graph"})
-
-
-def flatten_any(value: Any) -> list[Any]:
-    """The leaves of lists and dicts with keys of any kind."""
-    if isinstance(value, dict):
-        return [leaf for entry in value.values() for leaf in flatten_any(entry)]
-    if isinstance(value, list | tuple):
-        return [leaf for entry in value for leaf in flatten_any(entry)]
-    return [value]
 
 
 def _form(outputs: Any) -> Any:
