@@ -390,7 +390,6 @@ void register_engine(py::module_& m) {
       .def(
           "instructions", [](Network& n, const std::string& which) { return n.instructions(which, get_num_threads()); },
           py::arg("which") = "train")
-      .def_property_readonly("calls_python", &Network::calls_host)
       .def("free_workspaces", &Network::free_workspaces)
       .def("memory", &Network::memory, py::arg("batch_size"))
       .def("default_threads", &Network::default_threads, py::arg("batch_size"));

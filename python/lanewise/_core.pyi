@@ -372,9 +372,6 @@ class Network:
         """The instruction list ("train", "evaluate", "predict"), one line each, for people and tests."""
     def memory(self, batch_size: int) -> int:
         """Bytes of workspace that training with this batch size takes (parameters and slots not counted)."""
-    @property
-    def calls_python(self) -> bool:
-        """Whether a layer, loss or metric of it is written in Python."""
     def free_workspaces(self) -> None:
         """Give back the memory that is kept for the next call."""
     def default_threads(self, batch_size: int) -> int:

@@ -220,6 +220,7 @@ class Builder:
         self._made_by: dict[int, tuple[str, int]] = {}
         self.mode: bool | None = None  # what is written now: False as when predicting, True as in training, always
         self.random = False  # something is random when predicting too
+        self.python = False  # something is written in Python
         self.frozen: list[_core.Variable] = []  # moving means of batch norms written so
         self.masks: dict[int, int] = {}  # (..., k) -> (..., 1), 0 for steps that do not count
         self.prepared: set[int] = set()  # inputs that a layer's `prepare` has been over
@@ -259,7 +260,7 @@ class Builder:
         value = values[0]
         if len(values) > 1:
             value = self.add("concatenate", [self.add("reshape", v) for v in values], axis=0)
-        host = _core.Host(function)
+        self.python, host = True, _core.Host(function)
         out = self.graph.call_host(value, [weight.variable for weight in weights], shape, host)
         self._made_by[out] = ("host", value)
         return out

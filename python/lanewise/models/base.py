@@ -233,6 +233,10 @@ class BaseModel(Operation):
     def _frozen(self) -> list[Variable]:
         return _frozen(self.leaves())
 
+    def calls_python(self, compiled: Compiled) -> bool:
+        """Whether a layer, loss or metric is written in Python."""
+        return compiled.calls_python or (self._made is not None and self._made[1].builder.python)
+
     def _words(self) -> tuple[int, ...]:
         """Seed and first step of what is random when predicting too, other ones each time; none where nothing is."""
         made = self._made  # of the call that asks

@@ -263,6 +263,11 @@ class Compiled:
         self.forget()
         return np.zeros(2 + len(self.fitted) + sum(self._sizes), np.float64)
 
+    @property
+    def calls_python(self) -> bool:
+        """Whether a loss or metric is written in Python."""
+        return any(isinstance(f, OwnRows) for o in self.outputs for f in (o.loss, *o.metrics, *o.weighted))
+
     def forget(self) -> None:
         """Metrics with a state of their own begin again; the others have none."""
         for metric in self._states:

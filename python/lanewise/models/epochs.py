@@ -89,7 +89,7 @@ class Epochs:
                 self.batches is None and self.steps_per_epoch is None and self.validation_steps is None
                 and (held is None or (isinstance(held, Rows) and not self.model._words()))
                 and not hooks.needs_batches and not hooks.needs_tests and type(self.progress) is Silent
-                and isinstance(self.network, Network) and not self.network.calls_python
+                and isinstance(self.network, Network) and not self.model.calls_python(self.compiled)
                 and not self.compiled.optimizer.asks_for_rate
             )  # fmt: skip
         return self._alone

@@ -236,10 +236,7 @@ class Predictor(BaseModel):
     def _inside(self, x: Any, training: bool) -> Any:
         """The output for traced arrays, in the call of a layer written in Python.
 
-        One operation after the other where some are written in Python too, for a gradient runs the engine's again.
-
-        Raises:
-            NotImplementedError: several outputs, or masks for layers in Python.
+        Call by call where layers inside are written in Python too: for a gradient the engine runs its part once more.
         """
         from ..custom.layer import engine_call
 
@@ -251,7 +248,7 @@ class Predictor(BaseModel):
         if len(self.shapes_for(shapes)) > 1 or (own and any(leaf.makes_mask for leaf in leaves)):
             raise NotImplementedError(
                 f"{self.name}: a model inside a layer of your own gives one array, and no mask to layers of your own; "
-                "call its layers one by one, or put both into a Model(inputs, outputs)"
+                "call its layers one by one"
             )
         if own:
             return self.run_calls(entries, training)[0]
