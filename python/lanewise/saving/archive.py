@@ -21,6 +21,7 @@ from .atomic import replacing
 AnyArray = NDArray[Any]
 Plan = list[tuple[str, str, tuple[int, ...]]]
 
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # how a file of that format begins
 MANIFEST = "lanewise.json"
 MAX_MANIFEST = 2 * 2**20  # bytes of JSON
 MAX_ENTRIES = 20_000
@@ -149,10 +150,9 @@ class Archive:
 
     def __init__(self, file: BinaryIO) -> None:
         size = file.seek(0, os.SEEK_END)
-        if size >= 8:
-            file.seek(0)
-            if file.read(8) == b"\x89HDF\r\n\x1a\n":
-                raise FormatError("this is an HDF5 file; give it the suffix '.h5'")
+        file.seek(0)
+        if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
+            raise FormatError("this is an HDF5 file; give it the suffix '.h5'")
         check_end(file, size, _MAX_DIRECTORY)
         self._zip = ZipFile(file)
         entries = self._zip.infolist()

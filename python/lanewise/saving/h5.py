@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 from . import hdf5
 from .archive import AnyArray, FormatError
 
-SIGNATURE = hdf5.SIGNATURE
 MAX_TEXT = 16 * 2**20  # bytes of one attribute
 MAX_ITEMS = 100_000  # of a list of names
 _MAX_RANK = 8

@@ -18,9 +18,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from .archive import AnyArray, FormatError
+from .archive import HDF5_SIGNATURE, AnyArray, FormatError
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NOWHERE = 2**64 - 1  # the address of what was never written
 _MAX_BLOCK = 2**25  # bytes of one header, heap or node
 _MAX_PIECES = 100_000  # messages of a header, entries of a group, chunks of an array
@@ -64,7 +63,7 @@ class File:
         self._file = None if isinstance(source, bytes) else source
         self.size = len(source) if isinstance(source, bytes) else source.seek(0, 2)
         head = self.read(0, 96) if self.size >= 96 else b""
-        if head[:8] != SIGNATURE:
+        if head[:8] != HDF5_SIGNATURE:
             raise FormatError("it does not begin as an HDF5 file, or is cut off")
         version = head[8]
         if version <= 1:

@@ -11,7 +11,7 @@ from .._names import UnknownName
 from .._registry import CustomObjectScope
 from ..initializers.base import few_items
 from . import h5
-from .archive import FormatError, Mismatch
+from .archive import HDF5_SIGNATURE, FormatError, Mismatch
 
 _MAX_ITEMS = 100_000  # of things that a file names by their number alone
 
@@ -77,7 +77,7 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
         )
     with open(path, "rb") as file:
         kind = "keras" if path.lower().endswith(".keras") else "lanewise"
-        if file.read(len(h5.SIGNATURE)) == h5.SIGNATURE:
+        if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
             kind = "h5"
         file.seek(0)
         try:
