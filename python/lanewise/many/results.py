@@ -72,6 +72,17 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return mean, (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
 
 
+def frame_of(rows: list[dict[str, Any]], instead: str) -> Any:
+    """A pandas data frame of these rows. Raises ImportError, with what needs no pandas, where it is not installed."""
+    try:
+        from pandas import DataFrame
+    except ImportError:
+        raise ImportError(
+            f"frame needs pandas, which is not installed: pip install pandas; {instead} does not"
+        ) from None
+    return DataFrame(rows)
+
+
 @dataclass(eq=False)
 class Fits:
     """The networks that `fit_many` has trained, in the order of their numbers; a sequence of `Fit`.
@@ -129,13 +140,7 @@ class Fits:
         Raises:
             ImportError: pandas is not installed.
         """
-        try:
-            from pandas import DataFrame
-        except ImportError:
-            raise ImportError(
-                "frame needs pandas, which is not installed: pip install pandas; .results does not"
-            ) from None
-        return DataFrame(self.results)
+        return frame_of(self.results, ".results")
 
     def candidates(self) -> list[dict[str, Any]]:
         """The candidates of the grid, best first: params, and over their seeds and folds mean, std, count of `monitor`.

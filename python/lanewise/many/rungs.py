@@ -14,7 +14,7 @@ from .._names import check_integer
 from ..callbacks.base import Logs, told_late
 from .fit import fit_many
 from .jobs import Job, grid_of
-from .results import Fit, Fits, mean_and_deviation, rank
+from .results import Fit, Fits, frame_of, mean_and_deviation, rank
 from .run import Run, Watch
 
 
@@ -45,9 +45,7 @@ class Halving(Fits):
         Raises:
             ImportError: pandas is not installed.
         """
-        from pandas import DataFrame
-
-        return DataFrame(self.rungs)
+        return frame_of(self.rungs, ".rungs")
 
     def plot(self, metric: str | None = None) -> Any:
         """As `Fits.plot`, with a line where it was decided."""
