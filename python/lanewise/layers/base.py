@@ -194,7 +194,7 @@ class Layer(OwnCall):
         """Make a weight of this layer: `add_weight(shape, initializer)`, or with its name in front.
 
         Args:
-            name: its name in the layer; by default `weight`, `weight_1`, ...
+            name: its name in the layer; by default `variable`, `variable_1`, ... as in Keras 3.
             shape: of any number of axes.
             initializer: name or instance; by default glorot_uniform, for one axis zeros.
             regularizer, constraint: name or instance.
