@@ -152,6 +152,7 @@ class TabularClassifier(Tabular):
 
     _classes = True
     classes_: AnyArray
+    label_smoothing: float
 
     def __init__(
         self, *, members: int = 8, units: Sequence[int] = (128, 128), activation: Any = "silu", dropout: float = 0.05,
@@ -160,7 +161,6 @@ class TabularClassifier(Tabular):
         numeric_embeddings: str | None = "auto", bins: int = 16, columns: Mapping[str, str] | None = None,
         random_state: int | None = 0, n_jobs: int | None = None, verbose: Any = "auto",
     ) -> None:  # fmt: skip
-        self.label_smoothing = label_smoothing
         vars(self).update({k: v for k, v in locals().items() if k not in ("self", "__class__")})
 
     def fit(self, x: Any, y: Any, sample_weight: Any = None) -> Self:
