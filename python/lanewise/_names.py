@@ -376,6 +376,16 @@ def check_not_negative(argument: str, value: Any) -> float:
     return check_number(argument, value, "a finite number >= 0", lambda v: 0.0 <= v < float("inf"))
 
 
+def check_positive(argument: str, value: Any) -> float:
+    """value as a finite float > 0."""
+    return check_number(argument, value, "a finite number > 0", lambda v: 0.0 < v < float("inf"))
+
+
+def check_share(argument: str, value: Any) -> float:
+    """value as a float in [0, 1]."""
+    return check_number(argument, value, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0)
+
+
 def check_below_one(argument: str, value: Any) -> float:
     """value as a float in [0, 1), and not so near to 1 that float32 rounds it up."""
     return check_number(argument, value, "a number in [0, 1)", lambda v: 0.0 <= v <= 1.0 - 2.0**-24)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from . import _engine, _registry
 from ._engine import Float32
-from ._names import check_finite, check_not_negative, check_number, lookup
+from ._names import check_finite, check_not_negative, check_number, check_positive, lookup
 from ._operators import TracedBase
 
 Activation = Callable[..., Float32]
@@ -167,7 +167,7 @@ def celu(x: ArrayLike, alpha: float = 1.0) -> Float32:
     Raises:
         ValueError: alpha not above 0.
     """
-    alpha = check_number("alpha", alpha, "a finite number > 0", lambda v: 0 < v < np.inf)
+    alpha = check_positive("alpha", alpha)
     return _apply(elu_operation(alpha, 1.0 / alpha), x)
 
 

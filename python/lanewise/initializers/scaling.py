@@ -7,15 +7,11 @@ from typing import Any
 
 from .. import random
 from .._engine import Float64
-from .._names import check_finite, check_not_negative, check_number
+from .._names import check_finite, check_not_negative, check_positive
 from .base import RandomInitializer
 
 # Standard deviation of a standard normal variable truncated to [-2, 2].
 _TRUNCATED_STDDEV = 0.87962566103423978
-
-
-def _positive(argument: str, value: Any) -> float:
-    return check_number(argument, value, "a finite number > 0", lambda v: 0.0 < v < float("inf"))
 
 
 class RandomUniform(RandomInitializer):
@@ -78,7 +74,7 @@ class VarianceScaling(RandomInitializer):
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        self.scale = _positive("scale", scale)
+        self.scale = check_positive("scale", scale)
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ValueError(f"mode: expected 'fan_in', 'fan_out' or 'fan_avg', received {mode!r}")
         distribution = "truncated_normal" if distribution == "normal" else distribution

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._engine import Builder
-from .._names import check_below_one, check_default, check_number
+from .._names import check_below_one, check_default, check_share
 from .base import Layer
 
 
@@ -23,7 +23,7 @@ class GaussianNoise(Layer):
     in_training = "noise"
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
-        self.stddev = check_number("stddev", stddev, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0)
+        self.stddev = check_share("stddev", stddev)
         self.seed = seed
         super().__init__(**kwargs)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import constraints, initializers, regularizers
 from .._engine import Builder, Variable, Weight
-from .._names import Configurable, check_default, check_not_negative, check_number, serialize
+from .._names import Configurable, check_default, check_not_negative, check_share, serialize
 from ..initializers import Zeros
 from .base import Layer
 from .operation import Shape
@@ -136,7 +136,7 @@ class BatchNormalization(_GammaBeta):
         beta_constraint: Any = None, gamma_constraint: Any = None, renorm: bool = False, renorm_clipping: Any = None,
         renorm_momentum: float = 0.99, synchronized: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
-        self.momentum = check_number("momentum", momentum, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0)
+        self.momentum = check_share("momentum", momentum)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, "moving_mean_initializer")
         self.moving_variance_initializer = initializers.get(moving_variance_initializer, "moving_variance_initializer")
         check_default("renorm", renorm, False, "batch renormalisation is not there")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._names import check_default, check_finite, check_not_negative, check_number
+from .._names import check_default, check_finite, check_not_negative, check_share
 from .base import Param
 from .loss import Loss
 
@@ -27,9 +27,7 @@ class CrossEntropy(Loss):
         super().__init__(reduction, name, dtype)
         check_default("axis", axis, -1, "classes are along the last axis")
         self.from_logits = bool(from_logits)
-        self.label_smoothing = check_number(
-            "label_smoothing", label_smoothing, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0
-        )
+        self.label_smoothing = check_share("label_smoothing", label_smoothing)
 
     @property
     def param(self) -> Param:

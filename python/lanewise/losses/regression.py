@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._names import check_number
+from .._names import check_number, check_positive
 from .base import Param
 from .loss import Loss
 
@@ -46,7 +46,7 @@ class Huber(Loss):
     def __init__(self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = None,
                  dtype: Any = None) -> None:  # fmt: skip
         super().__init__(reduction, name, dtype)
-        self.delta = check_number("delta", delta, "a finite number > 0", lambda v: 0.0 < v < float("inf"))
+        self.delta = check_positive("delta", delta)
 
     @property
     def param(self) -> Param:

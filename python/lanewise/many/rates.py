@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import random
 from .._engine import Float64
-from .._names import check_integer, check_keywords, check_number
+from .._names import check_integer, check_keywords, check_number, check_positive
 from .._plots import subplots
 from ..callbacks import Callback, CallbackList
 from ..callbacks.base import Logs
@@ -125,7 +125,7 @@ def lr_find(
 
     Source: Smith 2017, Cyclical learning rates for training neural networks.
     """
-    low = check_number("low", low, "a finite number > 0", lambda v: 0.0 < v < math.inf)
+    low = check_positive("low", low)
     high = check_number("high", high, f"a finite number > low={low}", lambda v: low < v < math.inf)
     steps = check_integer("steps", steps, 2)
     smoothing = check_number("smoothing", smoothing, "a number in [0, 1)", lambda v: 0.0 <= v < 1.0)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._engine import Float64
-from .._names import check_integer, check_number
+from .._names import check_integer, check_number, check_share
 from ..initializers.base import take_items
 from ..losses.base import Param
 from .base import Metric, ratio
@@ -172,7 +172,7 @@ class _AtValue(ThresholdMetric):
     asked: str
 
     def __init__(self, value: float, num_thresholds: int, class_id: int | None, name: str | None, dtype: Any) -> None:
-        self._value = check_number(self.asked, value, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0)
+        self._value = check_share(self.asked, value)
         self.num_thresholds = check_integer("num_thresholds", num_thresholds, 1)
         super().__init__(_even_thresholds(self.num_thresholds), name, dtype, None, class_id)
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _engine
 from .._engine import Array, Float64
-from .._names import check_integer, check_number, warn
+from .._names import check_integer, check_number, check_positive, warn
 from ..losses.base import Param
 from .base import Metric, ratio
 
@@ -37,7 +37,7 @@ class FBetaScore(Metric):
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(f"average: expected None, 'micro', 'macro' or 'weighted', received {average!r}")
         self.average = average
-        self.beta = check_number("beta", beta, "a finite number > 0", lambda v: 0.0 < v < float("inf"))
+        self.beta = check_positive("beta", beta)
         self.threshold = threshold
         if threshold is not None:
             self.threshold = check_number("threshold", threshold, "a number in (0, 1]", lambda v: 0.0 < v <= 1.0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._arrays import as_array
 from .._engine import AnyArray, Float32
-from .._names import check_integer, check_number
+from .._names import check_integer, check_not_negative, check_number
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def class_weights(class_weight: Any, y: AnyArray) -> Float32:
     weights = np.ones(len(labels), np.float32)
     for key, value in class_weight.items():
         label = check_integer("class_weight: key", key, 0)
-        weights[labels == label] = check_number(
-            f"class_weight[{label}]", value, "a finite number >= 0", lambda v: 0.0 <= v < float("inf")
-        )
+        weights[labels == label] = check_not_negative(f"class_weight[{label}]", value)
     return weights
 
 

@@ -10,15 +10,7 @@ import numpy as np
 
 from .. import _engine
 from .._engine import Array, Float32, Weight
-from .._names import (
-    Configurable,
-    check_default,
-    check_integer,
-    check_not_negative,
-    check_number,
-    serialize,
-    warn,
-)
+from .._names import Configurable, check_default, check_integer, check_not_negative, check_share, serialize, warn
 from .schedules import LearningRateSchedule, Rate, checked_rates, deserialize as _deserialize_schedule
 
 
@@ -97,9 +89,7 @@ class Optimizer(Configurable):
             if value is not None:
                 shared[argument] = check_not_negative(argument, value)
         shared["use_ema"] = bool(use_ema)
-        shared["ema_momentum"] = check_number(
-            "ema_momentum", ema_momentum, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0
-        )
+        shared["ema_momentum"] = check_share("ema_momentum", ema_momentum)
         shared["ema_overwrite_frequency"] = ema_overwrite_frequency and check_integer(
             "ema_overwrite_frequency", ema_overwrite_frequency, 1
         )
@@ -304,8 +294,3 @@ class Optimizer(Configurable):
 def _made(cls: type[Optimizer], config: Mapping[str, Any]) -> Optimizer:
     """The optimizer that copy or pickle took apart, without what it keeps for weights: a model's pickle has that."""
     return cls.from_config(config)
-
-
-def positive(argument: str, value: Any) -> float:
-    """value as a finite float > 0."""
-    return check_number(argument, value, "a finite number > 0", lambda v: 0.0 < v < float("inf"))

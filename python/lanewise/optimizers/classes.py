@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._names import check_below_one, check_not_negative, check_number
-from .base import Optimizer, positive
+from .._names import check_below_one, check_not_negative, check_number, check_positive, check_share
+from .base import Optimizer
 
 
 class SGD(Optimizer):
@@ -19,7 +19,7 @@ class SGD(Optimizer):
     """
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any) -> None:
-        momentum = check_number("momentum", momentum, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0)
+        momentum = check_share("momentum", momentum)
         super().__init__("sgd", {"momentum": momentum, "nesterov": bool(nesterov)}, learning_rate, **kwargs)
 
 
@@ -46,8 +46,8 @@ class RMSprop(Optimizer):
     ) -> None:  # fmt: skip
         hyper = {
             "rho": check_below_one("rho", rho),
-            "momentum": check_number("momentum", momentum, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0),
-            "epsilon": positive("epsilon", epsilon),
+            "momentum": check_share("momentum", momentum),
+            "epsilon": check_positive("epsilon", epsilon),
             "centered": bool(centered),
         }
         super().__init__("rmsprop", hyper, learning_rate, **kwargs)
@@ -57,7 +57,7 @@ def _adam_hyper(beta_1: Any, beta_2: Any, epsilon: Any) -> dict[str, Any]:
     return {
         "beta_1": check_below_one("beta_1", beta_1),
         "beta_2": check_below_one("beta_2", beta_2),
-        "epsilon": positive("epsilon", epsilon),
+        "epsilon": check_positive("epsilon", epsilon),
     }
 
 
@@ -161,7 +161,7 @@ class Adagrad(Optimizer):
         self, learning_rate: Any = 0.001, initial_accumulator_value: float = 0.1, epsilon: float = 1e-7, **kwargs: Any
     ) -> None:
         start = check_not_negative("initial_accumulator_value", initial_accumulator_value)
-        hyper = {"initial_accumulator_value": start, "epsilon": positive("epsilon", epsilon)}
+        hyper = {"initial_accumulator_value": start, "epsilon": check_positive("epsilon", epsilon)}
         super().__init__("adagrad", hyper, learning_rate, **kwargs)
 
 
@@ -178,7 +178,7 @@ class Adadelta(Optimizer):
     """
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any) -> None:
-        hyper = {"rho": check_below_one("rho", rho), "epsilon": positive("epsilon", epsilon)}
+        hyper = {"rho": check_below_one("rho", rho), "epsilon": check_positive("epsilon", epsilon)}
         super().__init__("adadelta", hyper, learning_rate, **kwargs)
 
 

@@ -19,6 +19,7 @@ from .._names import (
     check_finite,
     check_not_negative,
     check_number,
+    check_positive,
     deserialize as _deserialize,
     lookup,
     serialize,
@@ -91,7 +92,7 @@ class _Formula(LearningRateSchedule):
 
 
 def _positive(argument: str, value: float) -> float:
-    check_number(argument, value, "a finite number > 0", lambda v: 0.0 < v < float("inf"))
+    check_positive(argument, value)
     return value
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from .. import random
 from .._engine import AnyArray, Float32, Float64
-from .._names import KeywordChecked, check_below_one, check_integer, check_keywords, check_not_negative, check_number
+from .._names import KeywordChecked, check_below_one, check_integer, check_keywords, check_not_negative, check_positive
 from ..models import Model
 from ..models.data import check_rows, row_weights
 from . import files, network
@@ -71,7 +70,7 @@ class Tabular(KeywordChecked):
         for name in ("dropout", *(["label_smoothing"] if self._classes else [])):
             check_below_one(name, params[name])
         check_not_negative("weight_decay", params["weight_decay"])
-        check_number("learning_rate", params["learning_rate"], "a finite number > 0", lambda v: 0 < v < math.inf)
+        check_positive("learning_rate", params["learning_rate"])
         if not isinstance(params["units"], Sequence) or isinstance(params["units"], str):
             raise TypeError(f"units: expected a list of widths, received {params['units']!r}")
         for i, units in enumerate(params["units"]):
