@@ -18,6 +18,11 @@ _WHAT_NOW = {
 }
 
 
+def any_array(value: Any) -> AnyArray:
+    """value, a series or a frame too, as an array of whatever it holds."""
+    return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+
+
 def as_array(argument: str, value: Any) -> AnyArray:
     """value as an array of a real dtype, without a copy where it is one already (memory maps included).
 

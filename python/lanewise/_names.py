@@ -323,6 +323,15 @@ def automatic_name(kind: str) -> str:
     return kind if count == 0 else f"{kind}_{count}"
 
 
+def name_of(kind: type, given: Any) -> str:
+    """The name of a layer or a model as it was given; None: an automatic one. Raises ValueError for what is no name."""
+    if given is None:
+        return automatic_name(snake_case(kind.__name__))
+    if not isinstance(given, str) or not given or "/" in given:
+        raise ValueError(f"name: expected a text without '/', received {given!r}")
+    return given
+
+
 def reset_automatic_names() -> None:
     """Begin every count again (`keras.backend.clear_session`)."""
     _used.clear()

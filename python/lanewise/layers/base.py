@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from .. import _engine, random, regularizers
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
-from .._names import _shown, automatic_name, serialize, snake_case, warn
+from .._names import _shown, name_of, serialize, warn
 from .._operators import TracedBase
 from .._structure import flatten, map_leaves, pack
 from ..constraints import Constraint
@@ -59,9 +59,7 @@ class Layer(OwnCall):
         if batch_input_shape is not None and input_shape is None:
             input_shape = tuple(batch_input_shape)[1:]
         self.given_input_shape = None if input_shape is None else sample_shape("input_shape", input_shape)
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ValueError(f"name: expected a text without '/', received {name!r}")
-        self.name: str = automatic_name(snake_case(type(self).__name__)) if name is None else name
+        self.name = name_of(type(self), name)
         self.trainable = bool(trainable)
         self.built = False
         self.nodes: list[Node] = []

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .._arrays import any_array
 from .._engine import AnyArray, Array, Builder, Float32
 from .._names import check_default, check_integer
 from .base import Layer, match_rank
@@ -218,7 +219,7 @@ def _compressed(summary: AnyArray, epsilon: float) -> AnyArray:
 
 
 def _numbers(argument: str, data: Any) -> AnyArray:
-    array = np.asarray(data.to_numpy() if hasattr(data, "to_numpy") else data)
+    array = any_array(data)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{argument}: expected real numbers, received an array of dtype {array.dtype}")
     return array

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._engine import Builder, Trained, Weight
 from .._given import is_own
-from .._names import Configurable, automatic_name, constructor_keywords
+from .._names import Configurable, automatic_name, constructor_keywords, name_of
 from .._structure import flatten, pack
 
 Shape = tuple[int | None, ...]
@@ -227,10 +227,7 @@ class Operation(Trained, Configurable):
         known = constructor_keywords(cls) if is_own(cls) else None
         later = {} if known is None else {k: config[k] for k in cls._set_later if k in config and k not in known}
         made = super().from_config({key: value for key, value in config.items() if key not in later})
-        name = later.get("name", made.name)
-        if not isinstance(name, str) or not name or "/" in name:
-            raise ValueError(f"name: expected a text without '/', received {name!r}")
-        made.name = name
+        made.name = name_of(cls, later.get("name", made.name))
         if later.get("trainable") is False:
             made.trainable = False
         return made

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import any_array
 from .._engine import AnyArray
 from .._names import check_default, check_integer
 from .categories import _MODES, _check_mode, _Prepared
@@ -234,7 +235,7 @@ class StringLookup(_IndexLookup):
         return value
 
     def _array(self, argument: str, data: Any) -> AnyArray:
-        array = np.asarray(data.to_numpy() if hasattr(data, "to_numpy") else data)
+        array = any_array(data)
         if array.dtype.kind == "U":
             return array
         words: Iterable[Any] = array.reshape(-1).tolist()
@@ -270,7 +271,7 @@ class IntegerLookup(_IndexLookup):
         return int(token) % self.num_oov_indices
 
     def _array(self, argument: str, data: Any) -> AnyArray:
-        array = np.asarray(data.to_numpy() if hasattr(data, "to_numpy") else data)
+        array = any_array(data)
         if array.dtype.kind not in "biu" and not (array.dtype.kind == "f" and np.array_equal(array, np.floor(array))):
             raise TypeError(f"{argument}: expected integers, received an array of dtype {array.dtype}")
         return array.astype(np.int64)

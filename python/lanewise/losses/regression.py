@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._names import check_number, check_positive
+from .._names import check_default, check_number, check_positive
 from .base import Param
 from .loss import Loss
 
@@ -81,8 +81,7 @@ class CosineSimilarity(Loss):
     def __init__(self, axis: int = -1, reduction: str | None = "sum_over_batch_size", name: str | None = None,
                  dtype: Any = None) -> None:  # fmt: skip
         super().__init__(reduction, name, dtype)
-        if axis != -1:
-            raise NotImplementedError(f"axis: only the last axis is supported, -1, received {axis!r}")
+        check_default("axis", axis, -1, "the last one")
 
 
 # --- losses that tables need and Keras does not have -----------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._engine import Float64
-from .._names import check_finite, check_integer
+from .._names import check_default, check_finite, check_integer
 from ..initializers.base import take_items
 from ..losses.base import Param
 from .base import Metric
@@ -33,8 +33,7 @@ class IoU(Metric):
         self, num_classes: int, target_class_ids: Sequence[int], name: str | None = None, dtype: Any = None,
         ignore_class: int | None = None, sparse_y_true: bool = True, sparse_y_pred: bool = True, axis: int = -1,
     ) -> None:  # fmt: skip
-        if axis != -1:
-            raise NotImplementedError(f"axis: only the last axis is supported, -1, received {axis!r}")
+        check_default("axis", axis, -1, "the last one")
         self.num_classes = check_integer("num_classes", num_classes, 1)
         self.target_class_ids = [check_integer("target_class_ids", i, 0) for i in target_class_ids]
         if max(self.target_class_ids) >= self.num_classes:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import losses
+from .._names import check_default
 from ..losses.base import Param
 from ..losses.classification import CrossEntropy
 from .base import Metric
@@ -63,8 +64,7 @@ class CosineSimilarity(Metric):
     joint = True
 
     def __init__(self, name: str | None = None, dtype: Any = None, axis: int = -1) -> None:
-        if axis != -1:
-            raise NotImplementedError(f"axis: only the last axis is supported, -1, received {axis!r}")
+        check_default("axis", axis, -1, "the last one")
         super().__init__(name, dtype)
 
     def from_mean(self, mean: float) -> float:

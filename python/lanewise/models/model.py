@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import optimizers, random
 from .._engine import AnyArray, Float32, Weight
 from .._given import has_layers, is_own
-from .._names import automatic_name, from_description, near_match, snake_case
+from .._names import from_description, name_of, near_match
 from .._registry import CustomObjectScope, collected
 from .._structure import flatten, map_leaves, pack
 from ..layers import Input, Layer
@@ -64,9 +64,7 @@ class Model(Trainer):
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__()
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ValueError(f"name: expected a text without '/', received {name!r}")
-        self.name = automatic_name(snake_case(type(self).__name__)) if name is None else name
+        self.name = name_of(type(self), name)
 
     # --- layers and weights -------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._arrays import as_array
+from .._arrays import any_array, as_array
 from .._engine import AnyArray, Float32, Float64
 from .._names import check_number
 from .base import Tabular
@@ -239,7 +239,7 @@ def _sharpened(p: Float64, power: float) -> Float64:
 
 
 def _labels(y: Any) -> AnyArray:
-    array = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    array = any_array(y)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or not len(array):

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import any_array
+
 AnyArray = NDArray[Any]
 KINDS = ("number", "category", "boolean", "date")
 _MISSING = ("NAType", "NaTType")
@@ -95,7 +97,7 @@ def values_of(name: str, column: Any) -> Values:
     labelled = dtype.startswith(("category", "Categorical", "Enum", "dictionary"))
     if dtype.startswith("dictionary"):
         column = column.cast(column.type.value_type)
-    array = np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column)
+    array = any_array(column)
     if array.ndim != 1:
         raise TypeError(f"x: column {name!r}: expected one value a row, received shape {array.shape}")
     kind = array.dtype.kind
