@@ -99,8 +99,10 @@ def test_units_batch_and_epochs_are_positive_integers(value: Any, error: type[Ex
 def test_shares_are_below_one(value: float) -> None:
     fit = lambda m: m.fit(X, Y, verbose=0, validation_split=value)  # noqa: E731
     refused(model(), fit, ValueError, "validation_split: expected", str(value))
-    with pytest.raises(ValueError, match=r"rate: expected a number in .0, 1., received"):
-        layers.Dropout(value)
+    for kind in (layers.AlphaDropout, layers.GaussianDropout, layers.Dropout):
+        if kind is not layers.Dropout or value != 1.0:  # which drops all
+            with pytest.raises(ValueError, match=r"rate: expected a number in .0, 1., received"):
+                kind(value)
     for argument in ("beta_1", "beta_2"):
         with pytest.raises(ValueError, match=f"{argument}: expected a number in .0, 1., received"):
             keras.optimizers.Adam(**{argument: value})

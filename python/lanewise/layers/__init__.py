@@ -10,7 +10,7 @@ from .._names import deserialize as _deserialize, lookup, serialize
 from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .base import Layer
 from .categories import CategoryEncoding, Discretization
-from .core import Dense, Dropout, Identity, Input, InputLayer
+from .core import Dense, Identity, Input, InputLayer
 from .embedding import Embedding, Masking
 from .merging import (
     Add,
@@ -30,7 +30,7 @@ from .merging import (
     multiply,
     subtract,
 )
-from .noise import AlphaDropout, GaussianDropout, GaussianNoise
+from .noise import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
 from .normalization import BatchNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .preprocessing import Normalization, Rescaling

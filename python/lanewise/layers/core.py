@@ -1,4 +1,4 @@
-"""Input, Dense, Dropout."""
+"""Input, Dense, Identity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from .. import activations, constraints, initializers, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
-from .._names import check_default, check_integer, check_number, serialize
+from .._names import check_default, check_integer, serialize
 from .base import Layer
 from .operation import KerasTensor, Node, Shape
 
@@ -175,30 +175,6 @@ class Dense(Layer):
             "kernel_constraint": None if self.kernel_constraint is None else serialize(self.kernel_constraint),
             "bias_constraint": None if self.bias_constraint is None else serialize(self.bias_constraint),
         }
-
-
-class Dropout(Layer):
-    """In training: an element is zero with probability `rate`, else x/(1 - rate); otherwise x (Srivastava et al. 2014).
-
-    Args:
-        rate: in [0, 1]; 1: all are zero.
-        noise_shape: not supported; None.
-        seed: kept in the config; what is dropped follows from `lanewise.random.set_seed` like all else that is random.
-    """
-
-    in_training = "noise"
-
-    def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any) -> None:
-        self.rate = check_number("rate", rate, "a number in [0, 1]", lambda v: 0.0 <= v <= 1.0 - 2.0**-24 or v == 1.0)
-        check_default("noise_shape", noise_shape, None, "every element is dropped on its own")
-        self.seed = seed
-        super().__init__(**kwargs)
-
-    def lower(self, builder: Builder, value: int) -> int:
-        return value if self.rate == 0.0 else builder.add("dropout", value, rate=self.rate)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed, "noise_shape": None}
 
 
 class Identity(Layer):
