@@ -193,7 +193,7 @@ class Weight(Trained, Operators):
         return getattr(ufunc, method)(*found, **options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return function(*_current(args), **{name: _current(value) for name, value in kwargs.items()})
+        return function(*current(args), **{name: current(value) for name, value in kwargs.items()})
 
     def __getitem__(self, index: Any) -> Any:
         return self.current()[index]
@@ -206,9 +206,10 @@ class Weight(Trained, Operators):
         return f"<Weight {self.path}, shape={self.shape}, dtype=float32>"
 
 
-def _current(x: Any) -> Any:
+def current(x: Any) -> Any:
+    """Weights (also inside lists and tuples) as what they stand for now; anything else as it is."""
     if isinstance(x, list | tuple):
-        return type(x)(_current(item) for item in x)
+        return type(x)(current(item) for item in x)
     return x.current() if isinstance(x, Weight) else x
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .._engine import Array
+from .._engine import Array, current
 from .functions import log_sum_exp
-from .tape import Traced, current, plain
+from .tape import Traced, plain
 
 _DEFAULT = {"f": np.float32, "i": np.int32, "u": np.int32}
 

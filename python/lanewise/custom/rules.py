@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .tape import AnyArray, Pullback, Traced, current, plain, typed
+from .._engine import current
+from .tape import AnyArray, Pullback, Traced, plain, typed
 
 _HALF = np.float32(0.5)
 

@@ -197,15 +197,6 @@ def typed(*values: Any) -> list[Any]:
     return [np.asarray(v, kind) if type(v) in _BARE else v for v in values]
 
 
-def current(x: Any) -> Any:
-    """Weights (also inside lists and tuples) as what they stand for now; anything else as it is."""
-    if isinstance(x, Weight):
-        return x.current()
-    if isinstance(x, list | tuple):
-        return type(x)(current(item) for item in x)
-    return x
-
-
 def gradients(result: Traced, seed: AnyArray, of: Sequence[Traced]) -> list[AnyArray]:
     """seed^T times the Jacobian of `result` with respect to each of `of`.
 

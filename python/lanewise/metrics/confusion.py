@@ -172,7 +172,7 @@ class _AtValue(ThresholdMetric):
     asked: str
 
     def __init__(self, value: float, num_thresholds: int, class_id: int | None, name: str | None, dtype: Any) -> None:
-        self._value = check_share(self.asked, value)
+        self._value = vars(self)[self.asked] = check_share(self.asked, value)
         self.num_thresholds = check_integer("num_thresholds", num_thresholds, 1)
         super().__init__(_even_thresholds(self.num_thresholds), name, dtype, None, class_id)
 
@@ -222,7 +222,6 @@ class SensitivityAtSpecificity(_AtValue):
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(specificity, num_thresholds, class_id, name, dtype)
-        self.specificity = self._value
 
     def curves(self, c: Counts) -> tuple[Any, Any]:
         return _specificity(c), _sensitivity(c)
@@ -244,7 +243,6 @@ class SpecificityAtSensitivity(_AtValue):
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(sensitivity, num_thresholds, class_id, name, dtype)
-        self.sensitivity = self._value
 
     def curves(self, c: Counts) -> tuple[Any, Any]:
         return _sensitivity(c), _specificity(c)
@@ -266,7 +264,6 @@ class PrecisionAtRecall(_AtValue):
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(recall, num_thresholds, class_id, name, dtype)
-        self.recall = self._value
 
     def curves(self, c: Counts) -> tuple[Any, Any]:
         return _sensitivity(c), _precision(c)
@@ -288,7 +285,6 @@ class RecallAtPrecision(_AtValue):
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(precision, num_thresholds, class_id, name, dtype)
-        self.precision = self._value
 
     def curves(self, c: Counts) -> tuple[Any, Any]:
         return _precision(c), _sensitivity(c)
