@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lanewise import ops
-from test_bench_kernels import Array, nbytes, normal, wide
+from numpy_equations import Array, nbytes, normal, wide
 
 pytestmark = pytest.mark.benchmark(max_time=0.2, min_rounds=5)
 
