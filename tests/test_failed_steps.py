@@ -231,3 +231,23 @@ def test_epochs_before_an_error_are_in_the_history(monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match="loss"):
         model.fit(X, Y, batch_size=ROWS, epochs=40, verbose=0)
     assert len(model.history.history["loss"]) == 5 and model.optimizer.iterations == 5 * STEPS + 1
+
+
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+@pytest.mark.parametrize("part, at", [("late forward", 9), ("backward", 12)])
+def test_training_that_failed_goes_on_from_its_backup(
+    part: str, at: int, save_freq: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a new model or in the same, to the same bits: what layers in Python draw is in the backup too."""
+    options = {"batch_size": ROWS, "epochs": 3, "verbose": 0}
+    whole = made({})
+    whole.fit(X, Y, **options)
+    for again in (True, False):
+        model = made({})
+        faulty(monkeypatch, part, at)
+        folder = tmp_path / str(again)
+        with pytest.raises(OSError, match=part):
+            model.fit(X, Y, callbacks=[keras.callbacks.BackupAndRestore(folder, save_freq)], **options)
+        model = made({}) if again else model
+        history = model.fit(X, Y, callbacks=[keras.callbacks.BackupAndRestore(folder, save_freq)], **options)
+        assert history.epoch == [1, 2] and same(state(model), state(whole))

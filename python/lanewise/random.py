@@ -10,7 +10,7 @@ import itertools
 import operator
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,33 +63,44 @@ def seeded(seed: int) -> Iterator[None]:
         _threads.state = before
 
 
-class _Noted:
-    """How much was drawn, before something and after it."""
+def generators_of(layers: Iterable[Any]) -> list[SeedGenerator]:
+    """Those that the layers keep as attributes."""
+    return [found for layer in layers for found in vars(layer).values() if isinstance(found, SeedGenerator)]
+
+
+def drawn(generators: Sequence[SeedGenerator]) -> list[int]:
+    """The seed of the calling thread, what was drawn from it, and from the generators."""
+    state = _state()
+    return [state.seed, state.initializers, state.runs, *(generator.used for generator in generators)]
+
+
+def draw_from(generators: Sequence[SeedGenerator], counts: Sequence[int]) -> None:
+    """Go on where `drawn` gave these counts. Raises ValueError: they are of other generators."""
+    if len(counts) != 3 + len(generators):
+        raise ValueError(f"random: {len(counts) - 3} generators, expected {len(generators)}")
+    state = _state()
+    state.seed, state.initializers, state.runs, *used = counts
+    for generator, count in zip(generators, used, strict=True):
+        generator.used = count
+
+
+class Noted:
+    """How much was drawn, before something and after it; a context."""
 
     def __init__(self, generators: Sequence[SeedGenerator]) -> None:
-        self._state, self._generators = _state(), generators
-        self.before = self.after = self.now()
+        self._generators = generators
 
-    def now(self) -> list[int]:
-        state = self._state
-        return [state.generation, state.initializers, state.runs, *(g.used for g in self._generators)]
+    def __enter__(self) -> Noted:
+        self._before = drawn(self._generators)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._after = drawn(self._generators)
 
     def put_back(self) -> None:
         """The same is drawn again, unless something else was drawn since."""
-        if self.now() == self.after:
-            _, self._state.initializers, self._state.runs, *used = self.before
-            for generator, count in zip(self._generators, used, strict=True):
-                generator.used = count
-
-
-@contextmanager
-def noted(generators: Sequence[SeedGenerator]) -> Iterator[_Noted]:
-    """Notes what is drawn meanwhile from the seed of this thread and from the generators."""
-    found = _Noted(generators)
-    try:
-        yield found
-    finally:
-        found.after = found.now()
+        if drawn(self._generators) == self._after:
+            draw_from(self._generators, self._before)
 
 
 def set_seed(seed: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import random
 from .._names import check_integer
 from .base import Callback, Logs
 
@@ -124,7 +125,8 @@ class BackupAndRestore(Callback):
         from ..models.batches import Place
 
         counts = [progress[key] for key in ("epoch", "batches", "batch", "seen")]
-        if not all(type(count) is int and 0 <= count < 2**48 for count in counts):
+        numbers = [*counts, *progress.get("random", [])]
+        if not all(type(count) is int and 0 <= count < (2**48 if i < 4 else 2**64) for i, count in enumerate(numbers)):
             raise ValueError(f"{progress!r} is no place in a training")
         weights = [stored[f"weight/{i}"] for i in range(len(self.model.weights)) if f"weight/{i}" in stored]
         state = {name.removeprefix("state/"): value for name, value in stored.items() if name.startswith("state/")}
@@ -135,6 +137,8 @@ class BackupAndRestore(Callback):
         self.model.set_weights(weights)
         try:
             self.model.load_optimizer_state(state)
+            if numbers[4:]:
+                random.draw_from(random.generators_of(self.model.leaves()), numbers[4:])
         except BaseException:
             self.model.set_weights(before)
             raise
@@ -171,6 +175,9 @@ class BackupAndRestore(Callback):
         if place.batch:
             arrays["sums"] = place.sums
         progress = {"epoch": self._epochs, "batches": self._batches, "batch": place.batch, "seen": place.seen}
+        leaves = self.model.leaves()
+        if any(leaf.own for leaf in leaves):  # what is random inside layers in Python
+            progress["random"] = random.drawn(random.generators_of(leaves))
         entries = {f"{name}.npy": value for name, value in arrays.items()}
         described = {name: describe(value) for name, value in entries.items()}
         write(self._path, {"progress": progress, "arrays": described}, entries)

@@ -65,7 +65,7 @@ class LayerHost:
         if stage == "forward":
             x, *values = (array.copy() for array in arrays[:-1])
             values = [value.reshape(w.shape) for value, w in zip(values, self._weights, strict=True)]
-            with random.noted(self._generators) as self._tape.drawn:
+            with random.Noted(self._generators) as self._tape.drawn:
                 self._tape.values = values
                 self.forward(x, values, arrays[-1], training, bool(scale))
         elif stage == "backward":

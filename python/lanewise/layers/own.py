@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from .. import constraints, initializers, regularizers
+from .. import constraints, initializers, random, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
 from .._given import is_own
 from .._structure import flatten, flatten_any
-from ..random import SeedGenerator
 from .operation import Operation, Shape, tracing
 
 
@@ -95,12 +94,12 @@ class OwnCall(Operation):
 
         layers = (self, *self.inner_layers())
         weights = [w for layer in layers for w in layer._weights]
-        generators = [g for layer in layers for g in vars(layer).values() if isinstance(g, SeedGenerator)]
 
         def call(inputs: Any, training: bool) -> Any:
             return self.own_call(inputs, training if mode is None else mode)
 
-        return LayerHost(call, self.name, weights, getattr(self, "backward", None), generators), weights
+        backward = getattr(self, "backward", None)
+        return LayerHost(call, self.name, weights, backward, random.generators_of(layers)), weights
 
     def write_own(self, builder: Builder, values: Sequence[int]) -> int:
         """The call as an operation of the graph."""
