@@ -12,7 +12,7 @@ namespace lanewise::LW_ISA {
 // limit, and more rows are code (AVX-512 28x16: 60 KB) without speed.
 #if defined(LW_ISA_AVX512)
 constexpr int kVecs = 2;
-constexpr int kMaxRows[2] = {14, 14};
+constexpr int kMaxRows[2] = {14, 8};
 #elif defined(LW_ISA_AVX2)
 constexpr int kVecs = 2;
 constexpr int kMaxRows[2] = {6, 12};
