@@ -123,19 +123,6 @@ LW_INLINE Tile pick_tile(int64_t columns, int64_t rows, bool unit, bool fetch) {
 // Rows of a tile when a panel of this width is cut into chunks.
 inline int max_rows_for(int64_t width) { return kMaxRows[width < kTileColumns]; }
 
-// One row of tiles across a panel: t (rows, width; ldt).
-inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a, int64_t a_row, int64_t a_col,
-                         const float* b, int64_t ldb, float* t, int64_t ldt, bool add, const Ahead* ahead) {
-  for (int64_t c = 0; c < width;) {
-    constexpr int64_t L = Vec::kLanes;
-    const int64_t left = width - c, some = kVecs > 2 && left >= 2 * L ? 2 * L : smaller(left, L);
-    const int64_t columns = left >= kTileColumns ? kTileColumns : some;
-    pick_tile(columns, rows, a_row == 1, ahead != nullptr)(kb, a, a_row, a_col, b + c, ldb, t + c, ldt, columns, add,
-                                                           ahead);
-    c += columns;
-  }
-}
-
 // Calls f(first row, rows) for rows [i0, i1) in runs of at most max_rows, sizes balanced: 32 = 11 + 11 + 10.
 template <class F>
 LW_INLINE void for_balanced(int64_t i0, int64_t i1, int64_t max_rows, F f) {
@@ -145,6 +132,22 @@ LW_INLINE void for_balanced(int64_t i0, int64_t i1, int64_t max_rows, F f) {
     const int64_t rows = m / tiles + (t < m % tiles ? 1 : 0);
     f(i, rows);
     i += rows;
+  }
+}
+
+// One row of tiles across a panel: t (rows, width; ldt). Of packed rows there may be more than a tile of few columns
+// has.
+inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a, int64_t a_row, int64_t a_col,
+                         const float* b, int64_t ldb, float* t, int64_t ldt, bool add, const Ahead* ahead) {
+  for (int64_t c = 0; c < width;) {
+    constexpr int64_t L = Vec::kLanes;
+    const int64_t left = width - c, some = kVecs > 2 && left >= 2 * L ? 2 * L : smaller(left, L);
+    const int64_t columns = left >= kTileColumns ? kTileColumns : some;
+    for_balanced(0, rows, max_rows_for(columns), [&](int64_t r, int64_t n) {
+      pick_tile(columns, n, a_row == 1, ahead != nullptr)(kb, a + r * a_row, a_row, a_col, b + c, ldb, t + r * ldt + c,
+                                                          ldt, columns, add, ahead);
+    });
+    c += columns;
   }
 }
 
