@@ -135,18 +135,16 @@ LW_INLINE void for_balanced(int64_t i0, int64_t i1, int64_t max_rows, F f) {
   }
 }
 
-// One row of tiles across a panel: t (rows, width; ldt). Of packed rows there may be more than a tile of few columns
-// has.
+// One row of tiles across a panel: t (rows, width; ldt). Packed rows may be more than a tile of few columns has.
 inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a, int64_t a_row, int64_t a_col,
                          const float* b, int64_t ldb, float* t, int64_t ldt, bool add, const Ahead* ahead) {
   for (int64_t c = 0; c < width;) {
     constexpr int64_t L = Vec::kLanes;
     const int64_t left = width - c, some = kVecs > 2 && left >= 2 * L ? 2 * L : smaller(left, L);
     const int64_t columns = left >= kTileColumns ? kTileColumns : some;
-    for_balanced(0, rows, max_rows_for(columns), [&](int64_t r, int64_t n) {
-      pick_tile(columns, n, a_row == 1, ahead != nullptr)(kb, a + r * a_row, a_row, a_col, b + c, ldb, t + r * ldt + c,
-                                                          ldt, columns, add, ahead);
-    });
+    for (int64_t r = 0, most = max_rows_for(columns); r < rows; r += most)
+      pick_tile(columns, smaller(most, rows - r), a_row == 1, ahead != nullptr)(
+          kb, a + r * a_row, a_row, a_col, b + c, ldb, t + r * ldt + c, ldt, columns, add, ahead);
     c += columns;
   }
 }
