@@ -13,6 +13,25 @@ Array = NDArray[Any]
 BETA_1, BETA_2, EPSILON, RATE = 0.9, 0.999, 1e-7, 1e-3
 
 
+def adam(
+    w: Array, g: Array, m: Array, v: Array, spare: Array, step: int, rate: float = RATE, beta_1: float = BETA_1,
+    beta_2: float = BETA_2, epsilon: float = EPSILON,
+) -> None:  # fmt: skip
+    """Adam's step number `step` (1, 2, ...) in place, without copies, epsilon where Keras has it."""
+    np.subtract(g, m, spare)
+    np.multiply(spare, 1 - beta_1, spare)
+    np.add(m, spare, m)
+    np.multiply(g, g, spare)
+    np.subtract(spare, v, spare)
+    np.multiply(spare, 1 - beta_2, spare)
+    np.add(v, spare, v)
+    np.sqrt(v, spare)
+    np.add(spare, epsilon, spare)
+    np.divide(m, spare, spare)
+    np.multiply(spare, rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step), spare)
+    np.subtract(w, spare, w)
+
+
 @dataclass(frozen=True)
 class Case:
     """Units from the input to the output, rows of a batch; one output: regression, else classes."""
@@ -103,22 +122,10 @@ class NumPyNetwork:
             np.sum(dy, axis=0, out=self.gradients[2 * layer + 1])
 
     def update(self) -> None:
-        """Adam, with epsilon where Keras has it."""
+        """Adam's next step."""
         self.steps += 1
-        rate = RATE * (1 - BETA_2**self.steps) ** 0.5 / (1 - BETA_1**self.steps)
         for w, g, m, v, t in zip(self.weights, self.gradients, self.m, self.v, self.spare, strict=True):
-            np.subtract(g, m, out=t)
-            np.multiply(t, 1 - BETA_1, out=t)
-            np.add(m, t, out=m)
-            np.multiply(g, g, out=t)
-            np.subtract(t, v, out=t)
-            np.multiply(t, 1 - BETA_2, out=t)
-            np.add(v, t, out=v)
-            np.sqrt(v, out=t)
-            np.add(t, EPSILON, out=t)
-            np.divide(m, t, out=t)
-            np.multiply(t, rate, out=t)
-            np.subtract(w, t, out=w)
+            adam(w, g, m, v, t, self.steps)
 
     def epoch(self, x: Array, y: Array, order: Array) -> float:
         """One pass over the rows in this order; the mean loss."""

@@ -13,6 +13,7 @@ import pytest
 
 from activations import SMOOTH
 from lanewise import ops
+from networks import adam
 from numpy_equations import ACTIVATIONS, LOSSES, SUMS, Array, assert_within, gamma, nbytes, normal, wide
 
 pytestmark = pytest.mark.benchmark(max_time=0.2, min_rounds=5)
@@ -166,19 +167,8 @@ def sgd(w: Array, g: Array, velocity: Array, spare: Array) -> None:
     np.add(w, velocity, w)
 
 
-def adam(w: Array, g: Array, m: Array, v: Array, spare: Array) -> None:
-    np.subtract(g, m, spare)
-    np.multiply(spare, 1 - MOMENTUM, spare)
-    np.add(m, spare, m)
-    np.multiply(g, g, spare)
-    np.subtract(spare, v, spare)
-    np.multiply(spare, 1 - BETA_2, spare)
-    np.add(v, spare, v)
-    np.sqrt(v, spare)
-    np.add(spare, EPSILON, spare)
-    np.divide(m, spare, spare)
-    np.multiply(spare, ADAM_RATE, spare)
-    np.subtract(w, spare, w)
+def adam_step(w: Array, g: Array, m: Array, v: Array, spare: Array) -> None:
+    adam(w, g, m, v, spare, 3, RATE, MOMENTUM, BETA_2, EPSILON)
 
 
 def rmsprop(w: Array, g: Array, v: Array, spare: Array) -> None:
@@ -196,7 +186,7 @@ def rmsprop(w: Array, g: Array, v: Array, spare: Array) -> None:
 OPTIMIZERS: dict[str, tuple[Callable[..., None], dict[str, float], int]] = {  # equation, hyper-parameters, slots
     "sgd_step": (sgd, {"learning_rate": RATE, "momentum": MOMENTUM}, 1),
     "adam_step": (
-        adam, {"step": 3, "learning_rate": RATE, "beta_1": MOMENTUM, "beta_2": BETA_2, "epsilon": EPSILON}, 2,
+        adam_step, {"step": 3, "learning_rate": RATE, "beta_1": MOMENTUM, "beta_2": BETA_2, "epsilon": EPSILON}, 2,
     ),
     "rmsprop_step": (rmsprop, {"learning_rate": RATE, "rho": MOMENTUM, "epsilon": EPSILON}, 1),
 }  # fmt: skip

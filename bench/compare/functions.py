@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..networks import BETA_1, BETA_2, EPSILON, RATE, adam
+
 Float32 = NDArray[np.float32]
 Call = Callable[[], object]
-BETA_1, BETA_2, EPSILON, RATE = 0.9, 0.999, 1e-7, 1e-3
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,7 @@ def numpy_call(name: str, shape: tuple[int, int]) -> Call:
 
     def adam_step() -> None:
         steps[0] += 1
-        rate = RATE * (1 - BETA_2 ** steps[0]) ** 0.5 / (1 - BETA_1 ** steps[0])
-        np.subtract(g, m, out=out)
-        np.multiply(out, 1 - BETA_1, out=out)
-        np.add(m, out, out=m)
-        np.multiply(g, g, out=out)
-        np.subtract(out, v, out=out)
-        np.multiply(out, 1 - BETA_2, out=out)
-        np.add(v, out, out=v)
-        np.sqrt(v, out=out)
-        np.add(out, EPSILON, out=out)
-        np.divide(m, out, out=out)
-        np.multiply(out, rate, out=out)
-        np.subtract(x, out, out=x)
+        adam(x, g, m, v, out, steps[0])
 
     calls: dict[str, Call] = {
         "relu": lambda: np.maximum(x, 0, out=out), "sigmoid": sigmoid, "tanh": lambda: np.tanh(x, out=out),
