@@ -204,3 +204,53 @@ def test_a_gradient_is_that_of_what_was_dropped(make: Callable[[], Any]) -> None
         loss, (gradient,) = model.value_and_grad(X, X)
         np.testing.assert_allclose(scale.numpy() @ gradient, loss, rtol=1e-5)
         assert count.numpy() == before + 1
+
+
+class Tokens(layers.Layer):
+    """Ids looked up inside: alone, and in a chain that leaves out the padding."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.table = layers.Embedding(9, 4)
+        self.chain = keras.Sequential([layers.Embedding(9, 4, mask_zero=True), layers.GlobalAveragePooling1D()])
+
+    def call(self, ids: Any) -> Any:
+        return keras.ops.mean(self.table(ids), axis=1) + self.chain(ids)
+
+
+def test_ids_are_looked_up_inside() -> None:
+    """As they are outside, one table's gradient and the other's."""
+    ids = RNG.integers(1, 9, (96, 5))
+    ids[:, 3:] = 0
+    found = []
+    for inside in (True, False):
+        x = keras.Input((5,), dtype="int32")
+        keras.utils.set_random_seed(8)
+        tokens = Tokens()
+        plain = layers.Add()([layers.GlobalAveragePooling1D()(tokens.table(x)), tokens.chain(x)])
+        model = keras.Model(x, layers.Dense(1)(tokens(x) if inside else plain))
+        model.compile(keras.optimizers.Adam(1e-2), "mse")
+        model.fit(ids, Y, epochs=3, shuffle=False, verbose=0)
+        tables = [tokens.table.get_weights()[0], *tokens.chain.get_weights()]
+        assert tables[0].shape == tables[1].shape == (9, 4) and len(model.weights) == 4
+        found.append([*tables, model.predict(ids, verbose=0)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="whole numbers from 0 to 8"):
+        model.predict(ids + 9, verbose=0)
+
+
+def test_several_arguments_without_a_build() -> None:
+    class Pair(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = layers.Dense(4), keras.Sequential([layers.Dense(4)])
+
+        def call(self, x: Any, y: Any) -> Any:
+            return self.a(x) + self.b(y)
+
+    p, q = keras.Input((4,)), keras.Input((4,))
+    model = keras.Model([p, q], layers.Dense(1)(Pair()(p, q)))
+    model.compile("adam", "mse")
+    losses = model.fit([X, X], Y, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] and len(model.weights) == 6

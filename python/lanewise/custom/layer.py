@@ -156,16 +156,17 @@ def write_function(function: Callable[..., Any], builder: Builder, value: int) -
 
 
 def engine_call(
-    write: Write, inputs: Sequence[Any], weights: Sequence[Weight], training: bool, frozen: Sequence[Weight] = ()
-) -> Any:
+    write: Write, inputs: Sequence[Any], weights: Sequence[Weight], training: bool, frozen: Sequence[Weight] = (),
+    reads_ids: bool = False,
+) -> Any:  # fmt: skip
     """Operations of the engine on arrays, some of them traced: then gradients flow to those and to the weights.
 
     The gradient of an input is what reaches an operation in Python that hands it on, put before the others; its weight
-    of one element is there so that gradients go that far.
+    of one element is there so that gradients go that far. Inputs that ids are read from have none, nor a gradient.
     """
     arrays = [np.ascontiguousarray(x.value if isinstance(x, Traced) else x, np.float32) for x in inputs]
     reached: list[AnyArray] = list(arrays)
-    hook = Weight("hook", "hook", np.zeros(1, np.float32))
+    hooks = [] if reads_ids else [Weight("hook", "hook", np.zeros(1, np.float32))]
 
     def hand_on(i: int, stage: str, arrays: Sequence[Any], unused: bool, scale: float) -> None:
         if stage == "forward":
@@ -176,11 +177,10 @@ def engine_call(
             arrays[0][...] = 0
 
     def whole(builder: Builder, values: Sequence[int]) -> list[int]:
-        shapes = [array.shape[1:] for array in arrays]
-        handed = [
-            builder.call_python([value], [hook], shape, partial(hand_on, i))
-            for i, (value, shape) in enumerate(zip(values, shapes, strict=True))
-        ]
+        handed = values if reads_ids else [
+            builder.call_python([value], hooks, builder.shape(value), partial(hand_on, i))
+            for i, value in enumerate(values)
+        ]  # fmt: skip
         return [write(builder, handed)]
 
     program = _engine.Program([array.shape[1:] for array in arrays], whole)
@@ -200,11 +200,11 @@ def engine_call(
                 arrays[-1][...] = g if stage == "slope" else 0
 
             loss = (_engine.Host(slope), program.outputs[0], 0.0, 1.0)
-            network = program.network([loss], [], [hook.variable, *(w.variable for w in made_of)], frozen=left)
+            network = program.network([loss], [], [w.variable for w in [*hooks, *made_of]], frozen=left)
             reached[:] = [np.zeros_like(array) for array in arrays]  # of what the output does not depend on
             _, found = network.value_and_grad(arrays, [np.zeros_like(y)], None, training, seed, 0)
             kept.clear()
-            kept[id(g)] = [*(reached[i] for i in traced), *found[1:]]
+            kept[id(g)] = [*(reached[i] for i in traced), *found[len(hooks) :]]
         return kept[id(g)]
 
     def part(i: int) -> Callable[[AnyArray], AnyArray]:

@@ -163,7 +163,7 @@ class Layer(OwnCall):
 
     # --- building -----------------------------------------------------------------------------------------------
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Sequence[int | None], *more: Any) -> None:
         """Make the weights for inputs of this shape (rows first, None); a built layer checks that it fits.
 
         Raises:

@@ -45,6 +45,7 @@ class _Categorical(Layer):
 
     output_mode: str
     mask_use = "drops"
+    reads_ids = True
 
     def _tokens(self) -> int:
         """Number of columns."""

@@ -32,6 +32,8 @@ class Embedding(Layer):
         **kwargs: see `Layer`.
     """
 
+    reads_ids = True
+
     def __init__(
         self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False,

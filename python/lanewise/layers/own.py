@@ -30,6 +30,7 @@ class OwnCall(Operation):
     """What `Layer` needs for `call`s in Python; they run once a batch, at Python's speed."""
 
     own: ClassVar[bool] = False
+    reads_ids: ClassVar[bool] = False
     built: bool
     _weights: list[Weight]
     _regularized: list[Any]
@@ -62,7 +63,7 @@ class OwnCall(Operation):
 
         entries = flatten(inputs)
         self.build_for([(None, *entry.shape[1:]) for entry in entries])
-        return engine_call(self.merge, entries, self._weights, training, self.frozen)
+        return engine_call(self.merge, entries, self._weights, training, self.frozen, self.reads_ids)
 
     def own_call(self, inputs: Any, training: bool) -> Any:
         """`call`, with `training` where it takes that; the calls inside go by it too, as in Keras."""

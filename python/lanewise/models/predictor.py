@@ -253,7 +253,8 @@ class Predictor(BaseModel):
         if own:
             return self.run_calls(entries, training)[0]
         frozen = [weight for leaf in leaves for weight in leaf.frozen]
-        return engine_call(lambda b, values: self.write_all(b, values)[0], entries, self.weights, training, frozen)
+        ids = any(leaf.reads_ids for leaf in leaves)
+        return engine_call(lambda b, values: self.write_all(b, values)[0], entries, self.weights, training, frozen, ids)
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The output for all rows as an ndarray with `.numpy()`; with training=True dropout is on.
