@@ -254,3 +254,44 @@ def test_several_arguments_without_a_build() -> None:
     model.compile("adam", "mse")
     losses = model.fit([X, X], Y, epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0] and len(model.weights) == 6
+
+
+class Counted(layers.Layer):
+    """Averages and counts as Keras's documentation writes it: in `assign`, of what the call makes."""
+
+    def build(self, input_shape: Any) -> None:
+        self.mean = self.add_weight(shape=(4,), initializer="zeros", trainable=False)
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        if training:
+            self.mean.assign(self.mean * 0.5 + keras.ops.mean(inputs, axis=0) * 0.5)
+            self.calls.assign(self.calls + 1)
+            self.calls.assign_add(keras.ops.mean(inputs) * 0)
+        return inputs * 2
+
+
+def test_a_layer_assigns_what_its_call_makes_of_weights_and_inputs():
+    """It raised a TypeError in fit: both are traced there."""
+    layer = Counted()
+    model = keras.Sequential([layers.Input((4,)), layer, layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(X, Y, batch_size=48, epochs=1, shuffle=False, verbose=0)
+    assert layer.calls.numpy() == 2
+    expected = 0.25 * X[:48].mean(0) + 0.5 * X[48:].mean(0)
+    np.testing.assert_allclose(layer.mean.numpy(), expected, rtol=1e-6)
+
+
+def test_a_layer_inside_another_may_know_it_or_the_model():
+    """Looking for the layers inside went round for ever."""
+    outer = Held(layers.Dense(4))
+    outer.inner.owner = outer
+    knowing = Held(layers.Dense(4))
+    knowing.before = Held(outer)
+    knowing.before.parent = knowing
+    model = keras.Sequential([layers.Input((4,)), outer, knowing, layers.Dense(1)])
+    knowing.model = model
+    model.compile("sgd", "mse")
+    model.fit(X, Y, verbose=0)
+    assert len(knowing.weights) == len({id(w) for w in knowing.weights}) == len(model.weights) == 6
+    assert model.predict(X[:3], verbose=0).shape == (3, 1)

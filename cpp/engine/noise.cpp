@@ -1,5 +1,6 @@
 // Dropout, alpha dropout, Gaussian dropout and Gaussian noise: random while training, otherwise the identity. The
 // gradient makes the same random words again, so that no mask is kept.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -25,7 +26,7 @@ void execute_noise(const Run& run, const Instruction& i, int64_t begin, int64_t 
   const KernelTable& k = *run.table;
   const PhiloxKey key{run.seed, static_cast<uint64_t>(run.step), kStreamDropout, static_cast<uint32_t>(i.index)};
   const double rate = static_cast<double>(i.rate);
-  const auto threshold = static_cast<uint32_t>(rate * 4294967296.0);
+  const auto threshold = static_cast<uint32_t>(std::min(rate * 4294967296.0, 4294967295.0));
   switch (i.activation) {
     case Op::kGaussianNoise:
       return k.gaussian_apply(x, y, first, n, i.rate, 0.0f, key);

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._operators import Operators
+from ._operators import Operators, TracedBase
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -116,8 +116,7 @@ class Weight(Trained, Operators):
     """A named parameter of a layer: `numpy()` reads it, `assign()` writes it. Operators and NumPy functions take it.
 
     Attributes:
-        name: its name in the layer (`kernel`, `bias`).
-        path: layer name and name (`dense_1/kernel`).
+        name, path: its name in the layer (`kernel`), and with the layer's (`dense_1/kernel`).
         shape: its shape.
         trainable: whether training may ever change it (statistics: False).
         variable: the engine's buffer: of this shape, or flat (one axis, all elements).
@@ -149,7 +148,7 @@ class Weight(Trained, Operators):
         Raises:
             TypeError: no real numbers. ValueError: another shape.
         """
-        array = np.asarray(value)
+        array = _plain(value)
         if array.dtype.kind not in "biuf":
             raise TypeError(f"{self.path}: expected real numbers, received dtype {array.dtype}")
         if array.shape != self.shape:
@@ -165,18 +164,18 @@ class Weight(Trained, Operators):
         optimizer.set_slots(self.variable, [value.reshape(self.variable.shape) for value in values])
 
     def assign(self, value: ArrayLike) -> None:
-        """Overwrite the values; the shape must be the same (`checked` says what is raised)."""
+        """Overwrite the values; the shape must be the same (`checked` says what is raised). No gradient flows."""
         self.variable.set(self.checked(value).reshape(self.variable.shape))
         if self.after_assign is not None:
             self.after_assign()
 
     def assign_add(self, value: ArrayLike) -> None:
         """`assign` the values plus these."""
-        self.assign(self.numpy() + np.asarray(value))
+        self.assign(self.numpy() + _plain(value))
 
     def assign_sub(self, value: ArrayLike) -> None:
         """`assign` the values minus these."""
-        self.assign(self.numpy() - np.asarray(value))
+        self.assign(self.numpy() - _plain(value))
 
     @property
     def value(self) -> Any:
@@ -211,6 +210,11 @@ def current(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return type(x)(current(item) for item in x)
     return x.current() if isinstance(x, Weight) else x
+
+
+def _plain(x: Any) -> AnyArray:
+    """x as an array, also what is traced in the call of a layer written in Python."""
+    return np.asarray(x.numpy() if isinstance(x := current(x), TracedBase) else x)
 
 
 class Builder:

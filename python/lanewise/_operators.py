@@ -100,3 +100,7 @@ class TracedBase(Operators):
     @property
     def shape(self) -> tuple[int, ...]:
         raise NotImplementedError
+
+    def numpy(self) -> Any:
+        """The values alone."""
+        raise NotImplementedError

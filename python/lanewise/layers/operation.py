@@ -153,10 +153,14 @@ class _Tracing(threading.local):
     Attributes:
         predicting: on symbolic tensors, whether they are as when predicting.
         training: inside the call of a layer written in Python, whether that trains; None outside.
+        walked: layers whose parts are being looked for.
     """
 
     predicting = False
     training: bool | None = None
+
+    def __init__(self) -> None:
+        self.walked: list[Any] = []
 
 
 tracing = _Tracing()
