@@ -54,7 +54,7 @@ int64_t columns_before_line(const Matmul& mm) {
   if (mm.b_col != 1 || matmul_plan(mm).way == Way::kOuter) return 0;
   if (mm.k <= kFewTerms)
     return mm.n >= 1000 && mm.m * mm.n >= kSome && mm.c_row % kLineFloats == 0 ? floats_before(mm.c, kLineFloats) : 0;
-  const bool few = 1 < mm.m && mm.m <= kFarRows && mm.k * mm.n >= kSome;
+  const bool few = 1 < mm.m && mm.m <= 2 * kThinRows && mm.k * mm.n >= kSome;
   const bool wide = mm.n >= 125 * mm.m && mm.n >= 500 * get_num_threads();
   return few && wide && mm.b_row % (kLineFloats / 2) == 0 ? floats_before(mm.b, kLineFloats) : 0;
 }
@@ -72,7 +72,7 @@ void run_product(const Matmul& mm, const Matmul* rest) {
     for (const Matmul* part : {&mm, rest}) {
       if (!part) continue;
       // Few columns of few rows, beside the others, are one thread's, which has the lines of B that hold them.
-      const bool whole = part == rest && part->n < kVector && part->m <= kFarRows;
+      const bool whole = part == rest && part->n < kVector && part->m <= 2 * kThinRows;
       run_share(kernels(), *part, whole || by_columns(*part, threads), false, thread, threads, scratch);
     }
   };

@@ -21,8 +21,9 @@ using Epilogue = void (*)(const void* context, float* t, int64_t i, int64_t j, i
 constexpr int64_t kGemvRows = 256;
 // Rows of A up to which a product is thin, and floats of C (or of B, where sums are short) that wait in L1 meanwhile.
 constexpr int64_t kThinRows = 8, kThinFloats = 4096;
-// Rows of A up to which it is where B is large, and the floats of a B that comes from memory.
-constexpr int64_t kFarRows = 16, kFarFloats = 1 << 22;
+// Rows of A up to which it is where B is large, the floats of a B that comes from memory, and those of a row of B that
+// is a page of its own.
+constexpr int64_t kFarRows = 32, kFarFloats = 1 << 22, kPage = 1024;
 // Rows of A up to which B is transposed in registers: more are served faster by a copy of B. On two threads of a Zen 4
 // 8x1024x1024 B^T takes 165 to 245 us by tiles, as memory lies, and 108 so; 1024x8x1024, swapped, 150 and 101.
 constexpr int64_t kDotRows = kThinRows;
@@ -94,8 +95,10 @@ struct MatmulPlan {
   int64_t tile_floats, b_floats, a_floats;
 };
 
+constexpr int64_t kStrip = 168;  // rows of A that are packed together: 3*14 = 7*6, times 4
+
 static inline MatmulPlan matmul_plan(const Matmul& mm) {
-  constexpr int64_t kRows = 2048, kStrip = 168, kOrderedStrip = 42;  // 3*14 = 7*6, times 4
+  constexpr int64_t kRows = 2048, kOrderedStrip = 42;  // 3*14 = 7*6
   const int64_t panels = panel_count(mm.n);
   MatmulPlan plan{};
   plan.group = panels < kGroup ? panels : kGroup;
@@ -113,8 +116,9 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     return plan;
   }
   // Narrow rows of B are one stretch of memory as it is: 9x80x52469 on one thread of a Zen 4 817 us by tiles, 1170 so.
-  // 16x4096x1024 by tiles 2.2 ms, so 1.4.
-  const bool from_memory = mm.k * mm.n >= kFarFloats, large = mm.k * mm.n >= kFarFloats / 4 * 3;
+  // 16x4096x1024 by tiles 2.2 ms, so 1.4; on one thread 32x3000x1048 45 GFLOP/s and 89, 12x2500x1000 16, 104.
+  const bool from_memory = mm.k * mm.n >= kFarFloats;
+  const bool large = mm.k * mm.n >= (mm.b_row > kPage ? kFarFloats / 2 : kFarFloats / 4 * 3);
   const bool more = mm.m > kThinRows && mm.m <= kFarRows && large && mm.n >= 4 * kPanel;
   const bool few = (mm.m <= kThinRows || more) && panels > 1 && mm.k > 0 && !mm.b_panels;
   if (few && mm.m <= kDotRows && mm.b_row == 1 && mm.b_col != 1) {
@@ -169,11 +173,12 @@ static inline Matmul swapped(const Matmul& mm) {
 
 // Floats of scratch that one thread needs for matmul_block, for this product and for any with fewer rows of A or of B
 // (the last batch of an epoch), which may go another way: a thin product takes more than a thicker one, and one whose B
-// is no longer far goes by tiles, a whole group of panels of them.
+// is no longer far goes by tiles, a whole group of panels of them, and of as many rows with a copy of A.
 static inline int64_t matmul_scratch(const Matmul& mm) {
   const MatmulPlan plan = matmul_plan(mm);
   const int64_t own = plan.tile_floats + plan.b_floats + plan.a_floats;
-  const int64_t other = mm.b_panels || mm.n == 1 ? 0 : kFarRows * kGroup * kPanel;
+  const int64_t copy = plan.way == Way::kRows && mm.m >= kFarRows ? kStrip * kBlockK : 0;
+  const int64_t other = mm.b_panels || mm.n == 1 ? 0 : kFarRows * kGroup * kPanel + copy;
   static_assert(kFarRows * kGroup >= 2 * kThinFloats / kPanel + kFarRows);
   return own > other ? own : other;
 }
