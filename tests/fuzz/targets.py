@@ -146,7 +146,7 @@ _kept: dict[str, Any] = {}
 
 def _into_model(path: str) -> None:
     """load_weights into a model that must not change if it fails."""
-    if not _kept:
+    if "model" not in _kept:
         _kept["model"] = chain()
     model = _kept["model"]
     before = model.get_weights()
