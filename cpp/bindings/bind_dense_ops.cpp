@@ -20,6 +20,7 @@ constexpr int64_t kShared = 1 << 16;   // floats of B that each thread may as we
 // A vector that would hold few columns of B, among few vectors: those columns go the way of products with few columns.
 // 300x17x1000 on two threads of a Zen 4 86 -> 58 us, 33x65x129 on one 6.7 -> 6.2, 2048x24x512 588 -> 493.
 constexpr int64_t kVector = 16, kWide = 256;
+constexpr int64_t kHeadRows = 16;  // rows of A up to which columns that lie before a cache line go by themselves
 
 // Scratch that a calling thread keeps between calls (freed with the thread), for a team of any size: a product needs up
 // to 2.5 MB a thread, and getting that from the system again took a tenth of the time of 1024^3 on two.
@@ -54,7 +55,7 @@ int64_t columns_before_line(const Matmul& mm) {
   if (mm.b_col != 1 || matmul_plan(mm).way == Way::kOuter) return 0;
   if (mm.k <= kFewTerms)
     return mm.n >= 1000 && mm.m * mm.n >= kSome && mm.c_row % kLineFloats == 0 ? floats_before(mm.c, kLineFloats) : 0;
-  const bool few = 1 < mm.m && mm.m <= 2 * kThinRows && mm.k * mm.n >= kSome;
+  const bool few = 1 < mm.m && mm.m <= kHeadRows && mm.k * mm.n >= kSome;
   const bool wide = mm.n >= 125 * mm.m && mm.n >= 500 * get_num_threads();
   return few && wide && mm.b_row % (kLineFloats / 2) == 0 ? floats_before(mm.b, kLineFloats) : 0;
 }
@@ -72,7 +73,7 @@ void run_product(const Matmul& mm, const Matmul* rest) {
     for (const Matmul* part : {&mm, rest}) {
       if (!part) continue;
       // Few columns of few rows, beside the others, are one thread's, which has the lines of B that hold them.
-      const bool whole = part == rest && part->n < kVector && part->m <= 2 * kThinRows;
+      const bool whole = part == rest && part->n < kVector && part->m <= kHeadRows;
       run_share(kernels(), *part, whole || by_columns(*part, threads), false, thread, threads, scratch);
     }
   };

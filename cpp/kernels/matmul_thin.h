@@ -15,6 +15,24 @@ constexpr int64_t kPassRows = kSmall ? 1 : Vec::kLanes == 8 ? 6 : kThinRows;
 constexpr int64_t kNext = 64;     // floats
 constexpr int64_t kNarrow = 256;  // floats of a row of B that is so short that columns of vectors cost no page each
 
+// acc (R, V vectors) += sum over g < depth of a[r, g] * b[g, :], V vectors of B wide; ask(b, v) asks for memory when
+// vector v of a row at b is read.
+template <int R, int V, class Ask>
+LW_INLINE void add_rows(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb,
+                        Vec (&acc)[R][V], Ask ask) {
+  for (int64_t g = 0; g < depth; ++g, a += a_col, b += ldb) {
+    Vec bv[V];
+    LW_UNROLL for (int v = 0; v < V; ++v) {
+      ask(b, v);
+      bv[v] = Vec::load(b + v * Vec::kLanes);
+    }
+    LW_UNROLL for (int r = 0; r < R; ++r) {
+      const Vec av = Vec::set1(a[r * a_row]);
+      LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+    }
+  }
+}
+
 // t (R, columns; ldt) = or += sum over g < depth of a[r, g] * b[g, :], element by element an ascending chain. With Far
 // what lies `ahead` floats beyond B is asked for into L2.
 template <int R, bool Far = false>
@@ -27,19 +45,11 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
     LW_UNROLL for (int r = 0; r < R; ++r) {
       LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = first ? Vec::zero() : Vec::load(t + r * ldt + j + v * L);
     }
-    const float *ag = a, *bg = b + j;
-    for (int64_t g = 0; g < depth; ++g, ag += a_col, bg += ldb) {
-      Vec bv[V];
-      LW_UNROLL for (int v = 0; v < V; ++v) {
-        __builtin_prefetch(bg + (V + v) * L + kNext);  // one load takes from all rows in turn: no prefetcher follows
-        if (Far) __builtin_prefetch(bg + v * L + ahead, 0, 2);
-        bv[v] = Vec::load(bg + v * L);
-      }
-      LW_UNROLL for (int r = 0; r < R; ++r) {
-        const Vec av = Vec::set1(ag[r * a_row]);
-        LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
-      }
-    }
+    add_rows(
+        depth, a, a_row, a_col, b + j, ldb, acc, [&](const float* bg, int v) __attribute__((always_inline)) {
+          __builtin_prefetch(bg + (V + v) * L + kNext);  // one load takes from all rows in turn: no prefetcher follows
+          if (Far) __builtin_prefetch(bg + v * L + ahead, 0, 2);
+        });
     LW_UNROLL for (int r = 0; r < R; ++r) {
       LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v].store(t + r * ldt + j + v * L);
     }
@@ -94,18 +104,9 @@ int64_t strip_pass(int64_t kb, const float* a, int64_t a_row, int64_t a_col, con
     end = j + kWidth;
     Vec acc[R][V];
     LW_UNROLL for (int r = 0; r < R; ++r) { LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = Vec::zero(); }
-    const float *ag = a, *bg = b + j;
-    for (int64_t g = 0; g < kb; ++g, ag += a_col, bg += ldb) {
-      Vec bv[V];
-      LW_UNROLL for (int v = 0; v < V; ++v) {
-        __builtin_prefetch(bg + v * L + ahead);
-        bv[v] = Vec::load(bg + v * L);
-      }
-      LW_UNROLL for (int r = 0; r < R; ++r) {
-        const Vec av = Vec::set1(ag[r * a_row]);
-        LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
-      }
-    }
+    add_rows(
+        kb, a, a_row, a_col, b + j, ldb,
+        acc, [&](const float* bg, int v) __attribute__((always_inline)) { __builtin_prefetch(bg + v * L + ahead); });
     LW_UNROLL for (int r = 0; r < R; ++r) {
       LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v].store(t + r * ldt + j + v * L);
     }
