@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._operators import Operators, TracedBase
+from ._trained import Trained
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -87,29 +88,6 @@ def substituted(weights: Sequence[Weight], values: Sequence[Any], function: Call
         return function()
     finally:
         _standing_for.values = outer
-
-
-class Trained:
-    """Something whose `trainable` can be set. `Trained.version` counts how often any was: networks found are kept."""
-
-    version = 0
-    _trainable = True
-
-    def _parts(self) -> Sequence[Trained]:
-        """What it consists of."""
-        return ()
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training may change it; setting it sets what it consists of."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        Trained.version += 1
-        for part in self._parts():
-            part.trainable = value
 
 
 class Weight(Trained, Operators):

@@ -23,6 +23,11 @@ def is_own(cls: Any) -> bool:
     return not cls.__module__.startswith("lanewise.")
 
 
+def is_model(obj: Any) -> bool:
+    """Whether it is a model, ours or Keras's: a layer may have an attribute `layers` too."""
+    return hasattr(type(obj), "fit")
+
+
 def has_layers(config: Mapping[str, Any]) -> bool:
     """Whether a config of a model is that of its layers, rather than the arguments of its class."""
     layers = config.get("layers")

@@ -217,8 +217,9 @@ class Layer(OwnCall):
 
     @property
     def weights(self) -> list[Weight]:
-        """All weights, in the order in which they were made."""
-        return [w for layer in (self, *self.inner_layers()) for w in layer._weights]
+        """All weights: of each layer those that are ever trained, then the others, as in Keras."""
+        layers = (self, *self.inner_layers())
+        return [w for layer in layers for w in sorted(layer._weights, key=lambda w: not w.trainable)]
 
     variables = weights
 

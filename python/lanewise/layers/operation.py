@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
-from .._engine import Builder, Trained, Weight
+from .._engine import Builder, Weight
 from .._given import is_own
 from .._names import Configurable, automatic_name, constructor_keywords, name_of
 from .._structure import flatten, pack
+from .._trained import Trained
 
 Shape = tuple[int | None, ...]
 """A shape as Keras writes it: None for the rows, then the axes of one sample."""

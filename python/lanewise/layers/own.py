@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 from .. import constraints, initializers, random, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
 from .._given import is_own
-from .._structure import flatten, flatten_any
+from .._structure import flatten, instances
 from .operation import Operation, Shape, tracing
 
 
@@ -44,6 +45,8 @@ class OwnCall(Operation):
         super().__init_subclass__(**kwargs)
         if "call" in cls.__dict__ and is_own(cls):
             cls.own = True
+        if "build" in cls.__dict__ and is_own(cls):
+            cls.build = _made_once(cls.build)  # type: ignore[method-assign]
 
     def lower(self, builder: Builder, value: int) -> int:
         """Write the operations on a value of the graph; returns the output's value."""
@@ -83,8 +86,7 @@ class OwnCall(Operation):
 
     def _parts(self) -> list[Operation]:
         """The layers and models that this one keeps as attributes, or in lists or dicts, if it is written in Python."""
-        values = [value for key, value in vars(self).items() if key != "nodes"] if self.own else []
-        return [part for part in flatten_any(values) if isinstance(part, Operation)]
+        return instances([value for key, value in vars(self).items() if key != "nodes"], Operation) if self.own else []
 
     def inner_layers(self) -> list[Any]:
         """Those and the layers inside them, each once; this one not, should one of them keep it or its model."""
@@ -128,10 +130,12 @@ class OwnCall(Operation):
     def _making(self, make: Callable[..., None], *args: Any) -> None:
         """make(*args), which makes all weights, or (out of memory, Ctrl-C) leaves the layer as it was, to be built."""
         weights, regularized, constrained = len(self._weights), len(self._regularized), len(self._constrained)
+        built = self.built
         try:
             make(*args)
             self.built = True
         except BaseException:
+            self.built = built
             del self._weights[weights:], self._regularized[regularized:], self._constrained[constrained:]
             raise
 
@@ -140,7 +144,8 @@ class OwnCall(Operation):
         shapes = [shape] if self._taken is None else flatten_shapes(shape)
         samples = [sample_shape("input_shape", entry[1:]) for entry in shapes]
         if not self.built or self._samples is None:
-            self._making(self.build, *(shape if isinstance(shape, Arguments) else (shape,)))
+            if not self.built:  # else the layer around it has called `build`
+                self.build(*(shape if isinstance(shape, Arguments) else (shape,)))
             self.built, self._samples, self._sample_shape = True, samples, samples[0]
             if not all(layer.built for layer in self.inner_layers()):  # a call makes their weights
                 self.found_output_shape(shape)
@@ -151,6 +156,16 @@ class OwnCall(Operation):
     def build(self, *shapes: Any) -> None:
         """Make the weights for inputs of this shape."""
         raise NotImplementedError
+
+
+def _made_once(build: Callable[..., None]) -> Callable[..., None]:
+    """`build` as a person wrote it: a layer is built after it, whoever calls it, and as before where it raises."""
+
+    @wraps(build)
+    def made(self: OwnCall, *shapes: Any, **named: Any) -> None:
+        self._making(partial(build, self, **named), *shapes)
+
+    return made
 
 
 def weight_arguments(

@@ -9,8 +9,9 @@ import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Few, Float32, ModelLock, Network, Pace, Program, Trained, Variable, Weight
+from .._engine import AnyArray, Few, Float32, ModelLock, Network, Pace, Program, Variable, Weight
 from .._names import keyword_checked
+from .._trained import Trained
 from ..layers.operation import Node, Operation
 from ..metrics import Metric
 from ..optimizers import Optimizer

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Program
-from .._structure import flatten, flatten_any, map_leaves
+from .._structure import flatten, instances, map_leaves
 from ..layers.base import match_rank
 from ..layers.core import Input
 from ..layers.operation import KerasTensor, Operation, Shape, tracing
@@ -51,7 +51,7 @@ class Subclassed(Functional):
     # --- layers ---------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self.__dict__.get("_closed") and any(isinstance(leaf, Operation) for leaf in flatten_any(value)):
+        if self.__dict__.get("_closed") and instances(value, Operation):
             raise ValueError(
                 f"{self.name}: the model was made of its layers already, {name} would stand outside of it; set layers "
                 "in __init__() or build()"
@@ -60,21 +60,30 @@ class Subclassed(Functional):
 
     @property
     def layers(self) -> list[Any]:
-        """The layers that the model keeps as attributes, or in lists and dicts, in the order in which it got them."""
+        """The layers that the model keeps as attributes, or in lists and dicts, in the order in which it got them.
+
+        Of one that was made as `Model(inputs, outputs)` those of its graph come first, in its order.
+        """
+        return list(((self._in_graph() if self._of_tensors else {}) | self._kept()).values())
+
+    def _kept(self) -> dict[int, Operation]:
+        """The same, in the order in which the weights of all go."""
         found: dict[int, Operation] = {}
         for key, value in vars(self).items():
-            if key not in _OWN:
-                found.update((id(leaf), leaf) for leaf in flatten_any(value) if isinstance(leaf, Operation))
-        if self._of_tensors:
-            found.update((id(operation), operation) for operation in self.graph.operations)
-        return list(found.values())
+            if key == "_of_tensors":  # set when the graph was made: before what was kept later
+                found |= self._in_graph()
+            elif key not in GRAPH:
+                found |= {id(leaf): leaf for leaf in instances(value, Operation)}
+        return found
+
+    def _in_graph(self) -> dict[int, Operation]:
+        return {id(operation): operation for operation in self.graph.operations}
 
     @property
     def operations(self) -> list[Any]:
         if not self.__dict__.get("_traced"):
             return self.layers
-        known = {id(operation): operation for operation in (*self.layers, *self.graph.operations)}
-        return list(known.values())
+        return list((self._kept() | self._in_graph()).values())
 
     @property
     def built(self) -> bool:
@@ -207,7 +216,8 @@ class Subclassed(Functional):
         self.save("")
 
 
-_OWN = frozenset({"nodes", "inputs", "outputs", "graph"})
+GRAPH = frozenset({"nodes", "inputs", "outputs", "graph"})
+"""Attributes that hold calls, not what a person keeps."""
 
 
 def _form(outputs: Any) -> Any:

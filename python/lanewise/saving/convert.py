@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from .._engine import Weight
+from .._given import is_model
 from . import keras_optimizer, keras_read, keras_state, keras_write
 from .archive import AnyArray
 from .describe import model_from_config
@@ -31,12 +33,12 @@ def from_keras(model: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     twin = model_from_config(config, custom_objects)
     if not twin.built:
         raise ValueError("model: it is not built; give it an Input, or show it data first")
-    theirs = {layer.name: layer for _, layer in keras_state.layer_paths(model)}
-    for _, layer in keras_state.layer_paths(twin):
-        weights = keras_state.own_weights(layer)
-        if weights:
-            values = theirs[layer.name].get_weights()
-            layer.set_weights([values[weights.index(weight)] for weight in layer.weights])
+    theirs = dict(_layers(model))
+    for name, layer in _layers(twin):
+        if layer.weights:
+            order = map(id, keras_state.in_order(layer))
+            found = dict(zip(order, theirs[name].get_weights(), strict=False))
+            layer.set_weights([found[id(weight)] for weight in layer.weights])
     compiled = _compile_config(model)
     if compiled is not None:
         twin.compile_from_config(keras_read.compile_form(compiled))
@@ -65,17 +67,29 @@ def to_keras(model: Any) -> Any:
     if compiled is not None:
         form["compile_config"] = keras_write.compile_form(compiled)
     twin = keras.saving.deserialize_keras_object(form)
-    theirs = {layer.name: layer for _, layer in keras_state.layer_paths(twin)}
-    for _, layer in keras_state.layer_paths(model):
-        values = [*(weight.numpy() for weight in keras_state.own_weights(layer)), *keras_state.beside(layer)]
-        if values:
-            store = {str(i): value for i, value in enumerate(values)}
-            theirs[layer.name].load_own_variables(store)
+    theirs = dict(_layers(twin))
+    for name, layer in _layers(model):
+        values = [entry.numpy() if isinstance(entry, Weight) else entry for entry in keras_state.in_order(layer)]
+        if values and not layer.inner_layers():
+            theirs[name].load_own_variables({str(i): value for i, value in enumerate(values)})
+        elif values:
+            theirs[name].set_weights(values)
+            for inner in theirs[name]._flatten_layers():
+                getattr(inner, "finalize_state", int)()  # of a Normalization: what it computes with
     if compiled is not None:
         twin.optimizer.build(twin.trainable_variables)
         for variable, (_, value) in zip(twin.optimizer.variables, keras_optimizer.values_in_order(model), strict=True):
             variable.assign(value)
     return twin
+
+
+def _layers(model: Any) -> Iterator[tuple[str, Any]]:
+    """(name, layer) of the layers that a description has, those of models inside included."""
+    for layer in model.layers:
+        if is_model(layer):
+            yield from _layers(layer)
+        else:
+            yield layer.name, layer
 
 
 def _compile_config(model: Any) -> Any:

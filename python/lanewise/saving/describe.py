@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _registry, constraints, initializers, layers, losses, metrics, models, optimizers, regularizers
+from .._given import is_model
 from .._names import Configurable, from_description, serialize
 from ..models import config as clone
 from . import keras_read, keras_write
@@ -87,7 +88,7 @@ def serialize_keras_object(obj: Any) -> Any:
         return [serialize_keras_object(item) for item in obj]
     if isinstance(obj, Mapping):
         return {key: serialize_keras_object(item) for key, item in obj.items()}
-    if hasattr(obj, "layers"):
+    if is_model(obj):
         return keras_write.model_form(obj)
     for module, _, base in _PLACES:
         if isinstance(obj, base):

@@ -1,19 +1,25 @@
 """Where Keras 3 keeps the numbers of a model: `layers/dense_1/vars/0`, `optimizer/vars/2`.
 
-Layers are counted by class within each model, whatever their names are; a model inside a model has `layers` of its own.
+Layers are counted by class within each model, whatever their names are; a model inside a model has `layers` of its
+own. What a layer or a model in Python keeps goes by attributes: `layers/block/dense/vars/0`,
+`layers/block/more/dense_1/vars/0`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from .._engine import Weight
+from .._given import is_model, is_own
 from .._names import warn
+from .._structure import instances
+from ..layers.operation import Operation
+from ..models.subclassed import GRAPH
 from . import h5, keras_optimizer
 from .archive import AnyArray, FormatError, Mismatch
 from .atomic import replacing
@@ -26,24 +32,76 @@ _BESIDE: dict[str, tuple[AnyArray, ...]] = {"Normalization": (np.zeros((), np.in
 """The count of rows that were adapted to, which Keras keeps and lanewise does not."""
 
 
-def layer_paths(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, layer) of every layer, inner models and their layers included, each layer once."""
-    seen: set[int] = set()
-    yield from _paths(model, prefix, seen)
+Found = Iterator[tuple[str, Any]]
+"""(path, layer) of layers and of models inside, each once."""
 
 
-def _paths(model: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    used: dict[str, int] = {}
-    for layer in model.layers:
-        kind = _container_name(type(layer).__name__)
-        used[kind] = used.get(kind, -1) + 1
-        path = f"{prefix}layers/{kind}" + (f"_{used[kind]}" if used[kind] else "")
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
+def layer_paths(model: Any, named: Mapping[str, str] | None = None, flat: bool = False) -> Found:
+    """(path, layer) of every layer, and of models and what stands in those and in layers in Python, each once.
+
+    Args:
+        model: the model.
+        named: other paths of layers that stand in a description, by name.
+        flat: as files of lanewise had it: all weights of a layer in Python at the layer, a model in Python by classes.
+    """
+    return _paths(model, "", {id(model): model}, named or {}, flat)
+
+
+def _paths(owner: Any, prefix: str, seen: dict[int, Any], named: Mapping[str, str], flat: bool) -> Found:
+    for name, value in _attributes(owner, flat):
+        if isinstance(value, Operation):
+            yield from _layer(value, prefix + name, seen, {}, flat)
+        elif isinstance(value, list | tuple | dict):
+            known = named if name == "layers" and is_model(owner) else {}
+            yield from _container(value, f"{prefix}{name}/", seen, known, flat)
+
+
+def _layer(layer: Any, path: str, seen: dict[int, Any], named: Mapping[str, str], flat: bool) -> Found:
+    if id(layer) not in seen:
+        seen[id(layer)] = layer
+        path = named.get(layer.name, path)
         yield path, layer
-        if hasattr(layer, "layers"):
-            yield from _paths(layer, f"{path}/", seen)
+        yield from _paths(layer, f"{path}/", seen, named if is_model(layer) else {}, flat)
+
+
+def _container(value: Any, prefix: str, seen: dict[int, Any], named: Mapping[str, str], flat: bool) -> Found:
+    """What stands in a list or dict: counted by class."""
+    if id(value) in seen or not instances(value, Operation):
+        return
+    seen[id(value)] = value
+    used: dict[str, int] = {}
+    for entry in value.values() if isinstance(value, dict) else value:
+        layer = isinstance(entry, Operation)
+        if not layer and not isinstance(entry, list | tuple | dict):
+            continue
+        kind = _container_name(type(entry).__name__) if layer else "container"
+        used[kind] = used.get(kind, -1) + 1
+        path = f"{prefix}{kind}" + (f"_{used[kind]}" if used[kind] else "")
+        if layer:
+            yield from _layer(entry, path, seen, named, flat)
+        else:
+            yield from _container(entry, f"{path}/", seen, named, flat)
+
+
+def _attributes(owner: Any, flat: bool) -> Found:
+    """(name, value) of what Keras looks through, in its order: attributes by name, those that begin with _ last.
+
+    Before them come the layers of a model that is described by those; of a model in Python they are one among them.
+    """
+    base = next(kind for kind in type(owner).__mro__ if not is_own(kind))
+    names = set() if flat or base is type(owner) else set(dir(owner)) - set(dir(base))
+    if is_model(owner):
+        names -= GRAPH
+        if flat or base is type(owner) or getattr(owner, "_of_tensors", True):
+            yield "layers", owner.layers
+        else:
+            names.add("layers")
+    for name in sorted(names, key=lambda name: f"~{name}" if name.startswith("_") else name):
+        try:
+            if not name.startswith("__"):
+                yield name, getattr(owner, name)
+        except Exception:  # of a property that a person wrote
+            continue
 
 
 def _container_name(name: str) -> str:
@@ -68,12 +126,20 @@ def described_paths(config: Any, prefix: str = "") -> Iterator[tuple[str, dict[s
         yield from described_paths(entry, f"{path}/")
 
 
-def own_weights(layer: Any) -> list[Weight]:
-    """The weights of a layer itself in Keras's order: those that are ever trained, then the others."""
-    if hasattr(layer, "layers"):
-        return []
-    weights: list[Weight] = layer.weights
+def own_weights(layer: Any, flat: bool = False) -> list[Weight]:
+    """The weights of a layer itself in Keras's order: those that are ever trained, then the others.
+
+    Args:
+        layer: the layer; a model has none.
+        flat: those of the layers that it keeps, too, in one order, as files of lanewise had it.
+    """
+    weights: list[Weight] = [] if is_model(layer) else layer.weights if flat else layer._weights
     return sorted(weights, key=lambda weight: not weight.trainable)
+
+
+def in_order(layer: Any) -> list[Any]:
+    """What Keras's `get_weights` has of a layer and those inside: weights, and arrays of what is beside them."""
+    return [entry for leaf in layer.leaves() for entry in (*own_weights(leaf), *beside(leaf))]
 
 
 def beside(layer: Any) -> tuple[AnyArray, ...]:
@@ -94,7 +160,7 @@ def write_state(root: Any, model: Any, optimizer: bool) -> None:
     """
     root.create_group("vars").attrs["name"] = model.name
     for path, layer in layer_paths(model):
-        group = root.create_group(path).create_group("vars")
+        group = root.require_group(path).create_group("vars")
         group.attrs["name"] = layer.name
         for i, value in enumerate([*(weight.numpy() for weight in own_weights(layer)), *beside(layer)]):
             group[str(i)] = value
@@ -129,14 +195,26 @@ def read_weights(root: Group, model: Any, named: bool = False, skip_mismatch: bo
     """
     if "layers" not in root and "_layer_checkpoint_dependencies" not in root:
         raise FormatError("it has no group 'layers'")
-    by_name = _named_groups(root, model) if named else {}
+    paths = _named_paths(root, model) if named else {}
+    try:
+        return _read(root, model, paths, False, False)
+    except Mismatch:
+        try:
+            return _read(root, model, paths, True, False)
+        except Mismatch:
+            if skip_mismatch:
+                return _read(root, model, paths, False, True)
+        raise
+
+
+def _read(root: Group, model: Any, named: Mapping[str, str], flat: bool, skip_mismatch: bool) -> Places:
     places: Places = []
-    for path, layer in layer_paths(model):
-        weights = own_weights(layer)
+    for path, layer in layer_paths(model, named, flat):
+        weights = own_weights(layer, flat)
         if not weights:
             continue
         try:
-            places += _places(by_name.get(layer.name) or _group(root, path), layer, weights, path)
+            places += _places(_group(root, path), layer, weights, path)
         except Mismatch as error:
             if not skip_mismatch:
                 raise
@@ -163,24 +241,26 @@ def _group(root: Group, path: str) -> Group | None:
     return None
 
 
-def _named_groups(root: Group, model: Any) -> dict[str, Group]:
-    """Groups by the name of the layer whose variables they hold; empty where the file has not all names."""
-    found: dict[str, Group] = {}
+def _named_paths(root: Group, model: Any) -> dict[str, str]:
+    """Paths by the name of the layer whose variables stand there; empty where the file has not all names.
+
+    Only layers that are described have names of their own in a file; those inside layers in Python are named anew.
+    """
+    found: dict[str, str] = {}
     places = ["layers"]
     while places:
         place = places.pop()
         for kind in root.group(place).names() if place in root else []:
             path = f"{place}/{kind}"
             if f"{path}/vars" in root:
-                group = root.group(f"{path}/vars")
-                name = group.text("name")
+                name = root.group(f"{path}/vars").text("name")
                 if name is not None:
-                    found[name] = group
+                    found[name] = path
             if f"{path}/layers" in root:
                 if len(places) > 1000 or path.count("/") > 50:
                     raise FormatError("layers are nested too deeply")
                 places.append(f"{path}/layers")
-    wanted = [layer.name for _, layer in layer_paths(model) if own_weights(layer)]
+    wanted = [layer.name for _, layer in layer_paths(model, flat=True) if own_weights(layer, flat=True)]
     return found if len(set(wanted)) == len(wanted) and all(name in found for name in wanted) else {}
 
 

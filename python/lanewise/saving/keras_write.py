@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _registry, constraints, initializers, layers, regularizers
-from .._given import has_layers, is_own
+from .._given import has_layers, is_model, is_own
 from .._names import serialize
 from ..layers.symbolic import Function, keras_entry
 
@@ -72,7 +72,7 @@ def _home(name: str) -> str:
 
 def layer_form(layer: Any) -> Config:
     """A layer, or a model inside a model, as Keras 3 describes it."""
-    if hasattr(layer, "layers"):
+    if is_model(layer):
         return model_form(layer)
     described = keras_form(serialize(layer), "keras.layers")
     kind = type(layer)

@@ -233,7 +233,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name
     with _opened(path) as (kind, file):
         legacy = False
         if kind == "lanewise":
-            weights = native.read_weights(file, model)
+            assign = native.read_weights(file, model)
         else:
             with h5.reading(path if kind == "h5" else keras_zip.weights_of(file)) as root:
                 legacy = keras_h5.is_legacy(root)
@@ -248,4 +248,4 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name
     if by_name and not legacy:
         raise ValueError(f"by_name: only legacy '.h5' files go by the names of layers, received {path!r}")
     if kind == "lanewise":
-        model.set_weights(weights)
+        assign()

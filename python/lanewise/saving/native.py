@@ -1,11 +1,13 @@
 """lanewise's own format; docs/format.md describes it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from .._engine import Weight
 from ..initializers.base import zeros_only
 from .archive import AnyArray, Archive, FormatError, Mismatch, Plan, describe, write
 from .shapes import SLACK, check_description, check_size
@@ -28,7 +30,7 @@ def write_model(path: str, model: Any, include_optimizer: bool) -> None:
     compiled = model.get_compile_config() if include_optimizer else None
     head = {"kind": "model", "made_by": __version__, "model": model.get_config(), "compile": compiled}
     state = model.optimizer_state() if compiled is not None else {}
-    _write(path, head, model.weight_names(), model.get_weights(), state)
+    _write(path, head, _names(model), [weight.numpy() for weight in _made(model)], state)
 
 
 def write_ensemble(path: str, models: Sequence[Any]) -> None:
@@ -39,8 +41,8 @@ def write_ensemble(path: str, models: Sequence[Any]) -> None:
         "kind": "ensemble", "made_by": __version__, "model": [model.get_config() for model in models],
         "compile": [model.get_compile_config() for model in models],
     }  # fmt: skip
-    names = [f"{i}/{name}" for i, model in enumerate(models) for name in model.weight_names()]
-    _write(path, head, names, [array for model in models for array in model.get_weights()], {})
+    names = [f"{i}/{name}" for i, model in enumerate(models) for name in _names(model)]
+    _write(path, head, names, [weight.numpy() for model in models for weight in _made(model)], {})
 
 
 def write_weights(path: str, model: Any) -> None:
@@ -48,7 +50,22 @@ def write_weights(path: str, model: Any) -> None:
     from .. import __version__
 
     head = {"kind": "weights", "made_by": __version__, "model": None, "compile": None}
-    _write(path, head, model.weight_names(), model.get_weights(), {})
+    _write(path, head, _names(model), [weight.numpy() for weight in _made(model)], {})
+
+
+def _made(model: Any) -> list[Weight]:
+    """The weights as each layer made them, the order of this format (`model.weights` has those that train first)."""
+    return list({id(weight): weight for leaf in model.leaves() for weight in leaf._weights}.values())
+
+
+def _names(model: Any) -> list[str]:
+    names = model._weight_names()
+    return [names[id(weight)] for weight in _made(model)]
+
+
+def _set(model: Any, weights: Sequence[AnyArray]) -> None:
+    values = {id(weight): value for weight, value in zip(_made(model), weights, strict=True)}
+    model.set_weights([values[id(weight)] for weight in model.weights])
 
 
 def _write(
@@ -93,12 +110,12 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
             check_size(manifest["model"])
             model = _described(manifest["model"], names, shapes)
         weights, state = _arrays(archive, manifest, plan)
-        model.set_weights(weights)
+        _set(model, weights)
         if compile and manifest["compile"] is not None:
             model.compile_from_config(manifest["compile"])
             _check_state(state)
             if state:
-                paths = dict(zip(names, model.weight_names(), strict=True))
+                paths = dict(zip(names, _names(model), strict=True))
                 parts = [(*name.rpartition("/"), value) for name, value in state.items()]
                 model.load_optimizer_state({paths.get(path, path) + sep + key: v for path, sep, key, v in parts})
         return model
@@ -117,7 +134,7 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
             first += count
     weights = _arrays(archive, manifest, plan)[0]
     for model, config, count in zip(models, compiled, counts, strict=True):
-        model.set_weights(weights[:count])
+        _set(model, weights[:count])
         weights = weights[count:]
         if compile and config is not None:
             model.compile_from_config(config)
@@ -132,15 +149,15 @@ def _described(config: Any, names: list[str], shapes: list[tuple[int, ...]]) -> 
 
     check_description(config)
     model: Model = (Functional if "input_layers" in config else Sequential).from_config(config)
-    if [weight.shape for weight in model.weights] != shapes:
+    if [weight.shape for weight in _made(model)] != shapes:
         raise FormatError("the weights do not have the shapes that the layers ask for")
-    if names not in (model.weight_names(), [weight.path for weight in model.weights]):  # as they once were
+    if names not in (_names(model), [weight.path for weight in _made(model)]):  # as they once were
         raise FormatError("the weights are not called as the layers ask for")
     return model
 
 
-def read_weights(file: BinaryIO, model: Any) -> list[AnyArray]:
-    """The weights in an open file, which must be those of a built model.
+def read_weights(file: BinaryIO, model: Any) -> Callable[[], None]:
+    """What gives a built model the weights in an open file, which must be its own.
 
     Raises:
         Mismatch: they are others. FormatError and others: whatever is wrong with the file.
@@ -149,11 +166,11 @@ def read_weights(file: BinaryIO, model: Any) -> list[AnyArray]:
     manifest, plan = _checked(archive)
     names: list[str] = manifest["weights"]
     weights, _ = _arrays(archive, manifest, plan)
-    own = [(weight.name, weight.shape) for weight in model.weights]
+    own = [(weight.name, weight.shape) for weight in _made(model)]
     found = [(name.rpartition("/")[2], array.shape) for name, array in zip(names, weights, strict=True)]
     if len(own) != len(found) or not all(_is_called(a[0], b[0]) and a[1] == b[1] for a, b in zip(found, own)):  # noqa: B905
         raise Mismatch(f"holds the weights {_listed(found)}, the model has {_listed(own)}")
-    return weights
+    return partial(_set, model, weights)
 
 
 def _is_called(found: str, name: str) -> bool:
