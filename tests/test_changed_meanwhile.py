@@ -104,12 +104,12 @@ for call in [model.fit, model.evaluate]:
 
 
 def test_ids_and_labels_changed_by_a_thread() -> None:
-    """Good and bad numbers take turns while the rows are read: each call comes out right, or as an error. (So many rows
-    that a call takes a turn or two.)"""
+    """Good and bad numbers take turns while the rows are read: each call comes out right, or as an error. (There are as
+    many rows as a call looks up within a turn or two.)"""
     passes(f"""
 ids, labels = ids[: 4096 // {SLOWER}], labels[: 4096 // {SLOWER}]
 model = keras.Sequential([keras.Input((8,), dtype="int32"), layers.Embedding(50, 64), layers.Flatten(),
-                          layers.Dense(256, "relu"), layers.Dense(3)])
+                          layers.Dense(256 // {SLOWER}, "relu"), layers.Dense(3)])
 model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 want = model.predict(ids, verbose=0)
 done = threading.Event()

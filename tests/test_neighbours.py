@@ -28,7 +28,8 @@ def trained():
     model = keras.Sequential([keras.layers.Dense(256, "relu", input_shape=(64,)), keras.layers.Dense(1)])
     model.compile("adam", "mse")
     model.fit(x, x[:, 0], batch_size=100, epochs=3, verbose=0)
-    product = ops.matmul(np.tile(x, (1, 10)), np.tile(x, (2, 10)).T)
+    times = 10 if SLOWER == 1 else 2
+    product = ops.matmul(np.tile(x, (1, times)), np.tile(x, (2, times)).T)
     return hashlib.sha256(product.tobytes() + b"".join(w.tobytes() for w in model.get_weights())).hexdigest()
 threads = lambda: len(os.listdir("/proc/self/task"))
 """
@@ -38,7 +39,8 @@ def python(code: str, **environment: str | None) -> Any:
     """What a fresh Python prints last, as JSON; a hang is a failure."""
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment}
     done = subprocess.run(
-        [sys.executable, "-c", START + code], capture_output=True, text=True, timeout=120 * SLOWER,
+        [sys.executable, "-c", f"SLOWER = {SLOWER}\n{START}{code}"],
+        capture_output=True, text=True, timeout=120 * SLOWER,
         env={key: value for key, value in env.items() if value is not None},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -161,13 +163,14 @@ import numpy as np
 from lanewise import keras, ops
 ops.set_num_threads(2)
 rng = np.random.default_rng(0)
-large = rng.standard_normal((600, 600), dtype=np.float32)
-model = keras.Sequential([keras.layers.Dense(600, "relu", input_shape=(600,)), keras.layers.Dense(1)])
+n = 600 if SLOWER == 1 else 200
+large = rng.standard_normal((n, n), dtype=np.float32)
+model = keras.Sequential([keras.layers.Dense(n, "relu", input_shape=(n,)), keras.layers.Dense(1)])
 model.compile("adam", "mse")
 want = ops.matmul(large, large).tobytes(), model.predict(large, verbose=0).tobytes()
 if {plant!r}:
     {plant}
-    model = keras.Sequential([keras.layers.Dense(600, "relu", input_shape=(600,)), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.layers.Dense(n, "relu", input_shape=(n,)), keras.layers.Dense(1)])
 found = []
 @ctypes.CFUNCTYPE(None, ctypes.c_int)
 def call(thread):
