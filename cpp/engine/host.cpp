@@ -85,8 +85,10 @@ void call(const Run& run, const Instruction& i) {
       node.variables[k]->to_row_major(node.variables[k]->data(), memory[k].data());
     }
     arrays.push_back(of_value(run, node.output, i.out));
-    if (run.training) run.failure->called.push_back(node.host.get());
-    return node.host->call(Stage::kForward, arrays, run.training, run.backward);
+    if (run.training) run.failure->called.push_back(nullptr);  // a call that fails leaves nothing behind
+    node.host->call(Stage::kForward, arrays, run.training, run.backward);
+    if (run.training) run.failure->called.back() = node.host.get();
+    return;
   }
   if (i.kind == Kind::kHostBackward) {
     HostArray dx{nullptr, {}};

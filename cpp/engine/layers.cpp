@@ -222,7 +222,8 @@ void along_samples(const Run& run, const Instruction& i, int thread) {
 
 void Failure::raise(bool training) const {
   if (!any()) return;
-  for (auto host = called.rbegin(); host != called.rend(); ++host) (*host)->call(Host::Stage::kUndo, {}, true, 0);
+  for (auto host = called.rbegin(); host != called.rend(); ++host)
+    if (*host) (*host)->call(Host::Stage::kUndo, {}, true, 0);
   if (error) std::rethrow_exception(error);
   throw std::invalid_argument(
       std::string("x, y: expected arrays that nobody changes during the call. Received an id or a label that had been "

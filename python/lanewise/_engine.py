@@ -83,11 +83,21 @@ _standing_for = threading.local()
 def substituted(weights: Sequence[Weight], values: Sequence[Any], function: Callable[[], T]) -> T:
     """function(), in which these weights stand for these arrays (in this thread)."""
     outer: dict[int, Any] = getattr(_standing_for, "values", {})
-    _standing_for.values = {**outer, **dict(zip(map(id, weights), values, strict=True))}
+    inner = outer | dict(zip(map(id, weights), values, strict=True))
+    _standing_for.values = now = dict(inner)
     try:
         return function()
     finally:
         _standing_for.values = outer
+        for key in outer.keys() & now.keys():
+            if now[key] is not inner[key]:  # assigned meanwhile
+                outer[key] = _renewed(outer[key], now[key].numpy())
+
+
+def _renewed(stand_in: Any, value: Float32) -> Any:
+    """What stands for a weight that has another value now; its gradient goes on to the weight."""
+    traced: Any = type(stand_in)
+    return traced(value, [(stand_in, np.asarray)]) if isinstance(stand_in, TracedBase) else value.view(Array)
 
 
 class Weight(Trained, Operators):
@@ -144,6 +154,8 @@ class Weight(Trained, Operators):
     def assign(self, value: ArrayLike) -> None:
         """Overwrite the values; the shape must be the same (`checked` says what is raised). No gradient flows."""
         self.variable.set(self.checked(value).reshape(self.variable.shape))
+        if id(self) in (values := getattr(_standing_for, "values", {})):
+            values[id(self)] = _renewed(values[id(self)], self.numpy())
         if self.after_assign is not None:
             self.after_assign()
 
@@ -162,8 +174,8 @@ class Weight(Trained, Operators):
 
     def current(self) -> Any:
         """The values; in a layer written in Python the array that its `call` is differentiated with."""
-        values = getattr(_standing_for, "values", None)
-        return values[id(self)] if values and id(self) in values else self.numpy()
+        values = getattr(_standing_for, "values", {})
+        return values[id(self)] if id(self) in values else self.numpy()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         found = (x.current() if isinstance(x, Weight) else x for x in inputs)

@@ -89,6 +89,7 @@ class Noted:
 
     def __init__(self, generators: Sequence[SeedGenerator]) -> None:
         self._generators = generators
+        self._after: list[int] | None = None
 
     def __enter__(self) -> Noted:
         self._before = drawn(self._generators)
@@ -99,7 +100,7 @@ class Noted:
 
     def put_back(self) -> None:
         """The same is drawn again, unless something else was drawn since."""
-        if drawn(self._generators) == self._after:
+        if self._after in (None, drawn(self._generators)):
             draw_from(self._generators, self._before)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from .. import _engine, random
 from .._engine import AnyArray, Array, Builder, Float32, Weight
 from .._structure import flatten, pack
+from ..layers.operation import tracing
 from .tape import Traced, gradients
 
 Write = Callable[[Builder, Sequence[int]], int]
@@ -63,11 +64,17 @@ class LayerHost:
     def __call__(self, stage: str, arrays: Sequence[Any], training: bool, scale: float) -> None:
         """Views of the engine's memory come in, valid during the call: nothing of them is handed on."""
         if stage == "forward":
+            self._tape.values = None
             x, *values = (array.copy() for array in arrays[:-1])
             values = [value.reshape(w.shape) for value, w in zip(values, self._weights, strict=True)]
-            with random.Noted(self._generators) as self._tape.drawn:
-                self._tape.values = values
-                self.forward(x, values, arrays[-1], training, bool(scale))
+            try:
+                with random.Noted(self._generators) as self._tape.drawn:
+                    self._tape.values = values
+                    self.forward(x, values, arrays[-1], training, bool(scale))
+            except BaseException:
+                if training:
+                    self._undo()
+                raise
         elif stage == "backward":
             dy, dx = arrays
             found = self.backward(dy.copy())
@@ -75,10 +82,16 @@ class LayerHost:
                 dx[...] = found[0].reshape(dx.shape)
             self._tape.slopes = found[1:]
         elif stage == "undo":
-            self._tape.drawn.put_back()
-            put_back(self._weights, self._tape.values)
+            self._undo()
         else:
             arrays[0][...] = np.reshape(self._tape.slopes[int(scale)], arrays[0].shape)
+
+    def _undo(self) -> None:
+        """Of the last forward pass what it assigned and drew; once."""
+        values, self._tape.values = self._tape.values, None
+        if values is not None:
+            self._tape.drawn.put_back()
+            put_back(zip(self._weights, values, strict=True))
 
     def forward(self, x: AnyArray, values: Sequence[AnyArray], out: AnyArray, training: bool, traced: bool) -> None:
         """The output into `out`; with `traced`, what `backward` needs is kept."""
@@ -118,22 +131,29 @@ class LayerHost:
         """
         ones = [np.ones((2, *sample), np.float32) for sample in self._samples]
         wrap: Callable[[AnyArray], Any] = Traced if self._backward is None else lambda array: array.view(Array)
-        before = [weight.numpy() for weight in self._weights]
+        before, tracing.made = tracing.made, (made := [(weight, weight.numpy()) for weight in self._weights])
         try:
             with np.errstate(all="ignore"):
                 y = self._call(self._packed([wrap(x) for x in ones]), False)
-        finally:  # a call may count
-            put_back(self._weights, before)
+        finally:  # a call may count, in weights that it has made too
+            tracing.made = before
+            put_back(reversed(made))
+            if before is not None:
+                before += made
         shape = np.shape(y.value if isinstance(y, Traced) else y)
         if shape[:1] != (2,):
             raise ValueError(f"{self._name}: expected an output with the rows of the input, received shape {shape}")
         return tuple(shape[1:])
 
 
-def put_back(weights: Sequence[Weight], values: Sequence[AnyArray]) -> None:
-    """Assign the values to the weights that have others."""
-    for weight, value in zip(weights, values, strict=True):
-        if not np.array_equal(weight.numpy(), value, equal_nan=True):
+def put_back(values: Iterable[tuple[Weight, AnyArray]]) -> None:
+    """Assign the values to the weights that have others; where there is no memory to compare them, to all."""
+    for weight, value in values:
+        try:
+            same = np.array_equal(weight.numpy(), value, equal_nan=True)
+        except MemoryError:
+            same = False
+        if not same:
             weight.assign(value)
 
 

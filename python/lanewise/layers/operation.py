@@ -155,10 +155,12 @@ class _Tracing(threading.local):
         predicting: on symbolic tensors, whether they are as when predicting.
         training: inside the call of a layer written in Python, whether that trains; None outside.
         walked: layers whose parts are being looked for.
+        made: while a layer is called for the shape of its output, weights that are made and their values.
     """
 
     predicting = False
     training: bool | None = None
+    made: list[Any] | None = None
 
     def __init__(self) -> None:
         self.walked: list[Any] = []

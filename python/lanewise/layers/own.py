@@ -134,6 +134,8 @@ class OwnCall(Operation):
         try:
             make(*args)
             self.built = True
+            if tracing.made is not None:
+                tracing.made += [(weight, weight.numpy()) for weight in self._weights[weights:]]
         except BaseException:
             self.built = built
             del self._weights[weights:], self._regularized[regularized:], self._constrained[constrained:]

@@ -210,15 +210,23 @@ class Trainer(Predictor):
     ) -> tuple[float, list[Float32]]:
         """(loss of all rows as one batch, its gradient for each of `trainable_weights`); changes nothing.
 
-        With training=True dropout is as in the next training step.
+        With training=True dropout is as in the next training step. What layers in Python assign is put back.
         """
+        from ..custom.layer import put_back
+
         compiled = self._get_compiled("value_and_grad", trains=True)
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
         step = compiled.optimizer.native.iterations
-        sums, gradients = self._weights_lock.read(
-            network.value_and_grad, rows.x, rows.y, rows.weights, bool(training), self._run_seed(), step
-        )  # fmt: skip
+        own = list({id(w): w for leaf in self.leaves() if leaf.own for w in leaf.weights}.values())
+
+        def found() -> Any:
+            before = [(weight, weight.numpy()) for weight in own]
+            result = network.value_and_grad(rows.x, rows.y, rows.weights, bool(training), self._run_seed(), step)
+            put_back(before)
+            return result
+
+        sums, gradients = self._weights_lock.read(found)
         shaped = [g.reshape(w.shape) for g, w in zip(gradients, self.trainable_weights, strict=True)]
         return compiled.results(sums)["loss"], shaped
 
