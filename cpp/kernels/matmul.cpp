@@ -23,7 +23,7 @@ constexpr int kAliasedRows = 8;
 // Three runs for the tile of rows [i, i + rows) of panel p, of which `done` of the strip's m rows are behind it: the
 // arrays beside C, at the tile's own place; else rows that are read after this product, a line a term; else what the
 // next panel takes from B, a share of it for each tile.
-LW_INLINE bool runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, int64_t kb, int64_t p, int64_t width,
+LW_INLINE void runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, int64_t kb, int64_t p, int64_t width,
                           int64_t i, int64_t rows, int64_t done, int64_t m, Ahead& ahead) {
   if (mm.beside[0] != nullptr) {
     for (int s = 0; s < 3; ++s) {
@@ -31,7 +31,7 @@ LW_INLINE bool runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, 
       ahead.run[s] = reinterpret_cast<const char*>(array + p * kPanel * mm.m + i * width);
     }
     ahead.step = rows * width * 4 * 3 / kb;
-    return true;
+    return;
   }
   if (mm.upcoming != nullptr && mm.upcoming->row < mm.upcoming->end) {
     constexpr int64_t kLine = 64;
@@ -41,24 +41,23 @@ LW_INLINE bool runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, 
     ahead.step = 3 * kLine;
     u.offset += kb * kLine;
     if (u.offset >= u.bytes) u.offset = 0, ++u.row;
-    return true;
+    return;
   }
-  if (!plan.fetch_b || (p + 2) * kPanel > mm.n) return false;
+  if (!plan.fetch_b || (p + 2) * kPanel > mm.n) return;
   if (mm.b_transposed) {  // source panels of 32 terms of B each, a run of 4 KB in each: three of them a tile
     const int64_t runs = kb / kPanel, first = done * 3 / kMaxRows[0] % (runs > 0 ? runs : 1);
-    if (runs == 0) return false;
+    if (runs == 0) return;
     for (int64_t s = 0; s < 3; ++s) {
       const int64_t run = smaller(first + s, runs - 1);
       ahead.run[s] = reinterpret_cast<const char*>(mm.b + (k0 + run * kPanel) * mm.n + (p + 1) * kPanel * kPanel);
     }
     ahead.step = kPanel * kPanel * 4 * 3 / kb;
-    return true;
+    return;
   }
   const int64_t bytes = kb * kPanel * 4;
   const char* const next = reinterpret_cast<const char*>(mm.b + (p + 1) * kPanel * mm.k + k0 * kPanel);
   for (int64_t s = 0; s < 3; ++s) ahead.run[s] = next + bytes * (3 * done + s * rows) / (3 * m);
   ahead.step = bytes * rows / m / kb;
-  return true;
 }
 
 // Loops: column groups of kGroup panels > row blocks > blocks of k > strips of a few tiles of A (packed, if it has to
@@ -119,9 +118,10 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
               const float* a = plan.pack_a ? packed_a + (i - s0) * kBlockK : mm.a + i * mm.a_row + k0 * mm.a_col;
               const int64_t a_row = plan.pack_a ? 1 : mm.a_row;
               const int64_t a_col = plan.pack_a ? rows : mm.a_col;
-              Ahead ahead;
-              const bool fetch = fetches && runs_ahead(mm, plan, k0, kb, p, width, i, rows, i - s0, s1 - s0, ahead);
-              tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0, fetch ? &ahead : nullptr);
+              const char* const here = reinterpret_cast<const char*>(a);
+              Ahead ahead{{here, here, here}, 0};  // nothing new
+              if (fetches) runs_ahead(mm, plan, k0, kb, p, width, i, rows, i - s0, s1 - s0, ahead);
+              tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0, &ahead);
               if (last && mm.c == nullptr) mm.epilogue(mm.context, t, i, p * kPanel, rows, width);
             });
           }

@@ -97,6 +97,12 @@ struct MatmulPlan {
 
 constexpr int64_t kStrip = 168;  // rows of A that are packed together: 3*14 = 7*6, times 4
 
+// Of scratch where B is transposed in registers: a panel of C, and a copy of A if its sums are no longer than this.
+constexpr int64_t kCopiedTerms = 1 << 13;
+static inline int64_t dot_floats(const Matmul& mm) {
+  return kDotRows * (kPanel + (mm.m > 1 && mm.k <= kCopiedTerms ? mm.k : 0));
+}
+
 static inline MatmulPlan matmul_plan(const Matmul& mm) {
   constexpr int64_t kRows = 2048, kOrderedStrip = 42;  // 3*14 = 7*6
   const int64_t panels = panel_count(mm.n);
@@ -123,7 +129,7 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   const bool few = (mm.m <= kThinRows || more) && panels > 1 && mm.k > 0 && !mm.b_panels;
   if (few && mm.m <= kDotRows && mm.b_row == 1 && mm.b_col != 1) {
     plan.way = Way::kDots;
-    plan.tile_floats = kDotRows * kPanel;
+    plan.tile_floats = dot_floats(mm);
     return plan;
   }
   if (few && !plan.pack_b) {
@@ -159,8 +165,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
 // Five to eight columns pay from some hundred terms on: 300x8x64 on a Zen 4 6.2 us by tiles and 7.0 so, 300x8x128 11.4
 // and 10.2.
 static inline bool is_swapped(const Matmul& mm) {
-  return mm.c != nullptr && mm.n <= kDotRows && mm.m > kPanel && mm.k >= (mm.n <= 4 ? 16 : 96) && mm.a_col == 1 &&
-         mm.a_row != 1 && !mm.b_panels;
+  return mm.c != nullptr && mm.n <= kDotRows && mm.m > kPanel && mm.k >= (mm.n <= 4 ? 16 : 96) &&
+         (mm.a_col == 1) != (mm.a_row == 1) && !mm.b_panels;
 }
 static inline Matmul swapped(const Matmul& mm) {
   Matmul t = mm;
@@ -178,7 +184,8 @@ static inline int64_t matmul_scratch(const Matmul& mm) {
   const MatmulPlan plan = matmul_plan(mm);
   const int64_t own = plan.tile_floats + plan.b_floats + plan.a_floats;
   const int64_t copy = plan.way == Way::kRows && mm.m >= kFarRows ? kStrip * kBlockK : 0;
-  const int64_t other = mm.b_panels || mm.n == 1 ? 0 : kFarRows * kGroup * kPanel + copy;
+  const int64_t dots = mm.b_row == 1 && mm.b_col != 1 ? dot_floats(mm) : 0, rows = kFarRows * kGroup * kPanel + copy;
+  const int64_t other = mm.b_panels || mm.n == 1 ? 0 : dots > rows ? dots : rows;
   static_assert(kFarRows * kGroup >= 2 * kThinFloats / kPanel + kFarRows);
   return own > other ? own : other;
 }

@@ -176,6 +176,11 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
           store(load(at, n) + load(block + r * strip + j, n), at, n);
         });
     }
+    if (mm.c != nullptr && mm.c_col != 1) {  // swapped: C is narrow
+      for (int64_t j = 0; j < columns; ++j)
+        for (int64_t r = 0; r < rows; ++r) mm.c[(i0 + r) * mm.c_row + (j0 + j) * mm.c_col] = total[r * strip + j];
+      continue;
+    }
     if (mm.c != nullptr) {
       for (int64_t r = 0; r < rows; ++r)
         for_vectors(columns, [&](int64_t j, int64_t n) {
@@ -194,8 +199,73 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
 
 // --- a few rows of A, B's columns contiguous ------------------------------------------------------------------------
 
-// Rows of A that share a block of B once it is turned.
-constexpr int64_t kTurnedRows = kSmall ? 1 : Vec::kLanes >= 16 ? 8 : 4, kFewRows = kSmall ? 1 : 4;
+// Rows of A that share a block of B once it is turned, and how many of them have code of their own: 5 go as 6, 7 as 8.
+constexpr int64_t kTurnedRows = kSmall ? 1 : Vec::kLanes >= 16 ? 8 : 4;
+constexpr int64_t turned_rows(int64_t rows) { return rows <= 4 ? rows : (rows + 1) / 2 * 2; }
+
+// Which of `rows` rows is number r of R: where there are fewer than R, some are taken twice.
+constexpr int64_t turned_row(int64_t r, int64_t R, int64_t rows) {
+  const int64_t group = r / 3 * 3;
+  return smaller(group, rows - smaller(R - group, 3)) + r % 3;
+}
+
+// Where R rows of A stand: row r is base[r / 3] + (r % 3) * a_row.
+template <int R>
+struct Rows {
+  static constexpr int kBases = (R + 2) / 3;
+  const float* base[kBases];
+  int64_t a_row, a_col;
+
+  LW_INLINE void move(int64_t terms) { LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += terms * a_col; }
+  // acc[r] += the next term of A times b
+  LW_INLINE void add(Vec b, Vec (&acc)[R]) {
+    LW_UNROLL for (int r = 0; r < R; ++r) {
+      acc[r] = fma(Vec::set1(base[r / 3][(r % 3) * a_row]), b, acc[r]);
+      if constexpr (Vec::kLanes == 16) keep_in_register(acc[r]);
+    }
+    move(1);
+  }
+};
+
+// sums += the next `blocks` times L terms of L columns of B, which is transposed in registers.
+template <int R>
+__attribute__((noinline)) void turned_blocks(int64_t blocks, Rows<R> rows, const float* b, int64_t b_col,
+                                             Vec (&sums)[R]) {
+  constexpr int L = Vec::kLanes;
+  Vec acc[R];
+  LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = sums[r];
+#if defined(LW_ISA_AVX512)  // half a block turns while the other half is multiplied
+  const auto load = [&](int i, Vec& x, Vec& y) __attribute__((always_inline)) {
+    const int row = i < 4 ? i : i + 4;
+    split_terms(Vec::load(b + row * b_col), Vec::load(b + (row + 4) * b_col), x, y);
+  };
+  Vec x[8], y[8], w[8];
+  LW_UNROLL for (int i = 0; i < 8; ++i) load(i, x[i], y[i]);
+  LW_UNROLL for (int step = 0; step < 8; ++step) turn_step(step, x, w);
+  for (; blocks > 0; --blocks) {
+    b += blocks > 1 ? L : 0;  // the last one is read once more
+    asm("" : "+r"(b_col));    // or sixteen pointers go round with the loop, most of them in memory
+    Vec next_x[8], next_y[8], other[8];
+    LW_UNROLL for (int e = 0; e < 8; ++e) {
+      rows.add(w[e], acc);
+      load(e, next_x[e], next_y[e]);
+      turn_step(e, y, other);
+    }
+    LW_UNROLL for (int e = 0; e < 8; ++e) {
+      rows.add(other[e], acc);
+      turn_step(e, next_x, w);
+      y[e] = next_y[e];
+    }
+  }
+#else
+  for (; blocks > 0; --blocks, b += L) {
+    Vec v[L];
+    load_columns(b, b_col, L, L, v);
+    LW_UNROLL for (int e = 0; e < L; ++e) rows.add(v[e], acc);
+  }
+#endif
+  LW_UNROLL for (int r = 0; r < R; ++r) sums[r] = acc[r];
+}
 
 // Fewer columns than lanes, or fewer terms, of load_columns, into memory.
 inline __attribute__((noinline)) void store_columns(const float* in, int64_t in_row, int64_t rows, int64_t n,
@@ -205,72 +275,74 @@ inline __attribute__((noinline)) void store_columns(const float* in, int64_t in_
   LW_UNROLL for (int e = 0; e < Vec::kLanes; ++e) v[e].store(out + e * Vec::kLanes);
 }
 
-// acc[r] (lanes: `columns` columns of B, the first at b) goes on over kb terms, those of A at a[r] + offset, + offset +
-// a_col ...; B is transposed in registers.
+// lanes (R, L) = all rows of C, as turned_row says, and columns [j, j + columns), at most L of them.
 template <int R>
-LW_INLINE void dot_block(int64_t kb, const float* const (&a)[R], int64_t offset, int64_t a_col, const float* b,
-                         int64_t b_col, int64_t columns, Vec (&acc)[R]) {
+void dot_lanes(const Matmul& mm, int64_t j, int64_t columns, float* lanes) {
   constexpr int L = Vec::kLanes;
-  int64_t p = 0;
-  for (; columns == L && p + L <= kb; p += L) {
-    Vec v[L];
-    load_columns(b + p, b_col, L, L, v);
-    LW_UNROLL for (int e = 0; e < L; ++e) {
-      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r][offset]), v[e], acc[r]);
-      offset += a_col;
-    }
-  }
-  for (; p < kb; p += L) {
-    const int64_t n = smaller(L, kb - p);
-    float v[L * L];
-    store_columns(b + p, b_col, columns, n, v);
-    for (int e = 0; e < n; ++e) {
-      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(a[r][offset]), Vec::load(v + e * L), acc[r]);
-      offset += a_col;
-    }
-  }
-}
-
-// lanes (R, L) = rows [i, i + rows) of C, columns [j, j + columns), at most L of them; rows beyond repeat the last one.
-template <int R>
-void dot_lanes(const Matmul& mm, int64_t i, int64_t rows, int64_t j, int64_t columns, float* lanes) {
-  constexpr int L = Vec::kLanes;
-  const float* a[R];
-  LW_UNROLL for (int r = 0; r < R; ++r) a[r] = mm.a + (i + smaller(r, rows - 1)) * mm.a_row;
-  Vec total[R];
-  LW_UNROLL for (int r = 0; r < R; ++r) total[r] = Vec::zero();
-  for (int64_t k0 = 0; k0 < mm.k; k0 += kBlockK) {
+  Rows<R> a{{}, mm.a_row, mm.a_col};
+  LW_UNROLL for (int g = 0; g < Rows<R>::kBases; ++g) a.base[g] = mm.a + turned_row(3 * g, R, mm.m) * mm.a_row;
+  Vec sums[R];
+  LW_UNROLL for (int r = 0; r < R; ++r) sums[r] = Vec::zero();
+  const float* const b = mm.b + j * mm.b_col;
+  // Columns a multiple of 4 KB apart lose a line from L1 before a second look at it: a short first step aligns the
+  // others. 1x1024x1024 on two threads of a Zen 4: 99 us without, 56 with.
+  const int64_t lead = mm.b_col % kPage == 0 ? smaller(floats_before(b, L), mm.k) : 0;
+  for (int64_t p = 0; p < mm.k;) {
+    int64_t left = kBlockK - p % kBlockK;  // terms of this block of k
+    const int64_t whole = columns == L && p >= lead ? smaller(left, mm.k - p) / L : 0;
+    if (whole > 0) turned_blocks<R>(whole, a, b + p, mm.b_col, sums);
+    a.move(whole * L), p += whole * L, left -= whole * L;
+    // Terms that are no whole block: those left of this block of k, and what the next one has of the same lines.
+    const int64_t n = whole > 0 ? 0 : p < lead ? lead : smaller(L, mm.k - p);
+    alignas(64) float v[L * L];
+    if (n > 0) store_columns(b + p, mm.b_col, columns, p + L <= mm.k ? L : n, v);
     Vec acc[R];
-    LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::zero();
-    // Where all columns begin alike in their cache lines, a short first step aligns the others: columns a multiple of 4
-    // KB apart lose a line from L1 before a second look at it. 1x1024x1024 on two threads of a Zen 4: 99 us without, 56
-    // with.
-    const float* const b = mm.b + k0 + j * mm.b_col;
-    const int64_t kb = smaller(kBlockK, mm.k - k0), lead = mm.b_col % L == 0 ? smaller(floats_before(b, L), kb) : 0;
-    for (int64_t p = 0, n = lead; p < kb; p += n, n = kb - p)
-      dot_block<R>(n, a, (k0 + p) * mm.a_col, mm.a_col, b + p, mm.b_col, columns, acc);
-    LW_UNROLL for (int r = 0; r < R; ++r) total[r] = k0 == 0 ? acc[r] : total[r] + acc[r];
+    LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = sums[r];
+    for (int64_t e = 0;; left = kBlockK) {
+      for (const int64_t end = smaller(n, e + left); e < end; ++e, ++p, --left) a.add(Vec::load(v + e * L), acc);
+      if (left > 0 && p < mm.k) break;
+      LW_UNROLL for (int r = 0; r < R; ++r) {
+        float* const to = lanes + r * L;
+        (p <= kBlockK ? acc[r] : Vec::load(to) + acc[r]).store(to);
+        acc[r] = Vec::zero();
+      }
+      if (e == n) break;
+    }
+    LW_UNROLL for (int r = 0; r < R; ++r) sums[r] = acc[r];
   }
-  LW_UNROLL for (int r = 0; r < R; ++r) total[r].store(lanes + r * L);
 }
 
 inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* scratch) {
   constexpr int64_t L = Vec::kLanes;
+  const int64_t end = smaller(p1 * kPanel, mm.n);
   for (int64_t i = i0; i < i1; i += kTurnedRows) {
-    const int64_t rows = smaller(kTurnedRows, i1 - i);
-    for (int64_t j0 = p0 * kPanel; j0 < smaller(p1 * kPanel, mm.n); j0 += kPanel) {
-      const int64_t width = smaller(kPanel, mm.n - j0);
+    const int64_t rows = smaller(kTurnedRows, i1 - i), of = turned_rows(rows);
+    Matmul part = mm;
+    part.a += i * mm.a_row, part.m = rows;
+    // Rows of A that share L1 sets with each other, and with lines of B, are copied term by term: 8x1024x1024 B^T on
+    // one thread of a Zen 4 197 -> 170 us.
+    if (rows > 1 && mm.a_row % kPage == 0 && mm.k <= kCopiedTerms && end - p0 * kPanel >= 8 * kPanel) {
+      float* const copy = scratch + kDotRows * kPanel;
+      for (int64_t r = 0; r < of; ++r)
+        for (int64_t p = 0; p < mm.k; ++p) copy[p * of + r] = part.a[turned_row(r, of, rows) * mm.a_row + p * mm.a_col];
+      part.a = copy, part.a_row = 1, part.a_col = of, part.m = of;
+    }
+    for (int64_t j0 = p0 * kPanel; j0 < end; j0 += kPanel) {
+      const int64_t width = smaller(kPanel, end - j0);
       float* const t = mm.c == nullptr ? scratch : mm.c + i * mm.c_row + j0 * mm.c_col;
       const int64_t t_row = mm.c == nullptr ? width : mm.c_row, t_col = mm.c == nullptr ? 1 : mm.c_col;
-      for (int64_t j = 0; j < width; j += L) {
-        const int64_t columns = smaller(L, width - j);
-        float lanes[kTurnedRows * L];
-        if (rows > kFewRows)
-          dot_lanes<kTurnedRows>(mm, i, rows, j0 + j, columns, lanes);
-        else
-          with_constant<kFewRows>(rows, [&](auto r) { dot_lanes<r>(mm, i, r, j0 + j, columns, lanes); });
-        for (int64_t r = 0; r < rows; ++r)
-          for (int64_t c = 0; c < columns; ++c) t[r * t_row + (j + c) * t_col] = lanes[r * L + c];
+      for (int64_t at = 0; at < width; at += L) {
+        alignas(64) float lanes[kTurnedRows * L];
+        // Too few columns rather are done with some of those before them, again.
+        const int64_t again = L - smaller(L, width - at), before = at + (mm.c == nullptr ? 0 : j0 - p0 * kPanel);
+        const int64_t j = again <= before ? at - again : at, columns = smaller(L, width - j);
+        with_constant<kTurnedRows>(of, [&](auto r) {
+          if constexpr (r == turned_rows(r)) dot_lanes<r>(part, j0 + j, columns, lanes);
+        });
+        for (int64_t r = 0; r < of; ++r) {
+          float* const row = t + turned_row(r, of, rows) * t_row + j * t_col;
+          for (int64_t c = 0; c < columns; ++c) row[c * t_col] = lanes[r * L + c];
+        }
       }
       if (mm.c == nullptr) mm.epilogue(mm.context, t, i, j0, rows, width);
     }

@@ -36,9 +36,9 @@ struct Ahead {
   int64_t step;  // bytes from one address of a run to the next
 };
 
-// t (R, V*L; ldt) = or += sum over p of a[r, p] * b[p, :]. Unit: the rows of A are neighbours (a_row == 1). Of the last
-// vector, `tail` lanes exist (Tail false: all). Fetch: memory that is needed later is asked for (`ahead`).
-template <int R, int V, bool Unit, bool Tail, bool Fetch>
+// t (R, V*L; ldt) = or += sum over p of a[r, p] * b[p, :]. Unit: the rows of A are neighbours (a_row == 1), and memory
+// that is needed later is asked for (`ahead`). Of the last vector, `tail` lanes exist (Tail false: all).
+template <int R, int V, bool Unit, bool Tail>
 void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t, int64_t ldt,
           int64_t tail, bool add, const Ahead* ahead) {
   constexpr int L = Vec::kLanes;
@@ -55,9 +55,9 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] = a + 3 * i * a_row;
   const char *now = nullptr, *next = nullptr, *after = nullptr;
   int64_t step = 0;
-  if constexpr (Fetch) now = ahead->run[0], next = ahead->run[1], after = ahead->run[2], step = ahead->step;
+  if constexpr (Unit) now = ahead->run[0], next = ahead->run[1], after = ahead->run[2], step = ahead->step;
   for (int64_t p = 0; p < kb; ++p) {
-    if constexpr (Fetch) {
+    if constexpr (Unit) {
       __builtin_prefetch(now, 0, 2);
       const char* const far = now + step;
       now = next, next = after, after = far;
@@ -102,21 +102,20 @@ template <int V>
 struct TileRow {
   Tile by_rows[max_rows_of(V)];
 };
-template <int V, bool Unit, bool Tail, bool Fetch, int... R>
+template <int V, bool Unit, bool Tail, int... R>
 constexpr TileRow<V> tile_row(std::integer_sequence<int, R...>) {
-  return {{&tile<R + 1, V, Unit, Tail, Fetch>...}};
+  return {{&tile<R + 1, V, Unit, Tail>...}};
 }
-template <int V, bool Unit, bool Tail, bool Fetch = false>
-constexpr TileRow<V> kTileRow = tile_row<V, Unit, Tail, Fetch>(std::make_integer_sequence<int, max_rows_of(V)>());
+template <int V, bool Unit, bool Tail>
+constexpr TileRow<V> kTileRow = tile_row<V, Unit, Tail>(std::make_integer_sequence<int, max_rows_of(V)>());
 
 // One vector is always taken as a tail, whose rows are never taken as neighbours, and what is no whole chunk goes
 // vector by vector: a mask, four more pointers and a second look at A cost little, each variant as much code as
 // another.
-LW_INLINE Tile pick_tile(int64_t columns, int64_t rows, bool unit, bool fetch) {
+LW_INLINE Tile pick_tile(int64_t columns, int64_t rows, bool unit) {
   if (columns <= Vec::kLanes) return kTileRow<1, false, true>.by_rows[rows - 1];
   if constexpr (kVecs > 2)
     if (columns < kTileColumns) return kTileRow<2, false, false>.by_rows[rows - 1];
-  if (unit && fetch) return kTileRow<kVecs, true, false, true>.by_rows[rows - 1];
   return (unit ? kTileRow<kVecs, true, false> : kTileRow<kVecs, false, false>).by_rows[rows - 1];
 }
 
@@ -143,8 +142,8 @@ inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a
     const int64_t left = width - c, some = kVecs > 2 && left >= 2 * L ? 2 * L : smaller(left, L);
     const int64_t columns = left >= kTileColumns ? kTileColumns : some;
     for (int64_t r = 0, most = max_rows_for(columns); r < rows; r += most)
-      pick_tile(columns, smaller(most, rows - r), a_row == 1, ahead != nullptr)(
-          kb, a + r * a_row, a_row, a_col, b + c, ldb, t + r * ldt + c, ldt, columns, add, ahead);
+      pick_tile(columns, smaller(most, rows - r), a_row == 1)(kb, a + r * a_row, a_row, a_col, b + c, ldb,
+                                                              t + r * ldt + c, ldt, columns, add, ahead);
     c += columns;
   }
 }

@@ -6,7 +6,7 @@
 
 namespace lanewise::LW_ISA {
 
-LW_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+LW_INLINE constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // The first n lanes of p; a constant n == kLanes (the body of every loop below) is a plain load.
 LW_LONG Vec load(const float* p, int64_t n) { return n == Vec::kLanes ? Vec::load(p) : Vec::load_partial(p, n); }

@@ -73,12 +73,13 @@ LW_LONG Vec scale(Vec a, Vec n) {
 }
 #endif
 
-// What was loaded into a is not loaded again, as a compiler likes to do instead of keeping it in a register.
+// What was loaded into a is not loaded again, as a compiler likes to do instead of keeping it in a register, and what
+// is kept so stays in the order of the code.
 LW_INLINE void keep_in_register(Vec& a) {
 #if defined(__x86_64__)
-  asm("" : "+v"(a.v));
+  asm volatile("" : "+v"(a.v));
 #elif defined(__aarch64__)
-  asm("" : "+w"(a.v));
+  asm volatile("" : "+w"(a.v));
 #else
   (void)a;
 #endif

@@ -94,4 +94,35 @@ LW_INLINE void transpose_groups(Vec (&v)[16]) {
   }
 }
 
+// transpose, cut into steps that multiply-adds can stand between (shuffles of 512 bits and these have ports of their
+// own, but only side by side in the code do they run side by side), and into halves: x and y take eight terms each of
+// rows r and r + 4; from z[0..3] of rows 0 to 7 and z[4..7] of rows 8 to 15, eight steps make w[e] = term e of all.
+LW_INLINE void keep_in_register(Vec& a);
+LW_INLINE void split_terms(Vec u, Vec v, Vec& x, Vec& y) {
+  x.v = _mm512_shuffle_f32x4(u.v, v.v, 0x44), y.v = _mm512_shuffle_f32x4(u.v, v.v, 0xEE);
+  keep_in_register(x), keep_in_register(y);
+}
+LW_INLINE void turn_step(int step, Vec (&z)[8], Vec (&w)[8]) {
+  const auto low = [](Vec a, Vec b) {
+    return Vec{_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a.v), _mm512_castps_pd(b.v)))};
+  };
+  const auto high = [](Vec a, Vec b) {
+    return Vec{_mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a.v), _mm512_castps_pd(b.v)))};
+  };
+  Vec* const q = z + step % 2 * 4;
+  if (step < 2) {
+    const Vec a{_mm512_unpacklo_ps(q[0].v, q[1].v)}, b{_mm512_unpacklo_ps(q[2].v, q[3].v)};
+    q[1].v = _mm512_unpackhi_ps(q[0].v, q[1].v), q[3].v = _mm512_unpackhi_ps(q[2].v, q[3].v), q[0] = a, q[2] = b;
+  } else if (step < 4) {
+    const Vec a = low(q[0], q[2]), b = high(q[0], q[2]), c = low(q[1], q[3]), d = high(q[1], q[3]);
+    q[0] = a, q[1] = b, q[2] = c, q[3] = d;
+  } else {
+    const int i = step - 4;
+    w[i].v = _mm512_shuffle_f32x4(z[i].v, z[4 + i].v, 0x88),
+    w[4 + i].v = _mm512_shuffle_f32x4(z[i].v, z[4 + i].v, 0xDD);
+    return keep_in_register(w[i]), keep_in_register(w[4 + i]);
+  }
+  LW_UNROLL for (int i = 0; i < 4; ++i) keep_in_register(q[i]);
+}
+
 }  // namespace lanewise::LW_ISA
