@@ -177,6 +177,11 @@ void check_cases(const KernelTable& table, int64_t first, int64_t count) {
       "%s cases: %zu kernels, %lld each, %lld results (%lld beyond float32); largest error %.3f of its bound (%s)\n",
       table.isa, names.size(), static_cast<long long>(count), static_cast<long long>(cases.compared),
       static_cast<long long>(cases.open), cases.worst, cases.worst_name.c_str());
+  const size_t every = cases.kTails;
+  std::printf("%s cases: operands of %zu and more of the widths 1 to %zu (%s)\n", table.isa, cases.widths, every,
+              cases.widths_name.c_str());
+  expect(cases.widths == every || count < 5000, table.isa, "widths", count, static_cast<double>(cases.widths),
+         static_cast<double>(every));
 }
 
 }  // namespace lanewise

@@ -2,6 +2,7 @@
 // touched, outputs and the gaps between rows poisoned, inputs read again afterwards, results held to derived bounds
 // (rounded.h). A case is drawn from its number, so that one that fails can be run again alone.
 #pragma once
+#include <bitset>
 #include <string>
 
 #include "tests/rounded.h"
@@ -53,8 +54,9 @@ class Cases {
   bool coin() { return below(2) == 1; }
   float uniform(float low, float high);
   float value(Values values);
-  // 1 to 33 most often; the edges of blocks and chunks, +-1; now and then up to 1100.
-  int64_t length();
+  // In every third case, whoever asks first, the next of 1 to kTails, so that each comes. Otherwise 1 to 33 most often;
+  // the edges of blocks and chunks, +-1; now and then up to 1100. Or evenly up to `most`.
+  int64_t length(int64_t most = 0);
   int64_t few() { return 1 + below(5); }
 
   // Operands of the case that is running.
@@ -73,6 +75,10 @@ class Cases {
   // The largest share of its bound that an error took; of the planted faults, the least share that was seen.
   double worst = 0, least_seen = 1;
   std::string worst_name, least_name;
+  // How many of the widths 1 to kTails, twice the widest loop of four vectors, operands had: the least of all kernels.
+  static constexpr int64_t kTails = 128;
+  size_t widths = kTails;
+  std::string widths_name;
 
  private:
   struct Operand {
@@ -88,7 +94,8 @@ class Cases {
   void fill(Operand& operand, Values values);
   void fail(const char* what, double got, double want, double bound);
 
-  int64_t first_, count_, number_ = 0, compared_ = 0, seen_ = 0, failed_ = 0, target_ = 0;
+  int64_t first_, count_, number_ = 0, compared_ = 0, seen_ = 0, failed_ = 0, target_ = 0, tail_ = 0;
+  std::bitset<kTails + 1> widths_;
   bool nudge_, case_seen_ = false;
   uint64_t state_ = 0, name_hash_ = 0;
   std::string name_;

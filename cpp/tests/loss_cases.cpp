@@ -298,7 +298,9 @@ void elementwise(Cases& t, const Element& e) {
   const LossKernel& kernel = loss_kernel(e.name);
   for (const bool backward : {false, true})
     t.of((std::string(e.name) + (backward ? "_backward" : "_forward")).c_str(), [&] {
-      const int64_t rows = t.below(8) == 0 ? 1 + t.below(70) : t.few(), cols = t.coin() ? t.few() : t.length();
+      const int64_t way = t.below(8);  // of one column the rows are the lanes
+      const int64_t rows = way == 0 ? 1 + t.below(Cases::kTails) : way == 1 ? 1 + t.below(70) : t.few();
+      const int64_t cols = way == 0 ? 1 : t.coin() ? t.few() : t.length();
       const Params a = draw(t, e.name, cols);
       const Grid p = t.in(rows, cols, e.pred), y = t.in(rows, cols, e.target);
       const auto count = static_cast<double>(e.mean ? cols : 1);
@@ -325,7 +327,7 @@ void whole_rows(Cases& t, const std::string& name) {
   for (const bool backward : {false, true})
     t.of((name + (backward ? "_backward" : "_forward")).c_str(), [&] {
       // a focal gradient's reference takes cols^2 from probabilities
-      const int64_t rows = t.few(), cols = focal ? 1 + t.below(40) : t.length();
+      const int64_t rows = t.few(), cols = t.length(focal ? 40 : 0);
       const Params a = draw(t, name, cols);
       const Grid p = t.in(rows, cols, probs ? Values::kProbability : focal ? Values::kPlain : Values::kAny);
       const Grid y = kernel.sparse() ? Grid{} : t.in(rows, cols, Values::kProbability);
