@@ -21,8 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fuzz import targets
-
-Files = dict[str, bytes]
+from hostile_structures import Files, structures, unzipped, zipped
 
 MODULE = "hostile_trap"  # stands on the path of the loading process; its import would be seen
 
@@ -58,19 +57,6 @@ def around(whole: bytes) -> Files:
         "json": b"{}",
         "a million brackets": b"[" * 1_000_000,
     }
-
-
-def unzipped(whole: bytes) -> Files:
-    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def zipped(entries: Files, method: int = zipfile.ZIP_STORED) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as archive:
-        for name, data in entries.items():
-            archive.writestr(zipfile.ZipInfo(name), data, method)
-    return out.getvalue()
 
 
 def zips(whole: bytes, text: str) -> Files:
@@ -415,6 +401,7 @@ def every(target: str, whole: bytes) -> Files:
     make = {"lanewise": native, "keras": keras, "h5": legacy, "safetensors": tensors, "tabular": tables}.get(target)
     if make is not None:
         files.update(make(whole))
+    files.update(structures(target, whole))
     if target == "json":
         config = json.loads(whole)
         put = lambda layers: json.dumps({**config, "config": {**config["config"], "layers": layers}}).encode()  # noqa: E731

@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 FINE = {
     # what is not used: dates and siblings, the names of entries, what follows the end; large but honest numbers
-    "": "bit at .*|name long|long name|unknown words by number|repeated 10.15",
+    "": "bit at .*|name long|long name|unknown words by number|repeated 10.15|one long word",
     "lanewise": "compile null",
     "tabular": "made_by text|param (activation|columns|random_state|n_jobs|verbose)|classes null",
     "keras": "before|twice|an entry less|path (up|absolute)|a link|entry in a folder|packed entry of 4 GB|"

@@ -92,16 +92,19 @@ class _IndexLookup(_Prepared):
             with open(vocabulary, encoding="utf-8") as file:
                 vocabulary = [line.rstrip("\n") for line in file]
             vocabulary = [int(line) for line in vocabulary] if isinstance(self, IntegerLookup) else vocabulary
-        tokens = [self._token("vocabulary", token) for token in np.asarray(vocabulary).tolist()]
+        if not isinstance(vocabulary, list | tuple):  # which NumPy would make as wide as the longest token
+            vocabulary = np.asarray(vocabulary).tolist()
+        tokens = [self._token("vocabulary", token) for token in vocabulary]
         special = self._special() if self._token_start <= len(tokens) else []
         if special and tokens[: len(special)] == special:
             tokens = tokens[len(special) :]
         if not tokens:
             raise ValueError("vocabulary: expected at least one token besides the special ones, received none")
-        twice = [token for token, count in Counter(tokens).items() if count > 1]
-        if twice:
+        index = {token: i + self._token_start for i, token in enumerate(tokens)}
+        if len(index) < len(tokens):
+            twice = [token for token, count in Counter(tokens).items() if count > 1]
             raise ValueError(f"vocabulary: expected each token once, received several times: {twice[:5]}")
-        if (self.mask_token is not None and self.mask_token in tokens) or (self.invert and self.oov_token in tokens):
+        if (self.mask_token is not None and self.mask_token in index) or (self.invert and self.oov_token in index):
             raise ValueError("vocabulary: special tokens (mask, unknown) stand in front, all of them, or are left out")
         if self.max_tokens is not None and self._token_start + len(tokens) > self.max_tokens:
             raise ValueError(
@@ -109,7 +112,7 @@ class _IndexLookup(_Prepared):
                 f"max_tokens={self.max_tokens}"
             )
         self._vocabulary = tokens
-        self._index = {token: i + self._token_start for i, token in enumerate(tokens)}
+        self._index = index
 
     def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
         """Take the tokens of the data, the most frequent first, of equally frequent ones the last in order first.
@@ -232,7 +235,7 @@ class StringLookup(_IndexLookup):
             return value.decode(self.encoding)
         if not isinstance(value, str):
             raise TypeError(f"{argument}: expected text, received {value!r} of type {type(value).__name__}")
-        return value
+        return str(value)
 
     def _array(self, argument: str, data: Any) -> AnyArray:
         array = any_array(data)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _engine
 from .._engine import AnyArray, Array, Float32
 from .._names import Configurable, snake_case
+from ..initializers.base import take_items
 
 INTERVALS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "unit": (lambda low, high: low >= 0 and high <= 1, "in [0, 1]"),
@@ -46,6 +47,7 @@ class RowFunction(Configurable):
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         if dtype not in (None, "float32", np.float32):
             raise NotImplementedError(f"dtype: losses and metrics take float32 rows, received {dtype!r}")
+        take_items("losses and metrics", 20)  # 5,000 of them in a file
         self.name = name or self.default_name or snake_case(type(self).__name__)
 
     @property

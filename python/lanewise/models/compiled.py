@@ -115,9 +115,9 @@ class Compiled:
         self.latest: Float64 | None = None  # sums that results were last made of
         losses_shown = [f"{name}_loss" for name in fitted_names if several_losses]
         names = ["loss", *losses_shown, *(name for name, _ in self._metrics)]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"metrics: two values would be called {name!r}; give one of them another name=")
+        if len(set(names)) < len(names):
+            name = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"metrics: two values would be called {name!r}; give one of them another name=")
         self._own_names = ["loss", *(metric.name for _, metric in self._metrics), *losses_shown]
         self.names = self._in_order(names)
 

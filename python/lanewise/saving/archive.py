@@ -25,7 +25,10 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # how a file of that format begins
 MANIFEST = "lanewise.json"
 MAX_MANIFEST = 2 * 2**20  # bytes of JSON
 MAX_ENTRIES = 20_000
+MAX_ITEMS = 100_000  # of things that a file names by their number alone
 _MAX_NODES = 100_000  # lists and objects of a description
+MAX_VALUES = 400_000  # in them
+_MAX_KEYS = 200_000
 _MAX_DIRECTORY = 128 * MAX_ENTRIES  # bytes of the zip's own list of entries
 _DTYPES = {"float32": "<f4", "float64": "<f8", "int64": "<i8", "uint64": "<u8"}
 _END = struct.Struct("<4s4H2LH")  # the zip's last record
@@ -55,6 +58,8 @@ def parsed(data: bytes | str, longest: int, constants: bool = True) -> Any:
     text = data if isinstance(data, str) else str(data, "utf-8")
     if _nodes(text) > _MAX_NODES:
         raise FormatError(f"a description of more than {_MAX_NODES} lists and objects")
+    if text.count(",") > MAX_VALUES or text.count(":") > _MAX_KEYS:
+        raise FormatError(f"a description of more than {MAX_VALUES} values, or {_MAX_KEYS} names of values")
     return json.loads(text, parse_constant=None if constants else _no_constant)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from .. import _registry, constraints, initializers, layers, losses, metrics, models, optimizers, regularizers
 from .._given import is_model
 from .._names import Configurable, from_description, serialize
+from ..initializers.base import few_items
 from ..models import config as clone
 from . import keras_read, keras_write
-from .archive import parsed
+from .archive import MAX_ITEMS, parsed
 from .keras_zip import MAX_CONFIG
 from .shapes import check_size
 
@@ -62,7 +63,7 @@ def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, An
     if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str) or "config" not in config:
         raise ValueError(f"config: expected {{'class_name': ..., 'config': {{...}}}}, received {str(config)[:200]}")
     check_size(config["config"])
-    with _registry.CustomObjectScope(custom_objects):
+    with _registry.CustomObjectScope(custom_objects), few_items(MAX_ITEMS):
         model = models.deserialize(keras_read.own_form(config))
         compiled = config.get("compile_config")
         if isinstance(compiled, Mapping) and compiled.get("optimizer") is not None:

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 from . import hdf5
 from .archive import AnyArray, FormatError
 
-MAX_TEXT = 16 * 2**20  # bytes of one attribute
-MAX_ITEMS = 100_000  # of a list of names
+MAX_TEXT = 16 * 2**20  # bytes of all attributes that are read
+MAX_ITEMS = 100_000  # names in them
 _MAX_RANK = 8
 _NUMBERS = itertools.count()
 _SLACK = 32 * 2**20  # bytes that arrays may take beyond twice the file: compressed ones
@@ -61,10 +61,11 @@ def writing(file: BinaryIO) -> Iterator[Any]:
 
 
 class _Budget:
-    """Bytes that the arrays of one file may still take."""
+    """Bytes that the arrays of one file may still take; bytes and number of its texts."""
 
     def __init__(self, left: int) -> None:
         self.left = left
+        self.text, self.items = MAX_TEXT, MAX_ITEMS
 
     def take(self, what: str, size: int) -> None:
         self.left -= size
@@ -191,14 +192,16 @@ class Group:
         where = f"attribute {name!r} of {self.path or '/'}"
         if not kind.text:
             raise FormatError(f"{where} is no text")
-        if items > MAX_ITEMS or kind.width * items > len(data):
+        budget = self._budget
+        budget.items -= items
+        if budget.items < 0 or kind.width * items > len(data):
             raise FormatError(f"{where} is too long, or cut off")
-        texts, total = [], 0
+        texts = []
         for i in range(items):
             text = data[i * kind.width : (i + 1) * kind.width]
             text = self._file.long_text(text) if kind.long else text.rstrip(b"\0")
-            total += len(text)
-            if total > MAX_TEXT:
+            budget.text -= len(text)
+            if budget.text < 0:
                 raise FormatError(f"{where} is too long")
             texts.append(text.decode("utf-8"))
         return texts if shape else texts[0]

@@ -52,7 +52,7 @@ class File:
     """An HDF5 file, from bytes or an open file.
 
     Attributes:
-        size: bytes. root: its first group.
+        size: bytes. root: its first group. unread: bytes of chunks that may still be read: they do not overlap.
 
     Raises:
         FormatError: no such file, cut off, or laid out in another way.
@@ -79,6 +79,7 @@ class File:
         if end > self.size:
             raise FormatError(f"it has {self.size} bytes of {end}: it is cut off")
         self._left = 4 * self.size + 2**22
+        self.unread = 2 * self.size + 2**22
         self._nodes: dict[int, Node] = {}
         self._heaps: dict[int, tuple[bytes, dict[int, tuple[int, int]]]] = {}
         self.root = self.node(root)
@@ -166,9 +167,9 @@ class Node:
     def __init__(self, file: File, at: int) -> None:
         self._file = file
         self._messages = list(self._read(at))
-        kinds = {kind for kind, _ in self._messages}
-        self.is_array = _LAYOUT in kinds
-        self.is_group = not self.is_array and bool(kinds & {_SYMBOLS, _LINKS, _LINK})
+        self._one = dict(reversed(self._messages))
+        self.is_array = _LAYOUT in self._one
+        self.is_group = not self.is_array and bool(self._one.keys() & {_SYMBOLS, _LINKS, _LINK})
         self._found: dict[str, int | None] | None = None
         self._attributes: dict[bytes, tuple[bytes, bytes, bytes]] | None = None
 
@@ -209,9 +210,6 @@ class Node:
                 elif kind:
                     yield kind, content
 
-    def _one(self, kind: int) -> bytes | None:
-        return next((content for found, content in self._messages if found == kind), None)
-
     # --- groups -------------------------------------------------------------------------------------------------
 
     @property
@@ -226,7 +224,7 @@ class Node:
         return self._found
 
     def _entries(self) -> Iterator[tuple[str, int | None]]:
-        table = self._one(_SYMBOLS)
+        table = self._one.get(_SYMBOLS)
         if table is not None:
             tree, heap = struct.unpack_from("<QQ", table)
             size, _, start = struct.unpack("<8xQQQ", self._file.block(heap, 32, b"HEAP"))
@@ -240,7 +238,7 @@ class Node:
                     if end < 0:
                         raise FormatError("a name without end")
                     yield _name(names[offset:end]), None if cached == 2 else address
-        info = self._one(_LINKS)
+        info = self._one.get(_LINKS)
         if info is not None and _unsigned(info, 2 + (8 if info[1] & 1 else 0)) != _NOWHERE:
             raise FormatError("a group with an index of the newest kind, which is not read: write it by h5py's default")
         for kind, content in self._messages:
@@ -272,17 +270,17 @@ class Node:
 
     def array(self) -> Array:
         """What is said about the array, nothing of it read. Raises FormatError: laid out in a way that is not read."""
-        space, kind, layout = self._one(_SPACE), self._one(_TYPE), self._one(_LAYOUT)
+        space, kind, layout = self._one.get(_SPACE), self._one.get(_TYPE), self._one.get(_LAYOUT)
         if space is None or kind is None or layout is None:
             raise FormatError("an array without type or shape")
-        if self._one(_ELSEWHERE) is not None:
+        if self._one.get(_ELSEWHERE) is not None:
             raise FormatError("lies in another file, which is not read")
         version, form = layout[0], layout[1]
         if form == 3:
             raise FormatError("is a virtual array, which is not read")
         if version not in (3, 4) or form > 2 or (form == 2 and version == 4):
             raise FormatError("is laid out in a way that is not read: write it by h5py's default")
-        pipeline = self._one(_PIPELINE)
+        pipeline = self._one.get(_PIPELINE)
         filters = () if pipeline is None else tuple(_pipeline(pipeline))
         shape = _shape(space)
         return Array(self._file, _kind(kind), () if shape is None else shape, filters, form, layout)
@@ -354,6 +352,9 @@ class Array:
             ):
                 raise FormatError("has a chunk twice, or outside of it")
             seen.add(corner)
+            self._file.unread -= length
+            if self._file.unread < 0:
+                raise FormatError("has chunks that overlap")
             data = self._unpacked(self._file.read(at, length), size, dtype.itemsize)
             part = np.frombuffer(data, dtype).reshape(chunk)
             into = whole[tuple(slice(p, p + c) for p, c in zip(place, chunk, strict=True))]

@@ -24,6 +24,7 @@ from . import h5, keras_optimizer
 from .archive import AnyArray, FormatError, Mismatch
 from .atomic import replacing
 from .h5 import Group
+from .shapes import MAX_CALLS
 
 Places = list[tuple[Weight, Group, str]]
 """(weight, group, name of the array in it) of what is to be read."""
@@ -247,11 +248,14 @@ def _named_paths(root: Group, model: Any) -> dict[str, str]:
     Only layers that are described have names of their own in a file; those inside layers in Python are named anew.
     """
     found: dict[str, str] = {}
-    places = ["layers"]
+    places, left = ["layers"], MAX_CALLS  # groups that are one lead to the same below
     while places:
         place = places.pop()
         for kind in root.group(place).names() if place in root else []:
             path = f"{place}/{kind}"
+            left -= 1
+            if left < 0:
+                raise FormatError(f"it has more than {MAX_CALLS} layers")
             if f"{path}/vars" in root:
                 name = root.group(f"{path}/vars").text("name")
                 if name is not None:

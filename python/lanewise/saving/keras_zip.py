@@ -11,7 +11,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from ..initializers.base import zeros_only
 from . import h5, keras_read, keras_state, keras_write
-from .archive import FormatError, new_zip, parsed
+from .archive import MAX_VALUES, FormatError, new_zip, parsed
 from .shapes import SLACK, check_size
 
 KERAS_VERSION = "3.15.1"  # whose layout this is
@@ -19,6 +19,7 @@ _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5
 MAX_CONFIG = 4 * 2**20  # bytes of JSON
 _MAX_ENTRIES = 1000
 _MAX_DIRECTORY = 2**20  # bytes of the zip's own list of entries
+_MAX_TOKENS = 300_000  # of all vocabularies, beside what the size of the file allows
 _SLACK = 32 * 2**20  # bytes that packed entries may unpack to beyond twice the file
 
 
@@ -29,8 +30,10 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
     if compiled is not None:
         form["compile_config"] = keras_write.compile_form(compiled)
     config = json.dumps(form, allow_nan=False).encode("ascii")
-    if len(config) > MAX_CONFIG:
-        raise ValueError(f"model: its description takes {len(config)} bytes (allowed: {MAX_CONFIG})")
+    if len(config) > MAX_CONFIG or config.count(b",") > MAX_VALUES:
+        raise ValueError(
+            f"model: its description takes {len(config)} bytes (allowed: {MAX_CONFIG}; of values {MAX_VALUES})"
+        )
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}).encode("ascii")
     weights = io.BytesIO()
     with h5.writing(weights) as root:
@@ -56,7 +59,7 @@ def read(file: BinaryIO, compile: bool) -> Any:
         config = parsed(_unpacked(archive, entries[_CONFIG], MAX_CONFIG), MAX_CONFIG)
         if not isinstance(config, dict):
             raise FormatError(f"{_CONFIG} holds no object")
-        _put_vocabularies(archive, entries, config)
+        _put_vocabularies(archive, entries, config, _MAX_TOKENS + file.seek(0, os.SEEK_END) // 64)
         data = _unpacked(archive, entries[_WEIGHTS], entries[_WEIGHTS].file_size)
     with h5.reading(data) as root:
         with zeros_only(len(data) // 2 + SLACK):  # float16 is the smallest type
@@ -69,14 +72,21 @@ def read(file: BinaryIO, compile: bool) -> Any:
     return model
 
 
-def _put_vocabularies(archive: ZipFile, entries: Mapping[str, ZipInfo], config: Any) -> None:
-    """Keras keeps what a lookup layer has learnt beside the description, one token a line: put it into that."""
+def _put_vocabularies(archive: ZipFile, entries: Mapping[str, ZipInfo], config: Any, left: int) -> None:
+    """Keras keeps what a lookup layer has learnt beside the description, one token a line: put it into that.
+
+    Args:
+        left: tokens that all of them may have.
+    """
     for path, entry in keras_state.described_paths(config):
         info = entries.get(f"assets/{path}/vocabulary.txt")
         arguments = entry.get("config")
         if info is None or not isinstance(arguments, dict) or arguments.get("vocabulary") is not None:
             continue
         lines = _unpacked(archive, info, MAX_CONFIG).decode("utf-8").splitlines()
+        left -= len(lines)
+        if left < 0:
+            raise FormatError("its vocabularies have more tokens than a file of this size holds")
         while lines and not lines[-1]:
             lines.pop()
         arguments["vocabulary"] = list(map(int, lines)) if entry["class_name"] == "IntegerLookup" else lines

@@ -11,9 +11,7 @@ from .._names import UnknownName
 from .._registry import CustomObjectScope
 from ..initializers.base import few_items
 from . import h5
-from .archive import HDF5_SIGNATURE, FormatError, Mismatch
-
-_MAX_ITEMS = 100_000  # of things that a file names by their number alone
+from .archive import HDF5_SIGNATURE, MAX_ITEMS, FormatError, Mismatch
 
 # --- which format -----------------------------------------------------------------------------------------------
 
@@ -81,7 +79,7 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
             kind = "h5"
         file.seek(0)
         try:
-            with few_items(_MAX_ITEMS):
+            with few_items(MAX_ITEMS):
                 yield kind, file
         except Mismatch as error:
             raise ValueError(f"filepath: {path!r} {error}") from None

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from ..models import Model
 
 
+_MAX_HEADER = 2**20  # bytes beside what the weights of the model ask for
+
+
 def _library() -> Any:
     try:
         import safetensors.numpy
@@ -59,6 +62,10 @@ def load_tensors(model: "Model", path: str) -> None:
     """
     library = _library()
     with open(path, "rb") as file:
+        # its list is made of objects that take many times its bytes
+        if int.from_bytes(file.read(8), "little") > _MAX_HEADER + 1024 * len(model.weights):
+            raise ValueError(f"filepath: {path!r} is no intact safetensors file, or of more weights than the model")
+        file.seek(0)
         data = file.read()
     try:
         tensors = library.load(data)
@@ -72,4 +79,5 @@ def load_tensors(model: "Model", path: str) -> None:
         if own == found and len(found) == len(names):
             model.set_weights([tensors[name] for name in names])
             return
-    raise ValueError(f"filepath: {path!r} holds {dict(sorted(found.items()))}, the model has {own}")
+    held, wanted = str(dict(sorted(found.items()))), str(own)
+    raise ValueError(f"filepath: {path!r} holds {held[:500]}, the model has {wanted[:500]}")

@@ -15,6 +15,7 @@ from ..saving.shapes import SLACK, check_description, check_size
 from .columns import Table
 
 VERSION = 1
+_MAX_LABELS = 2**24  # bytes of all of them
 _KEYS = {"format", "version", "made_by", "kind", "class", "params", "table", "scaling", "classes", "flat", "model",
          "members", "arrays"}  # fmt: skip
 
@@ -103,11 +104,14 @@ def opened(archive: Archive, expected: Any = None) -> Any:
             raise FormatError("scores have another shape")
     else:
         dtype, values = np.dtype(manifest["classes"]["dtype"]), manifest["classes"]["values"]
-        if dtype.kind not in "biufUO" or dtype.itemsize > 16 + 4 * max(len(str(value)) for value in values):
+        if len(values) != outputs:
+            raise FormatError("there are not as many classes as outputs")
+        longest = max(len(str(value)) for value in values)
+        if dtype.kind not in "biufUO" or dtype.itemsize > min(16 + 4 * longest, _MAX_LABELS // outputs):
             raise FormatError(f"classes: {dtype} is no type of labels")
         estimator.classes_ = np.array(values, dtype)
-        if len(estimator.classes_) != outputs:
-            raise FormatError("there are not as many classes as outputs")
+        if estimator.classes_.shape != (outputs,):
+            raise FormatError("the classes are no labels")
     vars(estimator).update(estimator.table_.attributes())
     return estimator
 
