@@ -14,7 +14,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class File:
     """
 
     def __init__(self, source: bytes | BinaryIO) -> None:
-        self._data = source if isinstance(source, bytes) else b""
+        self._data: Any = memoryview(source) if isinstance(source, bytes) else None  # so that arrays are no copies
         self._file = None if isinstance(source, bytes) else source
         self.size = len(source) if isinstance(source, bytes) else source.seek(0, 2)
         head = self.read(0, 96) if self.size >= 96 else b""
@@ -91,11 +91,11 @@ class File:
         return self._nodes[at]
 
     def read(self, at: int, size: int) -> bytes:
-        """Bytes of the file. Raises FormatError for a place outside of it."""
+        """Bytes of the file, or a view of them. Raises FormatError for a place outside of it."""
         if not 0 <= at <= at + size <= self.size:
             raise FormatError(f"it points to {size} bytes at {at}, which are not there")
         if self._file is None:
-            return self._data[at : at + size]
+            return self._data[at : at + size]  # type: ignore[no-any-return]
         self._file.seek(at)
         data = self._file.read(size)
         if len(data) != size:
@@ -107,7 +107,7 @@ class File:
         self._left -= size + 64
         if size > _MAX_BLOCK or self._left < 0:
             raise FormatError(f"a structure of {size} bytes, or structures that overlap")
-        data = self.read(at, size)
+        data = bytes(self.read(at, size))
         if not data.startswith(mark):
             raise FormatError(f"no {mark.decode()} at {at}")
         return data
