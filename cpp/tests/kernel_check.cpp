@@ -2,10 +2,10 @@
 // also runs under an emulator. Each result is compared with a float64 reference by a stated bound, and hashed; the
 // hashes of all ISAs with fused multiply-add must be equal, on this machine and (run_kernel_check.sh) across machines.
 //
-// kernel_check [ISA] [cases=N] [integers=WHICH] [planted=yes] [only|training|fixed]: that ISA only, N random cases of
-// each kernel (100), every size of the products of integers on `all` ISAs, the `fused` or none, faults that these must
-// see; only these, only the training, or that and kernels at fixed sizes. Output: one line "isa hash kernel" each; exit
-// code 1 where a bound is broken or hashes differ.
+// kernel_check [isa=ISA] [cases=N] [from=N] [integers=WHICH] [planted=yes] [check=WHICH]: that ISA only, N random cases
+// of each kernel (100), every size of the products of integers on `all` ISAs, the `fused` or none, faults that these
+// must see; all checks or some (see main). Output: one line "isa hash kernel" each; exit code 1 where a bound is broken
+// or hashes differ.
 #include <cmath>
 #include <map>
 #include <string>
@@ -152,9 +152,10 @@ struct Checker {
   }
 
   // Random sizes, between guard pages, and products of integers.
-  void random(int64_t first, int64_t cases, bool all_integers) {
+  void random(int64_t first, int64_t cases, bool all_integers, bool alone) {
     const FloatEnvironment environment;
     check_cases(k, first, cases);
+    if (alone) return;
     check_integers(k, all_integers);
     check_specials(k);
   }
@@ -179,8 +180,8 @@ struct Checker {
 
 }  // namespace
 
-// check=all, or one of random, fixed (with a training), training; isa=NAME, or all of this machine; cases=N of each
-// kernel, from=N on; integers=all, fused or some; planted=yes.
+// check=all, or one of random, cases (of those nothing but the random sizes), fixed (with a training), training;
+// isa=NAME, or all of this machine; cases=N of each kernel, from=N on; integers=all, fused or some; planted=yes.
 int main(int argc, char** argv) {
   std::map<std::string, std::string> given = {{"check", "all"}, {"from", "0"}, {"cases", "100"}};
   for (int i = 1; i < argc; ++i) {
@@ -189,7 +190,8 @@ int main(int argc, char** argv) {
     if (equals != std::string::npos) given[word.substr(0, equals)] = word.substr(equals + 1);
   }
   const std::string check = given["check"], integers = given["integers"];
-  const bool random = check == "all" || check == "random", fixed = check == "all" || check == "fixed";
+  const bool alone = check == "cases", random = check == "all" || check == "random" || alone,
+             fixed = check == "all" || check == "fixed";
   const bool training = fixed || check == "training";
   check_pace();
   check_scratch();
@@ -201,7 +203,7 @@ int main(int argc, char** argv) {
     Checker checker{kernels(), {}};
     if (random) {
       checker.random(std::stoll(given["from"]), std::stoll(given["cases"]),
-                     integers == "all" || (integers == "fused" && kernels().fused));
+                     integers == "all" || (integers == "fused" && kernels().fused), alone);
       if (given["planted"] == "yes" && isa == available_isas().front()) check_planted_faults(kernels());
     }
     if (fixed) checker.fixed();

@@ -5,7 +5,8 @@
 # OBJECTS=DIRECTORY: a CMake build tree whose objects are checked on this machine, the very code of a wheel, instead of
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
 # CASES: how many random cases of each kernel (500; under the emulator a twentieth); INTEGERS=all: every size of the
-# products of integers there too, and on generic; ONLY=random: nothing but these, ONLY=training: nothing but a training,
+# products of integers there too, and on generic; ONLY=random: nothing but these, ONLY=cases: not even integers and
+# special values, ONLY=training: nothing but a training,
 # ONLY=fixed: a training, and kernels at fixed sizes.
 # ISA: that instruction set alone is checked; with OBJECTS too, its kernels are compiled here, with EXTRA_FLAGS, and all
 # else is of OBJECTS or stands in WORK. OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks (-O1).
