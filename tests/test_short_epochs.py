@@ -1,5 +1,7 @@
 """Epochs that run many in one call of the engine: bits, History and what callbacks see are those of one by one."""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -165,9 +167,43 @@ def test_bad_labels_are_refused(counts: list[int]) -> None:
     core = network._last_network[1]
     rows = ([X], [np.full((203, 1), 7, np.int32)], None, None, 32)
     with pytest.raises(ValueError, match="expected labels from 0 to 2"):
-        core.train_epochs(rows, network.optimizer.native, 1, 0, True, [False], rows)
+        core.train_epochs(rows, network.optimizer.native, 1, 0, True, [False], rows, [])
     order = ([X], [LABELS.reshape(-1, 1)], None, np.array([0, 300], np.uint32), 32)
     with pytest.raises(ValueError, match="expected row numbers below 203"):
-        core.train_epochs(order, network.optimizer.native, 1, 0, True, [False], order)
+        core.train_epochs(order, network.optimizer.native, 1, 0, True, [False], order, [])
     with pytest.raises(ValueError, match="batch_size"):
-        core.train_epochs((*rows[:4], 0), network.optimizer.native, 1, 0, True, [False], rows)
+        core.train_epochs((*rows[:4], 0), network.optimizer.native, 1, 0, True, [False], rows, [])
+
+
+@pytest.mark.parametrize("held", [None, "train", "validation"])
+def test_epochs_before_an_error_are_in_the_history(held: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that were whole when another thread changed a label in a call of many; that history was lost."""
+
+    class AllAtOnce(Five):
+        def __init__(self) -> None:
+            _engine.Pace.__init__(self, 100_000)
+
+    monkeypatch.setattr(epochs, "Pace", AllAtOnce)
+    labels, true = LABELS.astype(np.int32), LABELS.astype(np.int32)
+    data = {} if held is None else {"validation_data": (X, labels if held == "validation" else true)}
+    lw.random.set_seed(3)
+    model = classifier()
+    meddling = threading.Thread(target=meddle, args=(model, labels))
+    meddling.start()
+    with pytest.raises(ValueError, match="nobody changes"):
+        model.fit(X, true if held == "validation" else labels, epochs=100_000, verbose=0, **data)
+    meddling.join()
+    history, steps = model.history.history, -(-len(X) // 32)
+    assert history["loss"]
+    assert 0 <= model.optimizer.iterations - steps * len(history["loss"]) <= steps
+    assert model._epochs_shuffled == len(history["loss"]) + 1
+    if held == "validation":
+        data = {"validation_data": (X, true)}
+    lw.random.set_seed(3)
+    assert classifier().fit(X, true, epochs=len(history["loss"]), verbose=0, **data).history == history
+
+
+def meddle(model: Any, labels: Any) -> None:
+    while model.optimizer.iterations < 300:
+        time.sleep(0.001)
+    labels[...] = 2**31 - 1

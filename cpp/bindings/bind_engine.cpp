@@ -76,21 +76,21 @@ Batches batches(const Network& network, const BatchesTuple& given, CallData& cal
   return {call.data, rows, batch_size};
 }
 
-py::array_t<double> train_epochs(Network& network, const BatchesTuple& rows, Optimizer& optimizer, uint64_t seed,
-                                 uint64_t first, bool shuffle, const std::vector<bool>& validated,
-                                 const BatchesTuple& held) {
+void train_epochs(Network& network, const BatchesTuple& rows, Optimizer& optimizer, uint64_t seed, uint64_t first,
+                  bool shuffle, const std::vector<bool>& validated, const BatchesTuple& held, py::list done) {
   CallData call(network, std::get<0>(rows)), held_call(network, std::get<0>(held));
   const Batches train = batches(network, rows, call), validate = batches(network, held, held_call);
   std::vector<double> sums;
-  {
+  std::exception_ptr error;
+  try {
     const auto epochs = static_cast<int64_t>(validated.size());
     const GilRelease release(network, epochs * (train.rows + validate.rows), train.batch_size);
-    sums = network.train_epochs(train, optimizer, seed, first, shuffle, validated, validate);
+    network.train_epochs(train, optimizer, seed, first, shuffle, validated, validate, sums);
+  } catch (...) {
+    error = std::current_exception();
   }
-  const auto epochs = static_cast<py::ssize_t>(validated.size());
-  py::array_t<double> array({epochs, py::ssize_t{2}, static_cast<py::ssize_t>(network.new_sums().size())});
-  std::copy(sums.begin(), sums.end(), array.mutable_data());
-  return array;
+  done.append(sums_array(sums));
+  if (error) std::rethrow_exception(error);
 }
 
 py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::sequence& y, const py::object& weight,
@@ -367,7 +367,7 @@ void register_engine(py::module_& m) {
            py::arg("stop"), py::arg("batch_size"), py::arg("optimizer"), py::arg("seed"), py::kw_only(),
            py::arg("weights_in_order") = false)
       .def("train_epochs", &train_epochs, py::arg("rows"), py::arg("optimizer"), py::arg("seed"), py::arg("first"),
-           py::arg("shuffle"), py::arg("validated"), py::arg("held"))
+           py::arg("shuffle"), py::arg("validated"), py::arg("held"), py::arg("done"))
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("start"),
            py::arg("stop"), py::arg("batch_size"), py::arg("seed") = 0, py::arg("step") = 0, py::kw_only(),
            py::arg("order") = py::none(), py::arg("weights_in_order") = false)

@@ -51,9 +51,9 @@ class Network {
                             uint64_t seed);
   // Whole epochs, number `first` of the stream of orders and those after it, all rows of `rows`, each in an order of
   // its own (or as they stand), one for each entry of `validated`: where that is true, `held` is evaluated after it.
-  // Returns the sums of each epoch followed by those of its evaluation, zeros where there is none.
-  std::vector<double> train_epochs(const Batches& rows, Optimizer& optimizer, uint64_t seed, uint64_t first,
-                                   bool shuffle, const std::vector<bool>& validated, const Batches& held);
+  // Appends the sums of each epoch to `found`, followed by those of its evaluation, zeros where there is none.
+  void train_epochs(const Batches& rows, Optimizer& optimizer, uint64_t seed, uint64_t first, bool shuffle,
+                    const std::vector<bool>& validated, const Batches& held, std::vector<double>& found);
   // seed, step: of what is random when predicting too.
   std::vector<double> evaluate(const Data& data, int64_t start, int64_t stop, int64_t batch_size, uint64_t seed = 0,
                                int64_t step = 0);

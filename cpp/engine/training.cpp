@@ -187,12 +187,10 @@ std::vector<double> Network::evaluate(const Data& data, int64_t start, int64_t s
   return sums;
 }
 
-std::vector<double> Network::train_epochs(const Batches& rows, Optimizer& optimizer, uint64_t seed, uint64_t first,
-                                          bool shuffle, const std::vector<bool>& validated, const Batches& held) {
+void Network::train_epochs(const Batches& rows, Optimizer& optimizer, uint64_t seed, uint64_t first, bool shuffle,
+                           const std::vector<bool>& validated, const Batches& held, std::vector<double>& found) {
   Data data = rows.data;
   std::vector<uint32_t> order(static_cast<size_t>(shuffle ? rows.rows : 0));
-  std::vector<double> found;
-  const auto append = [&](const std::vector<double>& sums) { found.insert(found.end(), sums.begin(), sums.end()); };
   for (size_t epoch = 0; epoch < validated.size(); ++epoch) {
     if (shuffle) {
       permutation(seed, first + epoch, rows.rows, order.data(), [] {});
@@ -200,10 +198,11 @@ std::vector<double> Network::train_epochs(const Batches& rows, Optimizer& optimi
         for (uint32_t& row : order) row = rows.data.order[row];
       data.order = order.data();
     }
-    append(train(data, 0, rows.rows, rows.batch_size, optimizer, seed));
-    append(validated[epoch] ? evaluate(held.data, 0, held.rows, held.batch_size) : new_sums());
+    std::vector<double> sums = train(data, 0, rows.rows, rows.batch_size, optimizer, seed);
+    const auto held_sums = validated[epoch] ? evaluate(held.data, 0, held.rows, held.batch_size) : new_sums();
+    sums.insert(sums.end(), held_sums.begin(), held_sums.end());
+    found.insert(found.end(), sums.begin(), sums.end());
   }
-  return found;
 }
 
 std::vector<double> Network::value_and_grad(const Data& data, bool training, uint64_t seed, int64_t step,

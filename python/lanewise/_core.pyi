@@ -325,12 +325,14 @@ class Network:
             NDArray[np.uint32] | None,
             int,
         ],
-    ) -> NDArray[np.float64]:
+        done: list[NDArray[np.float64]],
+    ) -> None:
         """Whole epochs, one for each of `validated`, with an evaluation after those where that is true.
 
         rows, held: (x, y, sample_weight, order, batch_size) as of `train` and `evaluate`: all rows, or those of order.
         first: number of the first epoch, by which the order of its rows is drawn; shuffle: whether it is.
-        Returns (epochs, 2, sums): the sums of each epoch, then those of its evaluation, zeros where there is none.
+        done: gets the sums of each epoch and of its evaluation (zeros where there is none), one after the other, those
+        of the epochs before an error too.
         """
     def evaluate(
         self,

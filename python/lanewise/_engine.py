@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._operators import Operators, TracedBase
-from ._trained import Trained
+from ._structure import Trained
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]

@@ -1,4 +1,6 @@
-"""Lists, tuples and dicts of things, as Keras takes them for several inputs and outputs; a dict goes by sorted keys."""
+"""Lists, tuples and dicts of things, as Keras takes them for several inputs and outputs; a dict goes by sorted keys.
+
+And what consists of parts that train."""
 
 from __future__ import annotations
 
@@ -82,3 +84,31 @@ def instances(value: Any, kind: type[T]) -> list[T]:
             if any(issubclass(each, (kind, dict, list, tuple)) for each in set(map(type, entries))):
                 waiting += reversed(entries)
     return found
+
+
+class Trained:
+    """Something whose `trainable` can be set. `Trained.version` counts how often any was: networks found are kept."""
+
+    version = 0
+    _trainable = True
+
+    def _parts(self) -> Sequence[Trained]:
+        """What it consists of."""
+        return ()
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training may change it; setting it sets what it consists of."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        reached: dict[int, Trained] = {}
+        waiting: list[Trained] = [self]
+        while waiting:  # each once: a layer may keep the one that it is in
+            part = waiting.pop()
+            if id(part) not in reached:
+                reached[id(part)] = part
+                part._trainable = bool(value)
+                waiting += part._parts()
+        Trained.version += 1

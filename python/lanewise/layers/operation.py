@@ -11,8 +11,7 @@ import numpy as np
 from .._engine import Builder, Weight
 from .._given import is_own
 from .._names import Configurable, automatic_name, constructor_keywords, name_of
-from .._structure import flatten, pack
-from .._trained import Trained
+from .._structure import Trained, flatten, pack
 
 Shape = tuple[int | None, ...]
 """A shape as Keras writes it: None for the rows, then the axes of one sample."""

@@ -11,7 +11,7 @@ from .. import random
 from .._arrays import as_array
 from .._engine import AnyArray, Few, Float32, ModelLock, Network, Pace, Program, Variable, Weight
 from .._names import keyword_checked
-from .._trained import Trained
+from .._structure import Trained
 from ..layers.operation import Node, Operation
 from ..metrics import Metric
 from ..optimizers import Optimizer

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import _engine
 from .._engine import Network, Pace
 from ..progress import Silent
@@ -57,6 +59,7 @@ class Epochs:
         self._pace = Pace()  # epochs in a call of the engine
         self._ready: deque[dict[str, Any]] = deque()
         self._alone: bool | None = None
+        self._error: BaseException | None = None  # what ended a call of several epochs, after those that it finished
 
     def go_to(self, place: Place) -> None:
         """Begin where a backup was made."""
@@ -69,7 +72,7 @@ class Epochs:
 
     def logs(self, epoch: int) -> dict[str, Any]:
         """Run the epoch, if it has not run yet. Returns loss and metrics by name, sorted."""
-        if not self._ready:
+        if not self._ready and self._error is None:
             began, count = perf_counter(), 1
             if self._pace.units > 1 and self._runs_alone():
                 count = min(self._pace.units, self.end - epoch, self.hooks.ahead(epoch))
@@ -77,6 +80,8 @@ class Epochs:
             else:
                 self._ready.append(self._run(epoch))
             self._pace.record(count, perf_counter() - began)
+        if not self._ready and self._error is not None:
+            raise self._error
         return self._ready.popleft()
 
     # --- many at once -------------------------------------------------------------------------------------------
@@ -105,11 +110,19 @@ class Epochs:
         seed, first = model._run_seed(), model._epochs_shuffled
         model._epochs_shuffled += count
         compiled.optimizer.plan_steps(count * -(-self.rows.size // self.batch_size))
-        sums = model._weights_lock.write(
-            self.network.train_epochs, rows, compiled.optimizer.native, seed, first, self.shuffle, validated, held
-        )  # fmt: skip
+        done: list[Any] = []
+        try:
+            model._weights_lock.write(
+                self.network.train_epochs, rows, compiled.optimizer.native, seed, first, self.shuffle, validated, held,
+                done,
+            )  # fmt: skip
+        except BaseException as error:
+            self._error = error
+        sums = np.concatenate([[], *done]).reshape(-1, 2, len(compiled.begin()))
+        if self._error is not None:
+            model._epochs_shuffled = first + len(sums) + 1
         for (trained, judged), (losses, held_losses), validates in zip(
-            sums, compiled.losses(sums), validated, strict=True
+            sums, compiled.losses(sums), validated, strict=False
         ):
             logs = compiled.results(trained, losses)
             if validates:
