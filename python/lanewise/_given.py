@@ -28,6 +28,15 @@ def is_model(obj: Any) -> bool:
     return hasattr(type(obj), "fit")
 
 
+def refuse_methods(cls: type, names: Collection[str], instead: str) -> None:
+    """Raises NotImplementedError for a person's class that defines what compiled code would pass over."""
+    for name in names:
+        if is_own(cls) and name in cls.__dict__:
+            raise NotImplementedError(
+                f"{cls.__name__}: a {name}() of its own would not be called, steps run in compiled code; {instead}"
+            )
+
+
 def has_layers(config: Mapping[str, Any]) -> bool:
     """Whether a config of a model is that of its layers, rather than the arguments of its class."""
     layers = config.get("layers")

@@ -207,6 +207,15 @@ class Absent:
         raise AttributeError(text, name=self._name, obj=obj)
 
 
+class Unset:
+    """Stands for an attribute that `__init__` gives: reading it before that raises RuntimeError."""
+
+    def __get__(self, obj: Any, owner: type) -> Any:
+        if obj is None:
+            return self
+        raise RuntimeError(f"{owner.__name__}: its __init__ must call super().__init__() before anything else")
+
+
 ABSENT = {name: Absent(name) for name in _ATTRIBUTES}
 
 

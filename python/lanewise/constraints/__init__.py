@@ -7,6 +7,7 @@ the whole of a bias; 1, those that leave one input; -1, the last axis; (0, 1), a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import isfunction
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from .. import _missing
 from .._engine import Float32
+from .._given import is_own, refuse_methods
 from .._names import (
     Configurable,
     check_below_one,
@@ -25,9 +27,18 @@ from .._names import (
     table_of,
 )
 
+_OTHER = (
+    "use NonNeg, MaxNorm, MinMaxNorm or UnitNorm, or a callback with on_train_batch_end(self, batch, logs=None), in "
+    "which layer.kernel.assign(...) sets the weight after each step"
+)
+
 
 class Constraint(Configurable):
     """Base of the limits on weights."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_methods(cls, ("__call__",), _OTHER)
 
     def limits(self) -> tuple[str, float, float, float]:
         """What the engine is told: (which norms, least norm, largest norm, rate) or ("non_neg", 0, 0, 0)."""
@@ -141,7 +152,13 @@ def get_class(name: str) -> type[Constraint]:
 
 
 def get(identifier: Any, argument: str = "constraint") -> Constraint | None:
-    """A constraint from None, a name, a config, a class or an instance."""
+    """A constraint from None, a name, a config, a class or an instance.
+
+    Raises:
+        NotImplementedError: a function.
+    """
+    if isfunction(identifier) and is_own(identifier):
+        raise NotImplementedError(f"{argument}: a function is no constraint here: {_OTHER}")
     return None if identifier is None else resolve(argument, identifier, _TABLE, Constraint)
 
 

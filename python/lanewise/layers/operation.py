@@ -10,6 +10,7 @@ import numpy as np
 
 from .._engine import Builder, Weight
 from .._given import is_own
+from .._missing import Unset
 from .._names import Configurable, automatic_name, constructor_keywords, name_of
 from .._structure import Trained, flatten, pack
 
@@ -199,6 +200,9 @@ class Node(NamedTuple):
         return flatten(self.arguments) if self.arguments is not None else []
 
 
+_UNSET: Any = Unset()
+
+
 class Operation(Trained, Configurable):
     """What can be called on symbolic tensors: a layer, or a model.
 
@@ -207,10 +211,11 @@ class Operation(Trained, Configurable):
         nodes: its calls on symbolic tensors, in order.
     """
 
-    name: str
-    nodes: list[Node]
-    built: Any
-    given_input_shape: Any
+    name: str = _UNSET
+    nodes: list[Node] = _UNSET
+    built: Any = _UNSET
+    given_input_shape: Any = _UNSET
+    _weights: Any = _UNSET
 
     _set_later = ("name", "trainable", "dtype")
     dtype = compute_dtype = variable_dtype = input_dtype = "float32"

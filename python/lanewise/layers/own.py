@@ -32,8 +32,6 @@ class OwnCall(Operation):
 
     own: ClassVar[bool] = False
     reads_ids: ClassVar[bool] = False
-    built: bool
-    _weights: list[Weight]
     _regularized: list[Any]
     _constrained: list[Any]
     _sample_shape: tuple[int, ...] | None

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _engine
 from .._engine import Array, Float32
+from .._given import refuse_methods
 from .base import RowFunction
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
@@ -22,6 +23,10 @@ class Loss(RowFunction):
             "mean_with_sample_weight", divided by the sum of the weights; "none" or None, the values of the rows.
         name: kept; None for Keras's name of the class.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_methods(cls, ("__call__",), "define call(self, y_true, y_pred), which gives a value for each row")
 
     def __init__(
         self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None

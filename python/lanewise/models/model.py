@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import optimizers, random
 from .._engine import AnyArray, Float32, Weight
-from .._given import has_layers, is_own
+from .._given import has_layers, is_own, refuse_methods
 from .._names import from_description, name_of, near_match
 from .._registry import CustomObjectScope, collected
 from .._structure import flatten, map_leaves, pack
@@ -50,13 +50,15 @@ class Model(Trainer):
         super().__init_subclass__(**kwargs)
         if not is_own(cls):
             return
-        for name in ("train_step", "test_step", "predict_step", "compute_loss"):
-            if name in cls.__dict__:
-                raise NotImplementedError(
-                    f"{cls.__name__}: a model with a {name}() of its own cannot run inside the engine. Losses, metrics "
-                    "and layers of your own go to compile() and call(); for training loops of your own there are "
-                    "model.value_and_grad(x, y) and model.apply_gradients(gradients)"
-                )
+        refuse_methods(
+            cls,
+            (
+                "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "make_train_function",
+                "make_test_function", "make_predict_function",
+            ),
+            "losses, metrics and layers of your own go to compile() and call(); for training loops of your own there "
+            "are model.value_and_grad(x, y) and model.apply_gradients(gradients)",
+        )  # fmt: skip
         if Model in cls.__bases__:  # what `call` does becomes a graph
             from .subclassed import Subclassed
 

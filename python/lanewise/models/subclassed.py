@@ -51,7 +51,10 @@ class Subclassed(Functional):
     # --- layers ---------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self.__dict__.get("_closed") and instances(value, Operation):
+        begun = "name" in self.__dict__
+        if (self.__dict__.get("_closed") or not begun) and instances(value, Operation):
+            if not begun:
+                self.name  # noqa: B018  raises
             raise ValueError(
                 f"{self.name}: the model was made of its layers already, {name} would stand outside of it; set layers "
                 "in __init__() or build()"

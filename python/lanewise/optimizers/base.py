@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _engine
 from .._engine import Array, Float32, Weight
+from .._given import refuse_methods
 from .._names import Configurable, check_default, check_integer, check_not_negative, check_share, serialize, warn
 from .schedules import LearningRateSchedule, Rate, checked_rates, deserialize as _deserialize_schedule
 
@@ -59,6 +60,11 @@ class Optimizer(Configurable):
     """
 
     use_ema: bool
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = "for an update rule of your own take model.value_and_grad(x, y) and set each weight: w.assign(...)"
+        refuse_methods(cls, ("update_step", "apply_gradients", "apply", "minimize"), own)
 
     def __init__(
         self,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import isfunction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _missing
+from .._given import is_own, refuse_methods
 from .._names import Configurable, check_not_negative, deserialize as _deserialize, lookup, resolve, serialize, table_of
+
+_OTHER = (
+    "use L1, L2 or L1L2; for another penalty take model.value_and_grad(x, y), add its gradient to that of the weight, "
+    "and give them to model.apply_gradients(gradients)"
+)
 
 
 class Regularizer(Configurable):
@@ -22,6 +29,10 @@ class Regularizer(Configurable):
 
     l1: float = 0.0
     l2: float = 0.0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_methods(cls, ("__call__",), _OTHER)
 
     def __call__(self, x: ArrayLike) -> np.float32:
         """The penalty of an array."""
@@ -84,7 +95,13 @@ def get_class(name: str) -> type[Regularizer]:
 
 
 def get(identifier: Any, argument: str = "regularizer") -> Regularizer | None:
-    """A regularizer from None, a name, a config, a class or an instance."""
+    """A regularizer from None, a name, a config, a class or an instance.
+
+    Raises:
+        NotImplementedError: a function.
+    """
+    if isfunction(identifier) and is_own(identifier):
+        raise NotImplementedError(f"{argument}: a function is no regularizer here: {_OTHER}")
     return None if identifier is None else resolve(argument, identifier, _TABLE, Regularizer)
 
 

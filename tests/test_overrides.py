@@ -1,0 +1,98 @@
+"""Classes of a person's own that compiled code would pass over are refused; what stands for `super().__init__()`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lanewise as lw
+from lanewise import keras
+from lanewise.keras import layers
+
+
+@pytest.mark.parametrize(
+    ("base", "method", "instead"),
+    [
+        (keras.optimizers.Optimizer, "update_step", "w.assign"),
+        (keras.optimizers.SGD, "apply_gradients", "model.value_and_grad"),
+        (keras.losses.Loss, "__call__", r"define call\(self, y_true, y_pred\)"),
+        (keras.losses.MeanSquaredError, "__call__", r"define call\(self, y_true, y_pred\)"),
+        (keras.regularizers.Regularizer, "__call__", "use L1, L2 or L1L2"),
+        (keras.regularizers.L2, "__call__", "model.apply_gradients"),
+        (keras.constraints.Constraint, "__call__", "use NonNeg, MaxNorm"),
+        (keras.constraints.MaxNorm, "__call__", "on_train_batch_end"),
+        (keras.Model, "compute_metrics", "model.value_and_grad"),
+        (keras.Sequential, "make_train_function", "model.value_and_grad"),
+    ],
+)
+def test_what_would_not_be_called_is_refused_where_it_is_defined(base: type, method: str, instead: str) -> None:
+    with pytest.raises(NotImplementedError, match=rf"^Mine: a {method}\(\) of its own would not be called.*{instead}"):
+        type("Mine", (base,), {method: lambda self, *args: args})
+
+
+def test_functions_as_regularizers_and_constraints_are_refused() -> None:
+    with pytest.raises(NotImplementedError, match=r"^kernel_regularizer: a function is no regularizer.*L1L2"):
+        layers.Dense(3, kernel_regularizer=lambda w: (w**2).sum())
+    with pytest.raises(NotImplementedError, match=r"^bias_constraint: a function is no constraint.*NonNeg"):
+        layers.Dense(3, bias_constraint=lambda w: w)
+    with pytest.raises(TypeError, match="kernel_regularizer: expected a name or a Regularizer"):
+        layers.Dense(3, kernel_regularizer=keras.regularizers.l2)  # a function of ours, not called
+
+
+def test_what_the_messages_propose_works() -> None:
+    class Steep(keras.regularizers.L1L2):
+        """Other numbers are no other formula."""
+
+        def __init__(self) -> None:
+            super().__init__(l1=0.5)
+
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(64, 5)).astype(np.float32)
+    y = x @ np.array([1, -2, 3, 0, 0.5], np.float32)
+
+    class Box(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            kernel = self.model.layers[0].kernel
+            kernel.assign(np.clip(kernel.numpy(), -0.1, 0.1))
+
+    model = lw.Sequential([lw.Input((5,)), layers.Dense(1, kernel_regularizer=Steep())])
+    assert model.losses[0] == pytest.approx(0.5 * np.abs(model.layers[0].kernel.numpy()).sum(), rel=1e-6)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(x, y, epochs=5, verbose=0, callbacks=[Box()])
+    np.testing.assert_allclose(model.layers[0].kernel.numpy()[:3, 0], np.float32([0.1, -0.1, 0.1]))
+
+    loss, gradients = model.value_and_grad(x, y)  # an update rule of one's own
+    before = [w.numpy().copy() for w in model.trainable_weights]
+    for weight, gradient in zip(model.trainable_weights, gradients, strict=True):
+        weight.assign(weight.numpy() - 0.01 * np.sign(gradient))
+    for weight, old, gradient in zip(model.trainable_weights, before, gradients, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), old - np.float32(0.01) * np.sign(gradient))
+    assert model.value_and_grad(x, y)[0] < loss
+
+
+def test_a_constructor_that_leaves_out_super_is_told_so() -> None:
+    class Bare(layers.Layer):
+        def __init__(self) -> None:
+            self.inner = layers.Dense(3)
+
+        def call(self, inputs: Any) -> Any:
+            return self.inner(inputs)
+
+    class BareModel(lw.Model):
+        def __init__(self) -> None:
+            self.inner = layers.Dense(3)
+
+        def call(self, inputs: Any) -> Any:
+            return self.inner(inputs)
+
+    text = r"its __init__ must call super\(\).__init__\(\) before anything else"
+    for use in (
+        lambda: Bare()(np.ones((2, 4), np.float32)), lambda: Bare()(lw.Input((4,))), lambda: lw.Sequential([Bare()]),
+        lambda: Bare().weights, lambda: Bare().name,
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match=f"^Bare: {text}"):
+            use()
+    with pytest.raises(RuntimeError, match=f"^BareModel: {text}"):
+        BareModel()
