@@ -46,7 +46,7 @@ def test_dir_lists_what_there_is():
         ("linalg.inv", "module 'lanewise.linalg' has no 'inv': use numpy.linalg.inv"),
         ("math.erfinv", "module 'lanewise.math' has no 'erfinv': .* NumPy or SciPy"),
         ("math.sqare", "module 'lanewise.math' has no 'sqare'. Did you mean 'square'"),
-        ("einsum", "use numpy.einsum"),
+        ("kron", "use numpy.kron"),
         ("keras.ops.svd", "NumPy or SciPy"),
         ("nn.max_pool2d", "dense networks"),
         ("keras.tree", "lists and dicts"),
@@ -272,3 +272,36 @@ def test_older_places_are_the_same_module():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(lw.__file__).parents[1]
     )
     assert done.stdout == "True True\n"
+
+
+def test_names_whose_defaults_numpy_has_otherwise_mean_what_they_mean_there():
+    """The values are TensorFlow 2.21's, of `tf.` and of the `keras.backend` of Keras 2."""
+    x = np.array([[4, 3, 2, 1], [9, 8, 7, 6], [1, 5, 5, 2]], np.float32)
+    np.testing.assert_array_equal(lw.argmax(x), [1, 1, 1, 1])
+    np.testing.assert_array_equal(lw.math.argmax(x, 1), [0, 0, 1])
+    np.testing.assert_array_equal(lw.argmin(x), [2, 0, 0, 0])
+    np.testing.assert_array_equal(lw.cumsum(x)[2], [14, 16, 14, 9])
+    np.testing.assert_array_equal(lw.math.cumsum(x, axis=1)[1], [9, 17, 24, 30])
+    np.testing.assert_array_equal(lw.where(x > 6), [[1, 0], [1, 1], [1, 2]])
+    np.testing.assert_array_equal(lw.where(x > 6, x, 0.0)[1], [9, 8, 7, 0])
+    assert lw.norm(x, ord=1) == 53 and lw.norm(x) == pytest.approx(17.74824, rel=1e-6)
+    np.testing.assert_array_equal(lw.identity(x), x)
+    np.testing.assert_array_equal(lw.einsum("ij,ij->i", x, x), [30, 230, 55])
+    np.testing.assert_array_equal(lw.nn.top_k(x, 2)[1], [[0, 1], [0, 1], [1, 2]])
+    K = keras.backend
+    np.testing.assert_array_equal(K.argmax(x), [0, 0, 1])
+    np.testing.assert_array_equal(K.argmin(x), [3, 3, 0])
+    np.testing.assert_array_equal(K.cumsum(x)[1], [13, 11, 9, 7])
+    assert K.expand_dims(x).shape == (3, 4, 1) and K.repeat(x, 2).shape == (3, 2, 4)
+    np.testing.assert_array_equal(K.repeat(x, 2)[1], [x[1], x[1]])
+    assert K.repeat_elements(x, 2, axis=1).shape == (3, 8)
+    assert keras.ops.argmax(x) == 4  # Keras 3's own: of all elements
+
+
+def test_variables_and_functions_are_told_what_stands_for_them():
+    for name, text in (
+        ("Variable", "add_weight; other values are NumPy arrays"), ("Tensor", "np.ndarray"),
+        ("py_function", "a Python function is called as it is"), ("keras.backend.variable", "add_weight"),
+    ):  # fmt: skip
+        with pytest.raises(AttributeError, match=text):
+            eval(f"lw.{name}")

@@ -37,8 +37,12 @@ _INSTEAD: dict[str, str] = {
     **_each("tree nest", "nested lists and dicts of arrays go in and come out as they are"),
     "lookup": "use StringLookup or IntegerLookup",
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
-    **_each("Tensor Variable TensorShape TensorSpec TensorArray dtypes RaggedTensor SparseTensor string numpy_function "
-            "py_function while_loop cond map_fn DType IndexedSlices TypeSpec add_n as_dtype as_string bfloat16 bitcast "
+    **_each("Variable variable", "weights come from a layer's add_weight; other values are NumPy arrays"),
+    "Tensor": "tensors are NumPy arrays: np.ndarray",
+    **_each("numpy_function py_function", "a Python function is called as it is"),
+    "moments": "use keras.ops.mean and keras.ops.var",
+    **_each("TensorShape TensorSpec TensorArray dtypes RaggedTensor SparseTensor string "
+            "while_loop cond map_fn DType IndexedSlices TypeSpec add_n as_dtype as_string bfloat16 bitcast "
             "boolean_mask case clip_by_global_norm clip_by_norm complex dynamic_partition dynamic_stitch "
             "edit_distance ensure_shape erfc fftnd foldl foldr gather_nd hashing ifftnd ragged raw_ops reverse "
             "saturate_cast scalar_mul scan scatter_nd sequence_mask sets slice sparse strided_slice switch_case "

@@ -16,11 +16,12 @@ import numpy as np
 from ._missing import module_of
 from .custom.neural import sigmoid
 from .custom.operations import (
-    abs, add, argmax, argmin, argsort, cast, ceil, convert_to_tensor, cos, cosh, cumsum, divide, equal, exp,
-    expand_dims, expm1, eye, floor, greater, greater_equal, is_tensor, less, less_equal, linspace, log1p, logical_and,
-    logical_not, logical_or, maximum, minimum, multiply, negative, not_equal, ones, ones_like, repeat, round, sign,
-    sin, sinh, sort, sqrt, square, squeeze, stop_gradient, subtract, tan, tanh, tile, where, zeros, zeros_like,
+    abs, add, argsort, broadcast_to, cast, ceil, convert_to_tensor, cos, cosh, divide, einsum, equal, exp, expand_dims,
+    expm1, eye, floor, greater, greater_equal, is_tensor, less, less_equal, linspace, log1p, logical_and, logical_not,
+    logical_or, maximum, minimum, multiply, negative, not_equal, ones, ones_like, repeat, round, sign, sin, sinh, sort,
+    sqrt, square, squeeze, stop_gradient, subtract, tan, tanh, tensordot, tile, zeros, zeros_like,
 )  # fmt: skip
+from .custom.tape import plain
 from .keras import ops as _ops
 
 float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
@@ -58,6 +59,33 @@ reduce_variance = _reduced(_ops.var, "reduce_variance")
 reduce_logsumexp = _reduced(_ops.logsumexp, "reduce_logsumexp")
 
 pow = _ops.power
+
+
+def argmax(input: Any, axis: int | None = None, output_type: Any = None, name: Any = None) -> Any:
+    """Where the largest element stands along an axis, by default the first (NumPy's and Keras's default is none)."""
+    return _ops.argmax(input, 0 if axis is None else axis)
+
+
+def argmin(input: Any, axis: int | None = None, output_type: Any = None, name: Any = None) -> Any:
+    """Where the least element stands along an axis, by default the first."""
+    return _ops.argmin(input, 0 if axis is None else axis)
+
+
+def cumsum(x: Any, axis: int = 0, name: Any = None) -> Any:
+    """Sums so far along an axis, by default the first."""
+    return _ops.cumsum(x, axis)
+
+
+def where(condition: Any, x: Any = None, y: Any = None, name: Any = None) -> Any:
+    """Elements of x or y; without them the indices where the condition holds, a row for each, int64."""
+    if x is None and y is None:
+        return convert_to_tensor(np.argwhere(plain(condition)))
+    return _ops.where(condition, x, y)
+
+
+def identity(input: Any, name: Any = None) -> Any:
+    """The same array."""
+    return convert_to_tensor(input)
 
 
 def matmul(a: Any, b: Any, transpose_a: builtins.bool = False, transpose_b: builtins.bool = False) -> Any:
@@ -134,7 +162,9 @@ def rank(input: Any) -> Any:
 
 
 def norm(tensor: Any, ord: Any = None, axis: Any = None, keepdims: builtins.bool = False) -> Any:
-    """Norm of vectors; 'euclidean' or 1."""
+    """Norm of vectors, 'euclidean', 1 or 2; without an axis of all elements in a row."""
+    if axis is None and not keepdims:
+        tensor = _ops.ravel(tensor)
     return _ops.norm(tensor, None if ord == "euclidean" else ord, axis, keepdims)
 
 
@@ -181,8 +211,9 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: int | None = No
 math = module_of(
     "lanewise.math",
     **{name: globals().get(name) or getattr(_ops, name) for name in _MATH},
-    atan=_ops.arctan, confusion_matrix=confusion_matrix, divide_no_nan=_ops.divide_no_nan, is_finite=_ops.isfinite,
-    is_inf=_ops.isinf, is_nan=_ops.isnan, mod=_ops.mod, softplus=_ops.softplus,
+    atan=_ops.arctan, atan2=_ops.arctan2, confusion_matrix=confusion_matrix, divide_no_nan=_ops.divide_no_nan,
+    erf=_ops.erf, is_finite=_ops.isfinite, is_inf=_ops.isinf, is_nan=_ops.isnan, mod=_ops.mod, softplus=_ops.softplus,
+    top_k=_ops.top_k,
     squared_difference=lambda x, y: square(subtract(x, y)),
 )  # fmt: skip
 
@@ -193,10 +224,10 @@ test = module_of(
 )  # fmt: skip
 
 __all__ = sorted({
-    "argsort", "bool", "cast", "clip_by_value", "concat", "constant", "convert_to_tensor", "device",
-    "executing_eagerly", "expand_dims", "eye", "fill", "float16", "float32", "float64", "gather", "get_logger",
-    "int8", "int16", "int32", "int64", "is_tensor", "linalg", "linspace", "math", "matmul", "norm", "one_hot",
-    "ones", "ones_like", "print", "range", "rank", "repeat", "reshape", "shape", "size", "sort", "split", "squeeze",
-    "stack", "stop_gradient", "test", "tile", "transpose", "uint8", "uint16", "uint32", "uint64", "where", "zeros",
-    "zeros_like", *_MATH,
+    "argsort", "bool", "broadcast_to", "cast", "clip_by_value", "concat", "constant", "convert_to_tensor", "device",
+    "einsum", "executing_eagerly", "expand_dims", "eye", "fill", "float16", "float32", "float64", "gather",
+    "get_logger", "identity", "int8", "int16", "int32", "int64", "is_tensor", "linalg", "linspace", "math", "matmul",
+    "norm", "one_hot", "ones", "ones_like", "print", "range", "rank", "repeat", "reshape", "shape", "size", "sort",
+    "split", "squeeze", "stack", "stop_gradient", "tensordot", "test", "tile", "transpose", "uint8", "uint16", "uint32",
+    "uint64", "where", "zeros", "zeros_like", *_MATH,
 } - {"log", "log_sigmoid", "reciprocal", "reduce_std", "reduce_variance", "rsqrt"})  # fmt: skip

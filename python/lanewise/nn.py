@@ -27,9 +27,11 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any) -> Any:
     return _ops.sparse_categorical_crossentropy(labels, logits, True)
 
 
+top_k = _ops.top_k
+
 __all__ = [
     "l2_normalize", "sigmoid_cross_entropy_with_logits", "softmax_cross_entropy_with_logits",
-    "sparse_softmax_cross_entropy_with_logits",
+    "sparse_softmax_cross_entropy_with_logits", "top_k",
 ]  # fmt: skip
 __all__ += [name for name in _source.__all__ if name not in ("get", "serialize", "deserialize", "lower")]
 

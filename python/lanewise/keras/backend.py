@@ -120,6 +120,36 @@ def pow(x: Any, a: Any) -> Any:
     return _ops.power(x, a)
 
 
+def argmax(x: Any, axis: int = -1) -> Any:
+    """Where the largest element stands along an axis."""
+    return _ops.argmax(x, axis)
+
+
+def argmin(x: Any, axis: int = -1) -> Any:
+    """Where the least element stands along an axis."""
+    return _ops.argmin(x, axis)
+
+
+def cumsum(x: Any, axis: int = 0) -> Any:
+    """Sums so far along an axis."""
+    return _ops.cumsum(x, axis)
+
+
+def expand_dims(x: Any, axis: int = -1) -> Any:
+    """x with one more axis."""
+    return _ops.expand_dims(x, axis)
+
+
+def repeat(x: Any, n: int) -> Any:
+    """(rows, columns) n times, (rows, n, columns)."""
+    return _ops.repeat(_ops.expand_dims(x, 1), n, 1)
+
+
+def repeat_elements(x: Any, rep: int, axis: int) -> Any:
+    """Each element `rep` times along an axis."""
+    return _ops.repeat(x, rep, axis)
+
+
 def concatenate(tensors: Any, axis: int = -1) -> Any:
     """Arrays one after the other along an axis."""
     return _ops.concatenate(tensors, axis)
@@ -157,10 +187,11 @@ def l2_normalize(x: Any, axis: Any = None) -> Any:
 
 
 __all__ = [
-    "backend", "batch_flatten", "batch_get_value", "batch_set_value", "cast_to_floatx", "clear_session", "concatenate",
-    "constant", "count_params", "epsilon", "eval", "flatten", "floatx", "gather", "get_value", "image_data_format",
-    "int_shape", "l2_normalize", "permute_dimensions", "pow", "random_normal", "random_uniform", "set_epsilon",
-    "set_floatx", "set_image_data_format", "set_learning_phase", "set_value", "switch",
+    "argmax", "argmin", "backend", "batch_flatten", "batch_get_value", "batch_set_value", "cast_to_floatx",
+    "clear_session", "concatenate", "constant", "count_params", "cumsum", "epsilon", "eval", "expand_dims", "flatten",
+    "floatx", "gather", "get_value", "image_data_format", "int_shape", "l2_normalize", "permute_dimensions", "pow",
+    "random_normal", "random_uniform", "repeat", "repeat_elements", "set_epsilon", "set_floatx",
+    "set_image_data_format", "set_learning_phase", "set_value", "switch",
 ]  # fmt: skip
 __all__ += [name for name in _ops.__all__ if name not in __all__]
 
