@@ -233,3 +233,77 @@ def test_a_loss_alone():
     assert metric.result() == 2.5
     assert lw.losses.get(lw.losses.mean_squared_error).kernel == "mse"
     assert MSEOfClass(reduction="sum")(Y[:2], Y[:2] + 1) == 2
+
+
+# --- losses of the package, asked inside ------------------------------------------------------------------------
+
+
+KINDS = sorted(
+    name
+    for name, kind in vars(lw.losses).items()
+    if isinstance(kind, type) and issubclass(kind, lw.losses.Loss) and name not in ("Loss", "Gamma", "GaussianNLL")
+)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", None])
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_of_the_package_are_differentiated_inside_ones_own(kind, reduction):
+    inner = getattr(lw.losses, kind)(reduction=reduction)
+    y = RNG.integers(0, 4, 300) if inner.sparse else RNG.uniform(0.1, 0.9, (300, 4)).astype(np.float32)
+
+    def trained(loss):
+        lw.utils.set_random_seed(7)
+        last = lw.layers.Dense(4, activation="hard_sigmoid")  # no logits that a loss of its own could not see
+        model = lw.Sequential([lw.Input((6,)), lw.layers.Dense(8, activation="tanh"), last])
+        model.compile(lw.optimizers.SGD(0.05), loss)
+        history = model.fit(X, y, epochs=3, batch_size=50, verbose=0, sample_weight=WEIGHTS).history["loss"]
+        return np.array(history), np.concatenate([w.ravel() for w in model.get_weights()])
+
+    expected = trained(getattr(lw.losses, kind)())
+    if reduction:  # one number: weights of rows multiply that of the batch, so they are left out
+        return check_unweighted(inner, y)
+    for found, wanted in zip(trained(lambda y_true, y_pred: inner(y_true, y_pred)), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-6)
+
+
+def check_unweighted(inner, y):
+    gradients = []
+    for loss in (inner, lambda y_true, y_pred: 2.0 * inner(y_true, y_pred) - inner(y_true, y_pred)):
+        lw.utils.set_random_seed(7)
+        model = lw.Sequential([lw.Input((6,)), lw.layers.Dense(4, activation="hard_sigmoid")])
+        model.compile("sgd", loss)
+        value, slopes = model.value_and_grad(X, y)
+        gradients.append(np.concatenate([np.ravel(value), *(g.ravel() for g in slopes)]))
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=2e-4, atol=2e-6)
+
+
+def test_functions_and_subclasses_of_losses_are_differentiated_inside_ones_own():
+    class Mixed(keras.losses.Loss):
+        def __init__(self):
+            super().__init__()
+            self.huber = keras.losses.Huber(delta=0.5)
+
+        def call(self, y_true, y_pred):
+            return self.huber(y_true, y_pred) + 0.1 * keras.losses.mae(y_true, y_pred)
+
+    mixed = Mixed()
+
+    def outer(y_true, y_pred):
+        return mixed(y_true, y_pred) + keras.losses.mean_squared_error(y_true, y_pred)
+
+    def formula(y_true, y_pred):
+        e = y_true - y_pred
+        huber = ops.mean(ops.where(ops.abs(e) <= 0.5, 0.5 * e**2, 0.5 * ops.abs(e) - 0.125))
+        return huber + ops.mean(0.1 * ops.abs(e) + e**2, axis=-1)
+
+    found = []
+    for loss in (outer, formula):
+        lw.utils.set_random_seed(7)
+        model = lw.Sequential([lw.Input((6,)), lw.layers.Dense(1)])
+        model.compile("sgd", loss)
+        value, slopes = model.value_and_grad(X, Y[:, 0])
+        found.append(np.concatenate([np.ravel(value), *(g.ravel() for g in slopes)]))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+    with pytest.raises(TypeError, match=r"^y_true: mean_squared_error has a gradient in y_pred alone.*keras.ops"):
+        model.compile("sgd", lambda y_true, y_pred: keras.losses.mse(y_pred, y_true))
+        model.fit(X, Y, verbose=0)

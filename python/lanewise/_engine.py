@@ -35,6 +35,7 @@ permutation = _core.permutation
 fma_peak = _core.fma_peak
 column_moments = _core.column_moments
 loss_rows = _core.loss_forward
+mean_loss_slope = _core.loss_backward
 metric_sums = _core.metric_sums
 get_num_threads = _core.get_num_threads
 limit_threads = _core.limit_threads
@@ -69,8 +70,10 @@ class Array(np.ndarray[Any, np.dtype[np.float32]]):
         return self.view(np.ndarray)
 
 
-def as_array(value: ArrayLike) -> Array:
-    """value, a number or an array, as float32 that answers `.numpy()`."""
+def as_array(value: Any) -> Array:
+    """value, a number or an array, as float32 that answers `.numpy()`; one that remembers its gradient as it is."""
+    if isinstance(value, TracedBase):
+        return value  # type: ignore[return-value]
     return np.asarray(value, np.float32).view(Array)
 
 

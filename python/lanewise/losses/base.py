@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _engine
 from .._engine import AnyArray, Array, Float32
 from .._names import Configurable, snake_case
+from .._operators import TracedBase
 from ..initializers.base import take_items
 
 INTERVALS: dict[str, tuple[Callable[[float, float], bool], str]] = {
@@ -75,9 +76,17 @@ class RowFunction(Configurable):
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> Float32:
         """One value for each row, float32 of shape y_pred.shape[:-1]; y_true is aligned to y_pred as in a model.
 
-        One axis: n rows of one number; where the last axis is one thing, a single row.
+        One axis: n rows of one number; where the last axis is one thing, a single row. Of a traced array (in a loss
+        of a person's own) they are traced too.
         """
-        pred, true = np.ascontiguousarray(y_pred, dtype=np.float32), np.asarray(y_true)
+        if isinstance(y_true, TracedBase):
+            raise TypeError(
+                f"y_true: {self.name} has a gradient in y_pred alone, received a traced array in the place of y_true; "
+                "write it with operators or lanewise.keras.ops"
+            )
+        traced: Any = y_pred if isinstance(y_pred, TracedBase) else None
+        pred = np.ascontiguousarray(y_pred if traced is None else traced.value, dtype=np.float32)
+        true = np.asarray(y_true)
         if pred.ndim == 1:
             pred, true = (pred[None], true[None]) if self.joint else (pred[:, None], true)
         shape, columns = pred.shape[:-1], pred.shape[-1]
@@ -89,12 +98,20 @@ class RowFunction(Configurable):
             raise ValueError(f"y_true: expected {len(pred)} rows as y_pred has, received {len(target)}")
         if not self.sparse:
             target = np.ascontiguousarray(target, dtype=np.float32)
-        kernel = self.kernel_after("")[0]
-        return _engine.loss_rows(kernel, target, pred, self.param_for(columns)).reshape(shape)
+        kernel, param = self.kernel_after("")[0], self.param_for(columns)
+        rows = _engine.loss_rows(kernel, target, pred, param).reshape(shape)
+        if traced is None:
+            return rows
+
+        def back(gradient: AnyArray) -> AnyArray:
+            slope = _engine.mean_loss_slope(kernel, target, pred, param) * np.float32(len(pred))
+            return np.asarray((slope * gradient.reshape(-1, 1)).reshape(traced.shape))
+
+        return type(traced)(rows, [(traced, back)])  # type: ignore[no-any-return]
 
     def values(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
         """`rows` as Keras's functions return them: one axis is a single row."""
-        pred = np.asarray(y_pred)
+        pred: Any = y_pred if isinstance(y_pred, TracedBase) else np.asarray(y_pred)
         if pred.ndim == 1 and not self.sparse:
             return _engine.as_array(self.rows(np.asarray(y_true)[None], pred[None])[0])
         return _engine.as_array(self.rows(y_true, y_pred))

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from .. import _engine
 from .._engine import Array, Float32
 from .._given import refuse_methods
+from .._operators import TracedBase
 from .base import RowFunction
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
@@ -56,7 +57,7 @@ class Loss(RowFunction):
             rows = rows * weights
         if self.reduction in ("none", None):
             return _engine.as_array(rows)
-        total = rows.sum(dtype=np.float64)
+        total = rows.sum(**({} if isinstance(rows, TracedBase) else {"dtype": np.float64}))
         if self.reduction == "sum":
             return _engine.as_array(total)
         count = rows.size if self.reduction != "mean_with_sample_weight" or weights is None else weights.sum()

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _engine
 from .._engine import Array, Float32
 from .._names import serialize
+from .._operators import TracedBase
 from .._registry import get_registered_name
 from .base import RowFunction, align
 from .loss import Loss
@@ -70,9 +71,15 @@ class OwnRows(RowFunction):
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> Float32:
         from ..custom.rows import per_row
 
-        pred = np.asarray(y_pred, np.float32)
+        traced: Any = y_pred if isinstance(y_pred, TracedBase) else None
+        pred = np.asarray(y_pred if traced is None else traced.value, np.float32)
         true = align(self, np.asarray(y_true), pred.shape[1:], "y_true")
-        return per_row(self.function(true.astype(np.float32).view(Array), pred.view(Array)), len(pred), self.name)
+        value = self.function(true.astype(np.float32).view(Array), pred.view(Array) if traced is None else traced)
+        if not isinstance(value, TracedBase):
+            return per_row(value, len(pred), self.name)
+        made: Any = value
+        rows = made.reshape(len(pred), -1).mean(1) if made.ndim else made + np.zeros(len(pred), np.float32)
+        return rows  # type: ignore[no-any-return]
 
 
 class OwnLoss(OwnRows, Loss):

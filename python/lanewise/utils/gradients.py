@@ -23,8 +23,8 @@ def check_gradients(
         function: of arrays, written with NumPy functions, operators or `lanewise.keras.ops`.
         arrays: where to check, real numbers.
         gradients: what to check instead of what the tape finds: one array for each of `arrays`.
-        step: relative size of a step.
-        tolerance: largest |difference| allowed, relative to max(1, |gradient|).
+        step: relative size of a step; 1e-2 where the function asks losses of the package, which give float32.
+        tolerance: largest |difference| allowed, relative to max(1, |gradient|); 2e-2 there.
 
     Returns:
         The numeric gradients, one for each array.
