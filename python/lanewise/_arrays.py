@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import isfunction
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,11 @@ def as_array(argument: str, value: Any) -> AnyArray:
             raise ValueError(f"{argument}: expected rows of one shape, received {what}") from None
     else:
         hint = "; batches come as x= of fit, evaluate and predict alone" if hasattr(value, "__iter__") else ""
+        if isfunction(value):
+            hint = f"; a generator is what the function gives: {value.__name__}()"
         raise TypeError(f"{argument}: expected an array, a list or a data frame, received {type(value).__name__}{hint}")
     if array.dtype.kind not in "biuf":
-        what_now = _what_now(value, array)
+        what_now = _what_now(value, array, argument)
         dtype = getattr(value, "dtype", array.dtype)
         raise TypeError(f"{argument}: expected real numbers, received an array of dtype {dtype}; {what_now}")
     if array.ndim == 0:
@@ -69,13 +72,15 @@ def as_array(argument: str, value: Any) -> AnyArray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _what_now(given: Any, array: AnyArray) -> str:
+def _what_now(given: Any, array: AnyArray, argument: str = "") -> str:
     """What to do with an array that holds no real numbers, or with the column of a frame."""
     kind = array.dtype.kind
     if str(getattr(given, "dtype", "")).lower().startswith(("category", "categorical", "enum")):
         return "take the numbers of the category: .cat.codes in pandas, .to_physical() in polars"
     if kind == "O" and array.ndim == 1 and all(isinstance(item, str) for item in array[:32]):
         kind = "U"
+    if kind in "US" and argument.endswith("y"):
+        return "encode text as numbers first: labels, y = numpy.unique(y, return_inverse=True)"
     return _WHAT_NOW.get(kind, "convert it first")
 
 

@@ -224,8 +224,10 @@ def near_match(name: str, known: list[str], alike: float = 0.6) -> str:
     lower = {k.lower(): k for k in known}
     text = name.lower()
     swapped = (text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1))
-    found = [slip for slip in (_RENAMED.get(text), *swapped) if slip in lower] or difflib.get_close_matches(
-        text, list(lower), 1, alike
+    found = (
+        [slip for slip in (_RENAMED.get(text), *swapped) if slip in lower]
+        or difflib.get_close_matches(text, list(lower), 1, alike)
+        or [key for key in lower if len(text) > 1 and key.startswith(f"{text}_")]
     )
     return f" Did you mean {lower[found[0]]!r}?" if found else ""
 
@@ -303,7 +305,8 @@ def resolve(kind: str, identifier: Any, table: Mapping[str, type[C]], base: type
         return deserialize(kind, identifier, table)
     if isinstance(identifier, type) and issubclass(identifier, base):
         return identifier()
-    raise TypeError(f"{kind}: expected a name or a {base.__name__}, received {_shown(identifier)}")
+    article = "an" if base.__name__[0] in "AEIOU" else "a"
+    raise TypeError(f"{kind}: expected a name or {article} {base.__name__}, received {_shown(identifier)}")
 
 
 def _shown(value: Any) -> str:

@@ -46,9 +46,12 @@ class MonitorCallback(Callback):
             return float(logs[self.monitor])
         if not self._seen:
             self._seen = True
+            near = near_match(self.monitor, list(logs))
+            if self.monitor.startswith("val_") and not [name for name in logs if name.startswith("val_")]:
+                near = " Give fit validation_data= or validation_split=, or watch 'loss'."
             warn(
-                f"{type(self).__name__}: monitor={self.monitor!r} is not in the logs."
-                f"{near_match(self.monitor, list(logs))} Available: {', '.join(logs)}."
+                f"{type(self).__name__}: monitor={self.monitor!r} is not in the logs.{near} Available: "
+                f"{', '.join(logs)}."
             )
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar, cast
@@ -205,7 +206,13 @@ class Layer(OwnCall):
             len(self._weights), given, name, shape, initializer, regularizer, constraint
         )
         flat = flat or len(shape) not in (1, 2)
-        weight = Weight(name, f"{self.name}/{name}", initializer(shape).reshape(shape), trainable, flat)
+        value = np.asarray(initializer(shape), np.float32)
+        if value.size != math.prod(shape):
+            raise ValueError(
+                f"{self.name}/{name}: expected values of shape {shape} of {type(initializer).__name__}, received "
+                f"{value.shape}"
+            )
+        weight = Weight(name, f"{self.name}/{name}", value.reshape(shape), trainable, flat)
         self._weights.append(weight)
         if regularizer is not None:
             self._regularized.append((weight, regularizer))

@@ -165,7 +165,11 @@ class Function(Layer):
             raise ValueError(f"{self.function}: expected fewer than {_MOST_ELEMENTS} elements of two samples")
         ones = [np.ones(shape, np.float32) for shape in shapes]
         with np.errstate(all="ignore"):
-            shape = np.shape(self._call(ones))
+            try:
+                shape = np.shape(self._call(ones))
+            except ValueError as error:
+                given = ", ".join(map(str, input_shape))
+                raise ValueError(f"{self.function}: called on {given}: with two rows, {error}") from None
         if shape[:1] != (2,):
             raise ValueError(
                 f"{self.function}: expected a result with the rows of {', '.join(map(str, input_shape))} as its first "

@@ -17,7 +17,7 @@ from ..metrics import Metric
 from ..optimizers import Optimizer
 from .batches import is_sparse
 from .compiled import Compiled
-from .data import Picked, Rows, check_rows, class_weights, row_weights
+from .data import Picked, Rows, alone, check_rows, class_weights, row_weights
 
 
 class BaseModel(Operation):
@@ -185,7 +185,7 @@ class BaseModel(Operation):
         count = len(arrays[0])
 
         def rows_of(argument: str, value: Any) -> AnyArray:
-            array = as_array(argument, value)
+            array = as_array(argument, alone(value, count))
             check_rows(argument, len(array), count)
             return array
 

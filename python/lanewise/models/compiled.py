@@ -369,9 +369,13 @@ def _aligned(output: OutputTerms, y: AnyArray, shape: tuple[int, ...], argument:
             wanted = ("one-hot rows", "integer labels")
             if loss is None:
                 raise ValueError(f"metrics: {metric.name} takes {wanted[metric.sparse]}, those before it do not")
+            ways = (
+                "train on to_categorical(y) with 'categorical_crossentropy'",
+                "take 'accuracy', or the metric without 'sparse_' before its name",
+            )
             raise ValueError(
                 f"metrics: {metric.name} takes {wanted[metric.sparse]}, the loss {loss.name} takes "
-                f"{wanted[loss.sparse] if loss.joint else 'rows like the output'}"
+                f"{wanted[loss.sparse] if loss.joint else 'rows like the output'}; {ways[metric.sparse]}"
             )
         if _needs(metric) not in checked:
             seen = align(metric, target, shape, argument)

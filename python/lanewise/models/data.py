@@ -63,6 +63,12 @@ def check_rows(argument: str, received: int, expected: int, first: str = "x") ->
         raise ValueError(f"{argument}: expected {expected} rows as {first} has, received {received}")
 
 
+def alone(value: Any, rows: int) -> Any:
+    """The array of a list that holds it alone, as Keras takes the targets or weights of one output."""
+    one = isinstance(value, list | tuple) and len(value) == 1 != rows and getattr(value[0], "ndim", 0) == 1
+    return value[0] if one else value
+
+
 def row_weights(argument: str, value: Any, rows: int) -> Float32 | None:
     """Weights (n,) or (n, 1) of the rows as contiguous float32.
 
@@ -71,7 +77,7 @@ def row_weights(argument: str, value: Any, rows: int) -> Float32 | None:
     """
     if value is None:
         return None
-    weights = as_array(argument, value)
+    weights = as_array(argument, alone(value, rows))
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights[:, 0]
     if weights.ndim != 1:
@@ -89,7 +95,13 @@ def class_weights(class_weight: Any, y: AnyArray) -> Float32:
         TypeError: not a dict. ValueError: a key that is no class number, or a negative weight.
     """
     if not isinstance(class_weight, Mapping):
-        raise TypeError(f"class_weight: expected a dict from class to weight, received {type(class_weight).__name__}")
+        hint = ""
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            hint = "; of k classes that is dict(enumerate(len(y) / k / numpy.bincount(y)))"
+        elif isinstance(class_weight, list | tuple | np.ndarray):
+            hint = "; in the order of the classes it becomes one by dict(enumerate(class_weight))"
+        received = repr(class_weight) if isinstance(class_weight, str) else type(class_weight).__name__
+        raise TypeError(f"class_weight: expected a dict from class to weight, received {received}{hint}")
     if y.ndim > 2:
         raise ValueError(f"class_weight: expected targets of one or two axes, received shape {y.shape}")
     if y.ndim == 2:

@@ -172,6 +172,8 @@ class Sequential(Model):
     def _fit_inputs(self, argument: str, x: Any) -> tuple[list[AnyArray], list[tuple[int, ...]]]:
         if not self._layers:
             raise ValueError("the model has no layers; add() some first")
+        if isinstance(x, dict) and self._sample_shape is not None and self.input_names[0] in x:
+            x = x[self.input_names[0]]  # as Keras takes it; the name is that of an Input
         for layer in self._hosts():
             x = layer.prepare(argument, x)
         array = match_rank(as_array(argument, x), self._sample_shape)

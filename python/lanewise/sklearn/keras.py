@@ -88,7 +88,8 @@ class KerasEstimator(Estimator):
 
     def _build(self, meta: dict[str, Any]) -> Model:
         if self.model is None:
-            raise ValueError("model: expected a function that returns a model, or a model, received None")
+            hint = "; build_fn= is called model=" if "build_fn" in self._routed else ""
+            raise ValueError(f"model: expected a function that returns a model, or a model, received None{hint}")
         if isinstance(self.model, Model):
             built = copy.deepcopy(self.model)
         elif callable(self.model):

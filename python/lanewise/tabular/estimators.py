@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import any_array, as_array
 from .._engine import AnyArray, Float32, Float64
-from .._names import check_number
+from .._names import check_number, warn
 from .base import Tabular
 from .read import is_missing
 
@@ -69,6 +69,8 @@ class TabularRegressor(Tabular):
             KeyboardInterrupt: Ctrl-C, within moments. As with every error the estimator is what it was before the call.
         """
         self._check()
+        if any_array(y).dtype.kind in "US":
+            raise TypeError("y: expected numbers, received text; for labels there is TabularClassifier")
         array = as_array("y", y)
         if array.ndim > 2:
             raise ValueError(f"y: expected shape (n,) or (n, targets), received {array.shape}")
@@ -184,6 +186,8 @@ class TabularClassifier(Tabular):
             raise ValueError(f"y: expected at least two classes, received {classes.tolist()}")
         if labels.dtype.kind == "f" and (classes != np.rint(classes)).any():
             raise ValueError("y: expected labels, received fractions; for numbers there is TabularRegressor")
+        if labels.dtype.kind in "iuf" and len(classes) > max(30, len(labels) // 5):
+            warn(f"y: {len(classes)} classes in {len(labels)} rows; for numbers there is TabularRegressor")
         smooth = self.label_smoothing
         y = np.full((len(codes), len(classes)), smooth / len(classes), np.float32)
         y[np.arange(len(codes)), codes] += np.float32(1.0 - smooth)
