@@ -94,5 +94,7 @@ def test_a_constructor_that_leaves_out_super_is_told_so() -> None:
     ):  # fmt: skip
         with pytest.raises(RuntimeError, match=f"^Bare: {text}"):
             use()
-    with pytest.raises(RuntimeError, match=f"^BareModel: {text}"):
-        BareModel()
+    x = np.ones((2, 4), np.float32)
+    for act in (lambda m: m.compile("sgd", "mse"), lambda m: m.fit(x, x), lambda m: m(x), lambda m: m.summary()):
+        with pytest.raises(RuntimeError, match=f"^BareModel: {text}"):
+            act(BareModel())

@@ -12,7 +12,7 @@ from .._arrays import as_array
 from .._engine import AnyArray, Few, Float32, ModelLock, Network, Pace, Program, Variable, Weight
 from .._names import keyword_checked
 from .._structure import Trained
-from ..layers.operation import Node, Operation
+from ..layers.operation import _UNSET, Node, Operation
 from ..metrics import Metric
 from ..optimizers import Optimizer
 from .batches import is_sparse
@@ -23,9 +23,12 @@ from .data import Picked, Rows, alone, check_rows, class_weights, row_weights
 class BaseModel(Operation):
     """Layers that were compiled. A subclass says what its layers are and how data fits them."""
 
+    _compiled: Compiled | None = _UNSET
+    _few: tuple[int, Few] | None = _UNSET  # of the program that is made, after its first prediction
+
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self._compiled: Compiled | None = None
+        self._compiled = None
         self.compiled_with: dict[str, Any] = {}  # the arguments of compile
         self._weights_lock = ModelLock()  # held for a slice; `training()`: one at a time
         self._last_network: tuple[Any, Network] | None = None  # with what it was found for
@@ -35,7 +38,7 @@ class BaseModel(Operation):
         self._epochs_shuffled = 0
         self._calls = 0
         self._made: tuple[int, Program] | None = None
-        self._few: tuple[int, Few] | None = None  # of the program that is made, after its first prediction
+        self._few = None
 
     layouts: ClassVar[int] = 0
     """How often layers were added to models that stand in others, or taken out: their programs are old then."""

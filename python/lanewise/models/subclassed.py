@@ -10,7 +10,7 @@ from .._engine import AnyArray, Program
 from .._structure import flatten, instances, map_leaves
 from ..layers.base import match_rank
 from ..layers.core import Input
-from ..layers.operation import KerasTensor, Operation, Shape, tracing
+from ..layers.operation import _UNSET, KerasTensor, Operation, Shape, tracing
 from .functional import Functional
 from .model import Model
 
@@ -45,16 +45,14 @@ class Subclassed(Functional):
         if args or kwargs:
             raise TypeError(f"{type(self).__name__}: super().__init__() takes name= and trainable=, received {kwargs}")
 
+    _traced: bool = _UNSET
     _of_tensors = False
     """Whether it was made as `Model(inputs, outputs)`."""
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        begun = "name" in self.__dict__
-        if (self.__dict__.get("_closed") or not begun) and instances(value, Operation):
-            if not begun:
-                self.name  # noqa: B018  raises
+        if self.__dict__.get("_closed") and instances(value, Operation):
             raise ValueError(
                 f"{self.name}: the model was made of its layers already, {name} would stand outside of it; set layers "
                 "in __init__() or build()"
