@@ -358,3 +358,51 @@ def test_joblib_files(tmp_path: Path) -> None:
     joblib.dump(network, tmp_path / "m.joblib", compress=1)
     other = joblib.load(tmp_path / "m.joblib")
     assert all(same_bits(a, b) for a, b in zip(trained_on(other), trained_on(network), strict=True))
+
+
+IMPORTING = """
+import sys, threading, time
+import lanewise as lw
+from lanewise.keras import ops
+layers = []
+if which == "layer":
+    class Own(lw.layers.Layer):
+        def call(self, x):
+            return ops.log(ops.abs(x) + 1)
+    layers = [Own()]
+x = np.ones((40, 3), np.float32)
+model = lw.Sequential([lw.layers.Dense(3), *layers, lw.layers.Dense(3)])
+model.compile("adam", "mse" if which != "loss" else lambda true, pred: ops.mean(ops.square(true - pred), axis=-1))
+
+class Slow:
+    "Every import of the package takes long."
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("lanewise"):
+            imported.append(name)
+            time.sleep(0.2)
+
+imported = []
+sys.meta_path.insert(0, Slow())
+training = threading.Thread(target=lambda: model.fit(x, x, verbose=0))
+training.start()
+time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    again = lw.Sequential([lw.layers.Dense(3)])
+    again.compile("adam", "mse")
+    again.fit(x, x, verbose=0)
+    os._exit(0)
+end = time.monotonic() + 20
+while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+    time.sleep(0.02)
+if ended == (0, 0):
+    os.kill(child, 9)
+training.join()
+print(json.dumps([ended[1] if ended[0] else None, imported]))
+"""
+
+
+@pytest.mark.parametrize("which", ["plain", "layer", "loss"])
+def test_a_child_forked_in_the_first_fit_trains(which: str) -> None:
+    """The first `fit` of a process imported modules, and the child waited for the lock of one for ever."""
+    assert python(f"import json, os\nimport numpy as np\nwhich = {which!r}" + IMPORTING) == [0, []]

@@ -15,6 +15,7 @@ from .. import _engine, random
 from .._engine import AnyArray, Array, Builder, Float32, Weight
 from .._structure import flatten, pack
 from ..layers.operation import tracing
+from . import functions  # noqa: F401  what the tape looks up
 from .tape import Traced, gradients
 
 Write = Callable[[Builder, Sequence[int]], int]

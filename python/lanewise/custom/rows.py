@@ -11,6 +11,7 @@ import numpy as np
 from .. import _engine
 from .._engine import AnyArray, Array
 from .._names import _shown
+from . import functions  # noqa: F401  what the tape looks up
 from .tape import Traced, gradients
 
 

@@ -42,6 +42,8 @@ class OwnCall(Operation):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "call" in cls.__dict__ and is_own(cls):
+            from ..custom import layer  # noqa: F401  not in `fit`, as `compile` says
+
             cls.own = True
         if "build" in cls.__dict__ and is_own(cls):
             cls.build = _made_once(cls.build)  # type: ignore[method-assign]

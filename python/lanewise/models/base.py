@@ -107,9 +107,13 @@ class BaseModel(Operation):
         Raises:
             ValueError: unknown names. NotImplementedError: what is not supported. The model stays as it was.
         """
+        from .. import callbacks  # noqa: F401  not in `fit`: a child forked meanwhile would wait for the import for ever
+
         self._compiled = Compiled(
             optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names, self._outputs_by_key
         )
+        if self._compiled.calls_python:
+            from ..custom import rows  # noqa: F401
         self.compiled_with = {
             "optimizer": optimizer, "loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics,
             "loss_weights": loss_weights,
