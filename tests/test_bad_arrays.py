@@ -138,6 +138,14 @@ def test_labels_are_not_cut_down_to_ones_that_exist() -> None:
             ops.sparse_categorical_crossentropy_forward(np.array([label]), p)
 
 
+def test_an_output_over_half_of_a_label_is_refused() -> None:
+    memory = np.zeros(8 + 4, np.int32)
+    labels, out = memory[:8].view(np.int64), memory[7:11].view(np.float32)
+    with pytest.raises(ValueError, match="out: expected memory of its own"):
+        ops.sparse_categorical_crossentropy_forward(labels, np.zeros((4, 3), np.float32), out=out)
+    assert not memory.any()
+
+
 def test_parameters_out_of_range() -> None:
     p, ones = np.zeros((2, 3), np.float32), np.ones(3, np.float32)
     calls: list[tuple[Callable[[], object], str]] = [

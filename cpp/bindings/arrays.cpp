@@ -30,7 +30,9 @@ std::pair<const char*, const char*> extent(const ArrayView& v, int64_t item) {
 
 bool overlap(const ArrayView& a, const ArrayView& b) {
   const auto [a0, a1] = extent(a, 4);
-  const auto [b0, b1] = extent(b, b.type_num == py::detail::npy_api::NPY_DOUBLE_ ? 8 : 4);
+  using Api = py::detail::npy_api;
+  const bool wide = b.type_num >= Api::NPY_LONG_ && b.type_num != Api::NPY_FLOAT_;  // labels
+  const auto [b0, b1] = extent(b, wide ? 8 : 4);
   return a0 < b1 && b0 < a1;
 }
 
