@@ -18,6 +18,7 @@ from lanewise import ops
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 12), dtype=np.float32)
 Y = X[:, 0] * X[:, 1]
+MANY = np.tile(X, (40, 1))  # NumPy keeps memory of less than a kilobyte: arrays of so many rows are asked for anew
 FOLDER = Path(tempfile.mkdtemp())
 
 
@@ -56,6 +57,12 @@ def predict(model: lw.Sequential) -> bytes:
     return bytes(model.predict(X, verbose=0).tobytes())
 
 
+def with_many(model: lw.Sequential) -> bytes:
+    predictions = predict(model), model.predict(MANY.astype(np.float64), verbose=0), model.predict_on_batch(MANY)
+    model.set_weights([np.repeat(weight, 1, axis=0) for weight in model.get_weights()])
+    return b"".join(bytes(p) for p in predictions) + str(model.evaluate(MANY, np.tile(Y, 40), verbose=0)).encode()
+
+
 def save(model: lw.Sequential) -> bytes:
     path = FOLDER / "out.lanewise"
     model.save(path)
@@ -71,6 +78,7 @@ PHASES: dict[str, Phase] = {
     "predict": (trained, predict, True),
     "evaluate": (trained, lambda m: str(m.evaluate(X, Y, verbose=0)), True),
     "value_and_grad": (trained, lambda m: str(m.value_and_grad(X, Y)), True),
+    "many rows": (trained, with_many, True),
     "save": (trained, save, True),
     "load": (saved, lambda s: predict(lw.load_model(s[1])), True),
     "matmul": (lambda: None, lambda _: ops.matmul(X, X.T, out=None).tobytes(), True),

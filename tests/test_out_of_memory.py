@@ -39,7 +39,7 @@ def phases(shim: Path, which: str, step: int, *more: str) -> list[dict[str, Any]
 
 
 # Without "save", each of whose 500 takes a while; "first fit" and "another fit" train again after each of 230.
-QUICK = ["build", "first fit", "another fit", "predict", "evaluate", "value_and_grad", "load", "matmul"]
+QUICK = ["build", "first fit", "another fit", "predict", "evaluate", "value_and_grad", "many rows", "load", "matmul"]
 
 
 # Of Python alone: a generator for which there is no memory. CPython 3.12.1 and 3.13.0 end with a segmentation fault.
@@ -78,6 +78,8 @@ def test_every_nth_allocation_fails(shim: Path, which: str, step: int, names: li
     print(which, "every", step, {r["phase"]: r["failed"] for r in results})
     assert [r["other"] for r in results] == [[]] * len(results)
     assert sum(r["failed"] for r in results) > 10
+    if which != "python":  # of which few phases have hundreds; NumPy takes small arrays from memory that it keeps
+        assert all(r["failed"] for r in results if which == "core" or r["phase"] in ("many rows", "save", "load"))
 
 
 def test_another_error_or_other_bits_would_be_seen(shim: Path) -> None:
