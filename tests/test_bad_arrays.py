@@ -183,6 +183,16 @@ def test_masked_arrays_are_refused() -> None:
     model = lw.Sequential([lw.layers.Dense(1, input_shape=(4,))])
     with pytest.raises(TypeError, match="x: expected an array without a mask"):
         model.predict(masked, verbose=0)
+    weights = model.get_weights()
+    masked_weights = [np.ma.masked_array(weight + 1, mask=True) for weight in weights]
+    for call in (
+        lambda: model.set_weights(masked_weights),
+        lambda: lw.layers.Discretization(num_bins=2).adapt(masked),
+        lambda: lw.layers.IntegerLookup().adapt(np.ma.masked_array([1, 2], mask=True)),
+    ):
+        with pytest.raises(TypeError, match="expected an array without a mask"):
+            call()
+    assert all(same_bits(a, b) for a, b in zip(model.get_weights(), weights, strict=True))
 
 
 def test_sizes_beyond_memory_are_an_error() -> None:

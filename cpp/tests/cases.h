@@ -78,7 +78,7 @@ class Cases {
   // How many of the widths 1 to kTails, twice the widest loop of four vectors, operands had: the least of all kernels.
   static constexpr int64_t kTails = 128;
   size_t widths = kTails;
-  std::string widths_name;
+  std::string widths_name = "every kernel";
 
  private:
   struct Operand {

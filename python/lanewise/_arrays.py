@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._engine import AnyArray
+from ._engine import AnyArray, unmasked
 
 _WHAT_NOW = {
     "O": "make every column numeric first",
@@ -21,7 +21,7 @@ _WHAT_NOW = {
 
 def any_array(value: Any) -> AnyArray:
     """value, a series or a frame too, as an array of whatever it holds."""
-    return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+    return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else unmasked(value))
 
 
 def as_array(argument: str, value: Any) -> AnyArray:

@@ -207,7 +207,14 @@ def current(x: Any) -> Any:
 
 def _plain(x: Any) -> AnyArray:
     """x as an array, also what is traced in the call of a layer written in Python."""
-    return np.asarray(x.numpy() if isinstance(x := current(x), TracedBase) else x)
+    return np.asarray(x.numpy() if isinstance(x := current(x), TracedBase) else unmasked(x))
+
+
+def unmasked(value: Any) -> Any:
+    """value. Raises TypeError: a masked array, which hides what `asarray` would take for data."""
+    if isinstance(value, np.ndarray) and hasattr(value, "_mask"):
+        raise TypeError("expected an array without a mask, received MaskedArray; fill it first: .filled(0)")
+    return value
 
 
 class Builder:
