@@ -119,7 +119,7 @@ class Weight(Trained, Operators):
         self.name = name
         self.path = path
         self.shape: tuple[int, ...] = value.shape
-        self.trainable = trainable
+        self.trainable = self.made_trainable = trainable  # its place among others goes by the second, as in Keras
         self.variable = _core.Variable((value.size,) if flat else value.shape)
         self.variable.set(value.reshape(self.variable.shape))
         self.after_assign: Callable[[], None] | None = None

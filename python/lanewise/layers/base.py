@@ -224,9 +224,9 @@ class Layer(OwnCall):
 
     @property
     def weights(self) -> list[Weight]:
-        """All weights: of each layer those that are ever trained, then the others, as in Keras."""
+        """All weights: of each layer those that were made to be trained, then the others, as in Keras."""
         layers = (self, *self.inner_layers())
-        return [w for layer in layers for w in sorted(layer._weights, key=lambda w: not w.trainable)]
+        return [w for layer in layers for w in sorted(layer._weights, key=lambda w: not w.made_trainable)]
 
     variables = weights
 

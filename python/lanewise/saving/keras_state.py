@@ -135,7 +135,7 @@ def own_weights(layer: Any, flat: bool = False) -> list[Weight]:
         flat: those of the layers that it keeps, too, in one order, as files of lanewise had it.
     """
     weights: list[Weight] = [] if is_model(layer) else layer.weights if flat else layer._weights
-    return sorted(weights, key=lambda weight: not weight.trainable)
+    return sorted(weights, key=lambda weight: not weight.made_trainable)
 
 
 def in_order(layer: Any) -> list[Any]:
