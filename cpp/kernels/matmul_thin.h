@@ -209,31 +209,25 @@ constexpr int64_t turned_row(int64_t r, int64_t R, int64_t rows) {
   return smaller(group, rows - smaller(R - group, 3)) + r % 3;
 }
 
-// Where R rows of A stand: row r is base[r / 3] + (r % 3) * a_row.
+// sums (R, L) += `blocks` times L terms, from term p on, of all rows of A by L columns, the first at b + p; these are
+// transposed in registers.
 template <int R>
-struct Rows {
-  static constexpr int kBases = (R + 2) / 3;
-  const float* base[kBases];
-  int64_t a_row, a_col;
-
-  LW_INLINE void move(int64_t terms) { LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += terms * a_col; }
-  // acc[r] += the next term of A times b
-  LW_INLINE void add(Vec b, Vec (&acc)[R]) {
-    LW_UNROLL for (int r = 0; r < R; ++r) {
-      acc[r] = fma(Vec::set1(base[r / 3][(r % 3) * a_row]), b, acc[r]);
-      if constexpr (Vec::kLanes == 16) keep_in_register(acc[r]);
-    }
-    move(1);
-  }
-};
-
-// sums += the next `blocks` times L terms of L columns of B, which is transposed in registers.
-template <int R>
-__attribute__((noinline)) void turned_blocks(int64_t blocks, Rows<R> rows, const float* b, int64_t b_col,
-                                             Vec (&sums)[R]) {
-  constexpr int L = Vec::kLanes;
+void turned_blocks(const Matmul& mm, int64_t p, int64_t blocks, const float* b, float* sums) {
+  constexpr int L = Vec::kLanes, kBases = (R + 2) / 3;
+  const int64_t a_row = mm.a_row, a_col = mm.a_col;
+  int64_t b_col = mm.b_col;
+  const float* base[kBases];  // row r is base[r / 3] + (r % 3) * a_row
+  LW_UNROLL for (int g = 0; g < kBases; ++g) base[g] = mm.a + turned_row(3 * g, R, mm.m) * a_row + p * a_col;
   Vec acc[R];
-  LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = sums[r];
+  LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = Vec::load(sums + r * L);
+  const auto add = [&](Vec term) __attribute__((always_inline)) {
+    LW_UNROLL for (int r = 0; r < R; ++r) {
+      acc[r] = fma(Vec::set1(base[r / 3][(r % 3) * a_row]), term, acc[r]);
+      if constexpr (L == 16) keep_in_register(acc[r]);
+    }
+    LW_UNROLL for (int g = 0; g < kBases; ++g) base[g] += a_col;
+  };
+  b += p;
 #if defined(LW_ISA_AVX512)  // half a block turns while the other half is multiplied
   const auto load = [&](int i, Vec& x, Vec& y) __attribute__((always_inline)) {
     const int row = i < 4 ? i : i + 4;
@@ -247,12 +241,12 @@ __attribute__((noinline)) void turned_blocks(int64_t blocks, Rows<R> rows, const
     asm("" : "+r"(b_col));    // or sixteen pointers go round with the loop, most of them in memory
     Vec next_x[8], next_y[8], other[8];
     LW_UNROLL for (int e = 0; e < 8; ++e) {
-      rows.add(w[e], acc);
+      add(w[e]);
       load(e, next_x[e], next_y[e]);
       turn_step(e, y, other);
     }
     LW_UNROLL for (int e = 0; e < 8; ++e) {
-      rows.add(other[e], acc);
+      add(other[e]);
       turn_step(e, next_x, w);
       y[e] = next_y[e];
     }
@@ -261,10 +255,10 @@ __attribute__((noinline)) void turned_blocks(int64_t blocks, Rows<R> rows, const
   for (; blocks > 0; --blocks, b += L) {
     Vec v[L];
     load_columns(b, b_col, L, L, v);
-    LW_UNROLL for (int e = 0; e < L; ++e) rows.add(v[e], acc);
+    LW_UNROLL for (int e = 0; e < L; ++e) add(v[e]);
   }
 #endif
-  LW_UNROLL for (int r = 0; r < R; ++r) sums[r] = acc[r];
+  LW_UNROLL for (int r = 0; r < R; ++r) acc[r].store(sums + r * L);
 }
 
 // Fewer columns than lanes, or fewer terms, of load_columns, into memory.
@@ -275,40 +269,51 @@ inline __attribute__((noinline)) void store_columns(const float* in, int64_t in_
   LW_UNROLL for (int e = 0; e < Vec::kLanes; ++e) v[e].store(out + e * Vec::kLanes);
 }
 
-// lanes (R, L) = all rows of C, as turned_row says, and columns [j, j + columns), at most L of them.
-template <int R>
-void dot_lanes(const Matmul& mm, int64_t j, int64_t columns, float* lanes) {
-  constexpr int L = Vec::kLanes;
-  Rows<R> a{{}, mm.a_row, mm.a_col};
-  LW_UNROLL for (int g = 0; g < Rows<R>::kBases; ++g) a.base[g] = mm.a + turned_row(3 * g, R, mm.m) * mm.a_row;
-  Vec sums[R];
-  LW_UNROLL for (int r = 0; r < R; ++r) sums[r] = Vec::zero();
+// lanes (of, L) = all rows of C, as turned_row says, and columns [j, j + columns), at most L of them.
+inline void dot_lanes(const Matmul& mm, int64_t of, int64_t j, int64_t columns, float* lanes) {
+  constexpr int L = Vec::kLanes, kSome = kSmall ? 1 : 4;
+  alignas(64) float sums[kTurnedRows * L], v[L * L];
+  for (int64_t r = 0; r < of; ++r) Vec::zero().store(sums + r * L);
   const float* const b = mm.b + j * mm.b_col;
   // Columns a multiple of 4 KB apart lose a line from L1 before a second look at it: a short first step aligns the
   // others. 1x1024x1024 on two threads of a Zen 4: 99 us without, 56 with.
   const int64_t lead = mm.b_col % kPage == 0 ? smaller(floats_before(b, L), mm.k) : 0;
-  for (int64_t p = 0; p < mm.k;) {
-    int64_t left = kBlockK - p % kBlockK;  // terms of this block of k
+  for (int64_t p = 0, n; p < mm.k; p += n) {
+    const int64_t left = kBlockK - p % kBlockK;  // terms of this block of k
     const int64_t whole = columns == L && p >= lead ? smaller(left, mm.k - p) / L : 0;
-    if (whole > 0) turned_blocks<R>(whole, a, b + p, mm.b_col, sums);
-    a.move(whole * L), p += whole * L, left -= whole * L;
+    if (whole > 0)
+      with_constant<kTurnedRows>(of, [&](auto r) {
+        if constexpr (r == turned_rows(r)) turned_blocks<r>(mm, p, whole, b, sums);
+      });
     // Terms that are no whole block: those left of this block of k, and what the next one has of the same lines.
-    const int64_t n = whole > 0 ? 0 : p < lead ? lead : smaller(L, mm.k - p);
-    alignas(64) float v[L * L];
-    if (n > 0) store_columns(b + p, mm.b_col, columns, p + L <= mm.k ? L : n, v);
-    Vec acc[R];
-    LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = sums[r];
-    for (int64_t e = 0;; left = kBlockK) {
-      for (const int64_t end = smaller(n, e + left); e < end; ++e, ++p, --left) a.add(Vec::load(v + e * L), acc);
-      if (left > 0 && p < mm.k) break;
-      LW_UNROLL for (int r = 0; r < R; ++r) {
-        float* const to = lanes + r * L;
-        (p <= kBlockK ? acc[r] : Vec::load(to) + acc[r]).store(to);
-        acc[r] = Vec::zero();
+    const int64_t some = whole > 0 ? 0 : p < lead ? lead : smaller(L, mm.k - p);
+    if (some > 0) store_columns(b + p, mm.b_col, columns, p + L <= mm.k ? L : some, v);
+    n = whole * L + some;
+    for (int64_t r = 0; r < of; r += kSome) {
+      const float* a[kSome];
+      float* sum[kSome];
+      Vec acc[kSome];
+      LW_UNROLL for (int i = 0; i < kSome; ++i) {
+        const int64_t row = smaller(r + i, of - 1);
+        a[i] = mm.a + turned_row(row, of, mm.m) * mm.a_row, sum[i] = sums + row * L;
+        acc[i] = Vec::load(sum[i]);
       }
-      if (e == n) break;
+      for (int64_t done = whole * L, end = left, at = p * mm.a_col;; end += kBlockK) {
+        for (; done < smaller(n, end); ++done, at += mm.a_col) {  // whole is 0 here
+          LW_UNROLL for (int i = 0; i < kSome; ++i) acc[i] = fma(Vec::set1(a[i][at]), Vec::load(v + done * L), acc[i]);
+        }
+        if (done < end && p + done < mm.k) break;
+        if (p + done > kBlockK) {
+          LW_UNROLL for (int i = 0; i < kSome; ++i) acc[i] = Vec::load(lanes + (sum[i] - sums)) + acc[i];
+        }
+        LW_UNROLL for (int i = 0; i < kSome; ++i) {
+          acc[i].store(lanes + (sum[i] - sums));
+          acc[i] = Vec::zero();
+        }
+        if (done == n) break;
+      }
+      LW_UNROLL for (int i = 0; i < kSome; ++i) acc[i].store(sum[i]);
     }
-    LW_UNROLL for (int r = 0; r < R; ++r) sums[r] = acc[r];
   }
 }
 
@@ -336,9 +341,7 @@ inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, in
         // Too few columns rather are done with some of those before them, again.
         const int64_t again = L - smaller(L, width - at), before = at + (mm.c == nullptr ? 0 : j0 - p0 * kPanel);
         const int64_t j = again <= before ? at - again : at, columns = smaller(L, width - j);
-        with_constant<kTurnedRows>(of, [&](auto r) {
-          if constexpr (r == turned_rows(r)) dot_lanes<r>(part, j0 + j, columns, lanes);
-        });
+        dot_lanes(part, of, j0 + j, columns, lanes);
         for (int64_t r = 0; r < of; ++r) {
           float* const row = t + turned_row(r, of, rows) * t_row + j * t_col;
           for (int64_t c = 0; c < columns; ++c) row[c * t_col] = lanes[r * L + c];
