@@ -217,7 +217,8 @@ T = [[1.0, 0, 0], [0, 1, 0]]
 )
 def test_losses_by_hand(name: str, t: Any, p: Any, want: list[float]) -> None:
     np.testing.assert_allclose(getattr(keras.losses, name)(t, p), want, rtol=1e-6)
-    loss = keras.losses.get(name)
+    np.testing.assert_allclose(keras.losses.get(name)(t, p), want, rtol=1e-6)  # the function, as in Keras
+    loss = lw.losses.get(name)
     assert loss(t, p) == pytest.approx(np.mean(want), rel=1e-6)
     weighted = loss(t, p, sample_weight=[3, 0.5])
     assert weighted == pytest.approx((3 * want[0] + 0.5 * want[1]) / 2, rel=1e-6)  # divided by rows, not by weights

@@ -43,6 +43,28 @@ def test_lists_of_one_array_and_dicts_by_name_are_what_they_hold() -> None:
         model.predict({"other": X})
 
 
+def test_a_last_axis_of_one_element_too_many_is_left_out() -> None:
+    wanted = make().fit(X, Y, verbose=0).history
+    assert make().fit(X[:, :, None], Y, verbose=0).history == wanted
+    inputs = lw.Input((3,))
+    model = lw.Model(inputs, layers.Dense(1)(inputs))
+    np.testing.assert_array_equal(model.predict(X[:, :, None], verbose=0), model.predict(X, verbose=0))
+    with pytest.raises(ValueError, match=r"x: expected an array of shape \(n, 3\), received \(40, 1, 3\)"):
+        make().predict(X[:, None])
+
+
+def test_losses_by_name_of_a_function_are_functions_in_keras() -> None:
+    assert keras.losses.get("mse") is keras.losses.get(keras.losses.mse) is lw.losses.mean_squared_error
+    assert type(keras.losses.get("MeanSquaredError")) is type(keras.losses.get(keras.losses.MeanSquaredError()))
+    assert keras.losses.get("MeanSquaredError")(X, X + 1).shape == () and keras.losses.get(None) is None
+    assert keras.losses.get("huber")(X, X).shape == (40,) and keras.losses.get(make) is make
+    with pytest.raises(ValueError, match="unknown name 'msee'"):
+        keras.losses.get("msee")
+    for name in ("get", "serialize"):
+        with pytest.raises(ValueError, match=f"unknown name '{name}'"):
+            keras.losses.get(name)
+
+
 def test_initializers_of_ones_own_may_give_float64() -> None:
     class Tenths(keras.initializers.Initializer):
         def __call__(self, shape: Any, dtype: Any = None) -> Any:
@@ -74,6 +96,7 @@ CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: lw.Input((3,)) ** lw.Input((4,)), ValueError, r"^power: called on \(None, 3\), \(None, 4\): with two"),
     (lambda: layers.Dense(2, kernel_initializer=3), TypeError, "expected a name or an Initializer"),
     (lambda: make(metrics=["f1"]), ValueError, "unknown name 'f1'. Did you mean 'f1_score'"),
+    (lambda: layers.Dense(2, activation=layers.LeakyReLU), TypeError, r"received a class; write LeakyReLU\(\)"),
     (lambda: layers.Dense(2, kernel_initializer="he"), ValueError, "unknown name 'he'. Did you mean 'he_normal'"),
 ]  # fmt: skip
 

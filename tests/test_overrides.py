@@ -23,6 +23,8 @@ from lanewise.keras import layers
         (keras.regularizers.L2, "__call__", "model.apply_gradients"),
         (keras.constraints.Constraint, "__call__", "use NonNeg, MaxNorm"),
         (keras.constraints.MaxNorm, "__call__", "on_train_batch_end"),
+        (keras.layers.Layer, "__call__", r"define call\(self, inputs\)"),
+        (keras.layers.Dense, "__call__", r"define call\(self, inputs\)"),
         (keras.Model, "compute_metrics", "model.value_and_grad"),
         (keras.Sequential, "make_train_function", "model.value_and_grad"),
     ],

@@ -280,7 +280,7 @@ def get(identifier: Any) -> Activation:
     """The activation for None (linear), a name, a function, an activation layer or its description.
 
     Raises:
-        ValueError: unknown name, or a layer with weights.
+        ValueError: unknown name, or a layer with weights. TypeError: none of these.
     """
     if identifier is None:
         return linear
@@ -290,6 +290,10 @@ def get(identifier: Any) -> Activation:
         from . import layers
 
         identifier = layers.deserialize(identifier)
+    if isinstance(identifier, type):
+        raise TypeError(
+            f"activation: expected a name, function or layer, received a class; write {identifier.__name__}()"
+        )
     if hasattr(identifier, "operation"):  # an activation layer
         layer: Activation = identifier
         return layer

@@ -12,6 +12,14 @@ def disable_interactive_logging() -> None:
     """Accepted; progress goes by verbose=."""
 
 
+def enable_traceback_filtering() -> None:
+    """Accepted; tracebacks are whole."""
+
+
+def disable_traceback_filtering() -> None:
+    """Accepted; tracebacks are whole."""
+
+
 def dtype_policy() -> str:
     """'float32'."""
     return "float32"
@@ -23,8 +31,9 @@ def set_dtype_policy(policy: str) -> None:
 
 
 __all__ = [
-    "backend", "disable_interactive_logging", "dtype_policy", "enable_interactive_logging", "epsilon", "floatx",
-    "image_data_format", "set_dtype_policy", "set_epsilon", "set_floatx", "set_image_data_format",
+    "backend", "disable_interactive_logging", "disable_traceback_filtering", "dtype_policy",
+    "enable_interactive_logging", "enable_traceback_filtering", "epsilon", "floatx", "image_data_format",
+    "set_dtype_policy", "set_epsilon", "set_floatx", "set_image_data_format",
 ]  # fmt: skip
 
 __getattr__ = _missing.getter(__name__, __all__)

@@ -362,7 +362,12 @@ def _has_arrays(inputs: Any) -> bool:
 
 
 def match_rank(x: AnyArray, shape: tuple[int, ...] | None) -> AnyArray:
-    """(n,) as (n, 1) where samples have one axis of one element, or where nothing is known yet."""
+    """(n,) as (n, 1) where samples have one axis of one element, or where nothing is known yet.
+
+    A last axis of one element more than samples have is left out, as in Keras.
+    """
+    if shape is not None and x.shape[1:] == (*shape, 1):
+        return x[..., 0]
     return x[:, None] if x.ndim == 1 and shape in (None, (1,)) else x
 
 

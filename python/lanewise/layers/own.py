@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from .. import constraints, initializers, random, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
-from .._given import is_own
+from .._given import is_own, refuse_methods
 from .._structure import flatten, instances
 from .operation import Operation, Shape, tracing
 
@@ -41,6 +41,7 @@ class OwnCall(Operation):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        refuse_methods(cls, ("__call__",), "define call(self, inputs)")
         if "call" in cls.__dict__ and is_own(cls):
             from ..custom import layer  # noqa: F401  not in `fit`, as `compile` says
 
