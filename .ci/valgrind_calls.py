@@ -20,16 +20,44 @@ def exact(*shape: int) -> np.ndarray:
     return rng.standard_normal(shape).astype(np.float32)
 
 
+LOSSES = ("mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy")
+ACTIVATIONS = [
+    name.removesuffix("_forward")
+    for name in dir(ops)
+    if name.endswith("_forward") and not name.startswith((*LOSSES, "_", "dense", "prelu", "sparse"))
+]
+reached = {name for one in (*ACTIVATIONS, *LOSSES, "prelu", "dense") for name in (f"{one}_forward", f"{one}_backward")}
 for rows, cols in ((1, 1), (3, 7), (5, 17), (2, 33)):
     x, y = exact(rows, cols), np.abs(exact(rows, cols))
-    for name in ("relu", "sigmoid", "tanh", "gelu", "mish", "elu", "softmax", "log_softmax"):
+    for name in ACTIVATIONS:
         getattr(ops, f"{name}_backward")(x, getattr(ops, f"{name}_forward")(x))
-    for name in ("mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"):
+    for name in LOSSES:
         getattr(ops, f"{name}_forward")(y, x), getattr(ops, f"{name}_backward")(y, x)
+    labels = np.arange(rows) % cols
+    ops.sparse_categorical_crossentropy_forward(labels, x), ops.sparse_categorical_crossentropy_backward(labels, x)
+    ops.prelu_forward(x, y[0].copy()), ops.prelu_backward(x, y, y[0].copy())
     ops.matmul(x, y.T), ops.matmul(x.T, y), ops.row_sum(x), ops.column_sum(x)
-    ops.dense_forward(x, y.T.copy(), x[:, 0].copy(), "tanh")
-    w, m, v = exact(cols), np.zeros(cols, np.float32), np.zeros(cols, np.float32)
-    ops.adam_step(w, exact(cols), m, v, step=1)
+    out = ops.dense_forward(x, y.T.copy(), x[:, 0].copy(), "tanh")
+    ops.dense_backward(exact(rows, rows), x, y.T.copy(), out, "tanh")
+    w, g, m, v = exact(cols), exact(cols), np.zeros(cols, np.float32), np.zeros(cols, np.float32)
+    ops.adam_step(w, g, m, v, step=1), ops.sgd_step(w, g, m, momentum=0.9), ops.rmsprop_step(w, g, v)
+    ops.random_normal(1, 2, 3, 4, cols), ops.random_uniform(1, 2, 3, 4, cols), ops.permutation(1, 2, cols)
+reached |= {f"sparse_categorical_crossentropy_{way}" for way in ("forward", "backward")}
+reached |= {"row_sum", "column_sum", "adam_step", "sgd_step", "rmsprop_step", "optimizer_step"}  # the last: below
+kernels = {name for name in dir(ops) if name.endswith(("_forward", "_backward", "_step", "_sum")) and name[0] != "_"}
+assert kernels <= reached, kernels - reached
+
+# what only trainings reach: every optimizer, every loss
+x, y = exact(19, 3), np.minimum(np.abs(exact(19, 2)), 1)
+for base, given in ((lw.optimizers.Optimizer, lw.optimizers), (lw.losses.Loss, lw.losses)):
+    for kind in {id(k): k for k in vars(given).values() if isinstance(k, type) and issubclass(k, base)}.values():
+        if kind is base:
+            continue
+        loss = kind() if given is lw.losses else "mse"
+        small = lw.Sequential([lw.Input((3,)), lw.layers.Dense(2 * (1 + (kind.__name__ == "GaussianNLL")), "sigmoid")])
+        small.compile(kind() if given is lw.optimizers else "sgd", loss)
+        target = np.arange(19) % 2 if kind.__name__.startswith("Sparse") else y
+        small.fit(x, target, batch_size=8, verbose=0)
 
 model = lw.Sequential([
     lw.Input((9,)), lw.layers.Dense(33, "gelu"), lw.layers.BatchNormalization(), lw.layers.Dropout(0.3),

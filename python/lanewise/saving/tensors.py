@@ -65,8 +65,9 @@ def load_tensors(model: "Model", path: str) -> None:
         # its list is made of objects that take many times its bytes
         if int.from_bytes(file.read(8), "little") > _MAX_HEADER + 1024 * len(model.weights):
             raise ValueError(f"filepath: {path!r} is no intact safetensors file, or of more weights than the model")
+        size = file.seek(0, 2)  # 0 of /dev/zero, which has no end
         file.seek(0)
-        data = file.read()
+        data = file.read(size)
     try:
         tensors = library.load(data)
     except MemoryError:
