@@ -29,7 +29,7 @@ def test_training_equals_the_golden_hashes(name, isa, threads):
 
 
 @needs_fma
-@pytest.mark.parametrize("runs", [1, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("runs", [1, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(1500)])])
 def test_one_hash_of_every_way_to_run(runs, monkeypatch):
     """Each ISA, 1 thread to twice the cores, fused and unfused lists, another library's flush-to-zero, several runs;
     dropout is on in one of the networks, predictions are in it."""
