@@ -25,7 +25,7 @@ def is_own(cls: Any) -> bool:
 
 def is_model(obj: Any) -> bool:
     """Whether it is a model, ours or Keras's: a layer may have an attribute `layers` too."""
-    return hasattr(type(obj), "fit")
+    return hasattr(type(obj), "train_on_batch")
 
 
 def refuse_methods(cls: type, names: Collection[str], instead: str) -> None:

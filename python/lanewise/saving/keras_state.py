@@ -194,7 +194,8 @@ def read_weights(root: Group, model: Any, named: bool = False, skip_mismatch: bo
     Raises:
         Mismatch: weights missing, too many, or of another shape.
     """
-    if "layers" not in root and "_layer_checkpoint_dependencies" not in root:
+    first = {path.partition("/")[0] for path, _ in layer_paths(model)}  # of a model in Python others than `layers`
+    if not any(name in root for name in first | {"layers", "_layer_checkpoint_dependencies"}):
         raise FormatError("it has no group 'layers'")
     paths = _named_paths(root, model) if named else {}
     try:
