@@ -136,6 +136,46 @@ def test_build_fn_is_called_model() -> None:
         KerasRegressor(build_fn=make).fit(X, Y)
 
 
+def test_dropout_in_a_layer_of_ones_own() -> None:
+    x = RNG.standard_normal((2000, 3)).astype(np.float32)
+    dropped = keras.random.dropout(x, 0.25, seed=3)
+    assert dropped.dtype == np.float32 and abs((dropped == 0).mean() - 0.25) < 0.02
+    np.testing.assert_allclose(dropped[dropped != 0], x[dropped != 0] / np.float32(0.75), rtol=1e-6)
+    np.testing.assert_array_equal(dropped, keras.random.dropout(x, 0.25, seed=3))
+    rows = keras.random.dropout(x, 0.5, noise_shape=(None, 1), seed=1) != 0
+    assert (rows.all(axis=1) | ~rows.any(axis=1)).all() and 0.45 < rows.mean() < 0.55
+    assert not keras.random.dropout(x, 1.0).any() and (keras.random.dropout([1.0, 2.0], 0) == [1, 2]).all()
+    with pytest.raises(ValueError, match=r"rate: expected a number in \[0, 1\]"):
+        keras.random.dropout(x, 2)
+
+    assert lw.nn.dropout is keras.random.dropout
+
+    class Drop(layers.Layer):
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            return keras.random.dropout(inputs, 0.5) if training else inputs
+
+    lw.utils.set_random_seed(2)
+    model = lw.Sequential([lw.Input((3,)), Drop(), layers.Dense(1, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    y = x.sum(axis=1)
+    assert model.evaluate(x, y, verbose=0) < 1e-10 and model.fit(x, y, verbose=0).history["loss"][0] > 1
+
+
+def test_a_layer_that_gives_no_array_is_told_so() -> None:
+    class Two(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs, ops.sum(inputs, axis=-1, keepdims=True)
+
+    class Nothing(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            inputs * 2.0
+
+    with pytest.raises(ValueError, match=r"^two: call\(\) in Python gives one array, received 2; join them"):
+        Two(name="two")(lw.Input((3,)))
+    with pytest.raises(ValueError, match=r"^none: call\(\) .* received nothing; return what it computes"):
+        lw.Sequential([lw.Input((3,)), Nothing(name="none")])
+
+
 def test_arithmetic_of_tensors_still_broadcasts() -> None:
     a, b = lw.Input((3,)), lw.Input((1,))
     model = lw.Model([a, b], ops.sqrt(ops.abs(a - b)) * 2.0)

@@ -65,7 +65,7 @@ _INSTEAD: dict[str, str] = {
             "initializer makes orthogonal weights"),
     **_each("Lamb Adafactor Muon ScheduleFreeAdamW LossScaleOptimizer MultiOptimizer OptimizerMap", _OPTIMIZER),
     **_each("hard_shrink soft_shrink tanh_shrink threshold squareplus sparse_plus sparsemax glu", _ACTIVATION),
-    **_each("dropout conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
+    **_each("conv2d embedding_lookup softmax_cross_entropy_with_logits", _ACTIVATION),
     **_each("ConfusionMatrix PearsonCorrelation ConcordanceCorrelation MeanMetricWrapper LossFunctionWrapper", _LOSS),
     **_each("CTC Dice Tversky Circle ctc dice tversky circle CategoricalGeneralizedCrossEntropy "
             "categorical_generalized_cross_entropy pearson_correlation concordance_correlation", _LOSS),

@@ -5,6 +5,7 @@ from typing import Any
 from . import _missing, activations as _source
 from .activations import *  # noqa: F403
 from .keras import ops as _ops
+from .random import dropout
 
 
 def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
@@ -30,7 +31,7 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any) -> Any:
 top_k = _ops.top_k
 
 __all__ = [
-    "l2_normalize", "sigmoid_cross_entropy_with_logits", "softmax_cross_entropy_with_logits",
+    "dropout", "l2_normalize", "sigmoid_cross_entropy_with_logits", "softmax_cross_entropy_with_logits",
     "sparse_softmax_cross_entropy_with_logits", "top_k",
 ]  # fmt: skip
 __all__ += [name for name in _source.__all__ if name not in ("get", "serialize", "deserialize", "lower")]

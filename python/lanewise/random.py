@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from . import _engine, _missing
+from ._names import check_share
 
-__all__ = ["SeedGenerator", "normal", "randint", "set_seed", "shuffle", "truncated_normal", "uniform"]
+__all__ = ["SeedGenerator", "dropout", "normal", "randint", "set_seed", "shuffle", "truncated_normal", "uniform"]
 
 __getattr__ = _missing.getter(__name__, __all__)
 
@@ -228,6 +229,23 @@ def uniform(shape: Any, minval: float = 0.0, maxval: float | None = None, dtype:
 def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
     """Integers in [minval, maxval); arguments as of `normal`."""
     return uniform(shape, minval, maxval, dtype, seed)
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+    """`inputs`, each element 0 with the probability `rate`, the others divided by 1 - rate; for layers of your own.
+
+    Args:
+        inputs: an array.
+        rate: in [0, 1].
+        noise_shape: of what is drawn, which broadcasts; None in it: the length of that axis; None: as inputs.
+        seed: as of `normal`.
+    """
+    x = inputs if hasattr(inputs, "shape") else np.asarray(inputs, np.float32)
+    rate = check_share("rate", rate)
+    given = x.shape if noise_shape is None else noise_shape
+    shape = [x.shape[i] if axis is None else axis for i, axis in enumerate(given)]
+    kept = (next_uniform(_count(shape), _seed_of(seed)) >= rate).reshape(shape)
+    return x * (kept * np.float32(1 / (1 - rate) if rate < 1 else 0))
 
 
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:

@@ -141,6 +141,9 @@ class LayerHost:
             put_back(reversed(made))
             if before is not None:
                 before += made
+        if y is None or isinstance(y, tuple | list | dict):
+            what = "nothing; return what it computes" if y is None else f"{len(y)}; join them or write two layers"
+            raise ValueError(f"{self._name}: call() in Python gives one array, received {what}")
         shape = np.shape(y.value if isinstance(y, Traced) else y)
         if shape[:1] != (2,):
             raise ValueError(f"{self._name}: expected an output with the rows of the input, received shape {shape}")
