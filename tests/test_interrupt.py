@@ -17,6 +17,7 @@ import pytest
 import lanewise as lw
 from bounds import floats
 from lanewise import keras, ops
+from limits import SLOWER
 from reference import same_bits
 
 pytestmark = pytest.mark.timeout(60)  # an interrupt that is lost would let a fit run for hours
@@ -160,7 +161,7 @@ def test_the_model_stands_after_its_last_finished_batch() -> None:
     """The same training, stopped by a callback after as many batches, has the same bits."""
     x, y = np.tile(X, (50, 1)), np.tile(Y, (50, 1))  # an epoch of several slices
     stopped = model()
-    interrupt = Interrupt(0.15)
+    interrupt = Interrupt(0.15 * SLOWER)
     with GUARD.expected():
         interrupt.start()
         stopped.fit(x, y, epochs=100_000, verbose=0)
