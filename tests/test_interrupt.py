@@ -17,6 +17,7 @@ import pytest
 import lanewise as lw
 from bounds import floats
 from lanewise import keras, ops
+from lanewise._engine import Network
 from limits import SLOWER
 from reference import same_bits
 
@@ -209,6 +210,29 @@ def test_an_interrupt_in_a_callback_comes_through() -> None:
     assert network.optimizer is not None
     assert network.optimizer.iterations == 3 * 125
     assert len(network.fit(X, Y, epochs=2, verbose=0).epoch) == 2
+
+
+def test_an_interrupt_after_the_last_of_many_epochs_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine has run all epochs that were left at once when it comes: they are told, then it is raised."""
+    network = model()
+    network.fit(X[:32], Y[:32], epochs=9, verbose=0)
+    optimizer = network.optimizer
+    assert optimizer is not None
+    told: list[int] = []
+    run, calls = Network.train_epochs, []
+
+    def interrupted(*arguments: Any) -> None:
+        run(*arguments)
+        calls.append(arguments)
+        if optimizer.iterations == 209:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Network, "train_epochs", interrupted)
+    with GUARD.expected():
+        network.fit(X[:32], Y[:32], epochs=200, verbose=0, callbacks=[
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: told.append(epoch))])  # fmt: skip
+    assert calls and told == list(range(200))
+    assert optimizer.iterations == 209 and network._epochs_shuffled == 209
 
 
 def test_many_interrupts_in_a_row() -> None:

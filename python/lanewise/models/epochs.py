@@ -80,9 +80,13 @@ class Epochs:
             else:
                 self._ready.append(self._run(epoch))
             self._pace.record(count, perf_counter() - began)
+        self.raise_late()
+        return self._ready.popleft()
+
+    def raise_late(self) -> None:
+        """Raise what ended a call of several epochs, once those that it finished are told: it may be all of them."""
         if not self._ready and self._error is not None:
             raise self._error
-        return self._ready.popleft()
 
     # --- many at once -------------------------------------------------------------------------------------------
 
@@ -120,7 +124,7 @@ class Epochs:
             self._error = error
         sums = np.concatenate([[], *done]).reshape(-1, 2, len(compiled.begin()))
         if self._error is not None:
-            model._epochs_shuffled = first + len(sums) + 1
+            model._epochs_shuffled = first + min(len(sums) + 1, count)
         for (trained, judged), (losses, held_losses), validates in zip(
             sums, compiled.losses(sums), validated, strict=False
         ):

@@ -156,6 +156,7 @@ class Trainer(Predictor):
                     progress.on_epoch_end(seen)
                     if self.stop_training and run.told:
                         break
+                run.raise_late()
                 if compiled.optimizer.use_ema:
                     compiled.optimizer.finalize_variable_values(self.trainable_weights)
                 hooks.on_train_end(logs)
