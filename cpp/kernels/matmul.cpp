@@ -19,6 +19,7 @@ namespace {
 // than it has ways: 8 at least. Eight chains are what two FMA units of four cycles need.
 constexpr int64_t kAliased = 512;
 constexpr int kAliasedRows = 8;
+constexpr int64_t kLine = 4 * kLineFloats;  // bytes
 
 // Three runs for the tile of rows [i, i + rows) of panel p, of which `done` of the strip's m rows are behind it: the
 // arrays beside C, at the tile's own place; else rows that are read after this product, a line a term; else what the
@@ -34,7 +35,6 @@ LW_INLINE void runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, 
     return;
   }
   if (mm.upcoming != nullptr && mm.upcoming->row < mm.upcoming->end) {
-    constexpr int64_t kLine = 64;
     Upcoming& u = *mm.upcoming;
     const int64_t row = u.order != nullptr ? static_cast<int64_t>(u.order[u.row]) : u.row;
     for (int64_t s = 0; s < 3; ++s) ahead.run[s] = u.data + row * u.stride + u.offset + s * kLine;
@@ -70,6 +70,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
   float* const packed_a = packed_b + plan.b_floats;
   const int64_t blocks = mm.k == 0 ? 1 : (mm.k + kBlockK - 1) / kBlockK;
   const int64_t last_width = mm.n - (panel_count(mm.n) - 1) * kPanel;
+  const bool copies = plan.pack_b && mm.b_col == 1 && !mm.b_transposed;
   const bool fetches = plan.fetch_b || mm.beside[0] != nullptr || mm.upcoming != nullptr;
   auto width_of = [&](int64_t p) { return p + 1 == panel_count(mm.n) ? last_width : kPanel; };
 
@@ -110,6 +111,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
             int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(width);
             if (!plan.pack_a && mm.a_row % kAliased == 0 && width <= Vec::kLanes && max_rows > kAliasedRows)
               max_rows = kAliasedRows;
+            int64_t number = 0;
             for_balanced(s0, s1, max_rows, [&](int64_t i, int64_t rows) {
               float* t = mm.c != nullptr ? mm.c + i * mm.c_row + p * kPanel
                          : blocks == 1   ? tiles
@@ -118,9 +120,16 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
               const float* a = plan.pack_a ? packed_a + (i - s0) * kBlockK : mm.a + i * mm.a_row + k0 * mm.a_col;
               const int64_t a_row = plan.pack_a ? 1 : mm.a_row;
               const int64_t a_col = plan.pack_a ? rows : mm.a_col;
-              const char* const here = reinterpret_cast<const char*>(a);
-              Ahead ahead{{here, here, here}, 0};  // nothing new
-              if (fetches) runs_ahead(mm, plan, k0, kb, p, width, i, rows, i - s0, s1 - s0, ahead);
+              // Its rows of C, and those below; then what the next panel of B will be copied from, in three tiles.
+              const char* run = reinterpret_cast<const char*>(t);
+              Ahead ahead{{run, run + kLine, run + 4 * (width - 1)}, mm.c != nullptr ? 4 * ldt : 0};
+              if (fetches) {
+                runs_ahead(mm, plan, k0, kb, p, width, i, rows, i - s0, s1 - s0, ahead);
+              } else if (copies && s0 == r0 && p + 1 < g1 && number > 0 && number <= 3) {
+                run = reinterpret_cast<const char*>(mm.b + k0 * mm.b_row + (p + 1) * kPanel) + (number - 1) * kLine;
+                ahead = {{run, run + 4 * mm.b_row, run + 8 * mm.b_row}, 12 * mm.b_row};
+              }
+              ++number;
               tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0, &ahead);
               if (last && mm.c == nullptr) mm.epilogue(mm.context, t, i, p * kPanel, rows, width);
             });

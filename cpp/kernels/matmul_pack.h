@@ -58,6 +58,14 @@ inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int6
       LW_UNROLL for (int e = 0; e < kParts; ++e) {
         if (e < parts) load_columns(from + e * L * a_row + p, a_row, rows - e * L, n, v[e]);
       }
+      if (p + L < kb) {  // from registers
+        LW_UNROLL for (int c = 0; c < L; ++c) {
+          LW_UNROLL for (int e = 0; e < kParts; ++e) {
+            if (e < parts) v[e][c].store(to + (p + c) * rows + e * L);
+          }
+        }
+        continue;
+      }
       for (int64_t c = 0; c < n; ++c)
         for (int e = 0; e < parts; ++e)
           store(v[e][c], to + (p + c) * rows + e * L, p + c + 1 < kb ? int64_t{L} : smaller(L, rows - e * L));

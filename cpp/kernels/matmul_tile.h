@@ -44,7 +44,7 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   constexpr int L = Vec::kLanes;
   Vec acc[R][V];
   LW_UNROLL for (int r = 0; r < R; ++r) { LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = Vec::zero(); }
-  if (kb >= kFetchAhead) {
+  if (!Unit && kb >= kFetchAhead) {
     LW_UNROLL for (int r = 0; r < R; ++r) {
       LW_UNROLL for (int v = 0; v < V; ++v) __builtin_prefetch(t + r * ldt + v * L, 0, 2);
     }
