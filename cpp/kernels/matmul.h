@@ -160,10 +160,10 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   return plan;
 }
 
-// Whether C^T = B^T·A^T is the faster way to the same bits: a few columns of B, rows of A contiguous, C not handed on.
-// One column counts as one of a wider product: a product of one column has bits of its own, and is not to be asked of.
-// Five to eight columns pay from some hundred terms on: 300x8x64 on a Zen 4 6.2 us by tiles and 7.0 so, 300x8x128 11.4
-// and 10.2.
+// Whether C^T = B^T·A^T is the faster way to the same bits: a few columns of B, rows of A contiguous (which are turned)
+// or its columns (which are read as rows), C not handed on. One column counts as one of a wider product: a product of
+// one column has bits of its own, and is not to be asked of. Five to eight columns pay from some hundred terms on:
+// 300x8x64 on a Zen 4 6.2 us by tiles and 7.0 so, 300x8x128 11.4 and 10.2.
 static inline bool is_swapped(const Matmul& mm) {
   return mm.c != nullptr && mm.n <= kDotRows && mm.m > kPanel && mm.k >= (mm.n <= 4 ? 16 : 96) &&
          (mm.a_col == 1) != (mm.a_row == 1) && !mm.b_panels;

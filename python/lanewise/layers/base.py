@@ -226,7 +226,7 @@ class Layer(OwnCall):
     def weights(self) -> list[Weight]:
         """All weights: of each layer those that were made to be trained, then the others, as in Keras."""
         layers = (self, *self.inner_layers())
-        return [w for layer in layers for w in sorted(layer._weights, key=lambda w: not w.made_trainable)]
+        return [weight for layer in layers for weight in trained_first(layer._weights)]
 
     variables = weights
 
@@ -355,6 +355,11 @@ class Layer(OwnCall):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def trained_first(weights: Sequence[Weight]) -> list[Weight]:
+    """Those that were made to be trained, then the others: Keras's order of a layer's weights."""
+    return sorted(weights, key=lambda weight: not weight.made_trainable)
 
 
 def _has_arrays(inputs: Any) -> bool:

@@ -18,6 +18,7 @@ from .._engine import Weight
 from .._given import is_model, is_own
 from .._names import warn
 from .._structure import instances
+from ..layers.base import trained_first
 from ..layers.operation import Operation
 from ..models.subclassed import GRAPH
 from . import h5, keras_optimizer
@@ -75,9 +76,7 @@ def _container(value: Any, prefix: str, seen: dict[int, Any], named: Mapping[str
         layer = isinstance(entry, Operation)
         if not layer and not isinstance(entry, list | tuple | dict):
             continue
-        kind = _container_name(type(entry).__name__) if layer else "container"
-        used[kind] = used.get(kind, -1) + 1
-        path = f"{prefix}{kind}" + (f"_{used[kind]}" if used[kind] else "")
+        path = prefix + _counted(_container_name(type(entry).__name__) if layer else "container", used)
         if layer:
             yield from _layer(entry, path, seen, named, flat)
         else:
@@ -111,6 +110,12 @@ def _container_name(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def _counted(kind: str, used: dict[str, int]) -> str:
+    """`dense`, `dense_1`, `dense_2`, ... within one container."""
+    used[kind] = used.get(kind, -1) + 1
+    return f"{kind}_{used[kind]}" if used[kind] else kind
+
+
 def described_paths(config: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """(path, description) of every layer in a description by Keras, as `layer_paths` gives them once it is made."""
     described = config.get("config") if isinstance(config, dict) else None
@@ -120,9 +125,7 @@ def described_paths(config: Any, prefix: str = "") -> Iterator[tuple[str, dict[s
         name = entry.get("class_name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or (name == "InputLayer" and config.get("class_name") == "Sequential"):
             continue
-        kind = _container_name(name)
-        used[kind] = used.get(kind, -1) + 1
-        path = f"{prefix}layers/{kind}" + (f"_{used[kind]}" if used[kind] else "")
+        path = f"{prefix}layers/{_counted(_container_name(name), used)}"
         yield path, entry
         yield from described_paths(entry, f"{path}/")
 
@@ -135,7 +138,7 @@ def own_weights(layer: Any, flat: bool = False) -> list[Weight]:
         flat: those of the layers that it keeps, too, in one order, as files of lanewise had it.
     """
     weights: list[Weight] = [] if is_model(layer) else layer.weights if flat else layer._weights
-    return sorted(weights, key=lambda weight: not weight.made_trainable)
+    return trained_first(weights)
 
 
 def in_order(layer: Any) -> list[Any]:
