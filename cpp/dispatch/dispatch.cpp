@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "kernels/matmul.h"
+
 namespace lanewise {
 
 #if defined(LW_HAVE_AVX512)
@@ -52,6 +54,15 @@ const Candidate kCandidates[] = {
     {&generic::kTable, [] { return true; }},
 };
 
+bool is_intel() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();  // this runs before main
+  return __builtin_cpu_is("intel");
+#else
+  return false;
+#endif
+}
+
 std::atomic<const KernelTable*> g_active{&generic::kTable};
 
 std::string joined(const std::vector<std::string>& names) {
@@ -61,6 +72,8 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 }  // namespace
+
+bool split_loads_cost = is_intel();
 
 const KernelTable& kernels() { return *g_active.load(std::memory_order_relaxed); }
 

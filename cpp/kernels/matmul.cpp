@@ -128,6 +128,10 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
               } else if (copies && s0 == r0 && p + 1 < g1 && number > 0 && number <= 3) {
                 run = reinterpret_cast<const char*>(mm.b + k0 * mm.b_row + (p + 1) * kPanel) + (number - 1) * kLine;
                 ahead = {{run, run + 4 * mm.b_row, run + 8 * mm.b_row}, 12 * mm.b_row};
+              } else if (const int64_t part = number - (copies && s0 == r0 ? 4 : 1);
+                         plan.pack_b && p + 1 < g1 && part >= 0 && part < 2) {
+                run = reinterpret_cast<const char*>(b + kPanel * kBlockK) + part * kb * kLine;
+                ahead = {{run, run + kLine, run + 2 * kLine}, 3 * kLine};
               }
               ++number;
               tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0, &ahead);

@@ -82,6 +82,11 @@ enum class Way {
   kTiles,   // the others (matmul.cpp)
 };
 
+// Whether loads that lie in two cache lines hold multiply-adds up, so that a row-major B is copied sooner and A only
+// with it: on Intel's cores, two FMA units of 512 bits and two loads a cycle. One thread of a Cascade Lake, without and
+// with: 1000x1000x1000 53 and 109 GFLOP/s, 1000x128x1000 51 and 111, 64x1000x1000 40 and 77. dispatch.cpp knows.
+extern bool split_loads_cost;
+
 constexpr int64_t kGroup = 32;  // panels in a column group at most
 
 // What matmul_block does with its scratch; a function of the sizes alone (and cheap: it is worked out in every call).
@@ -111,7 +116,9 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   plan.rows = mm.m < kRows ? mm.m : kRows;
   // B is copied where its columns have a stride, and where a power-of-two row stride (those rows fall into the same
   // L1 sets) or sheer size would cost more over the rows of A.
-  const bool far_apart = mm.m >= 64 && mm.k >= 64 && (mm.b_row % 256 == 0 || mm.b_row > 1024);
+  const bool read_again = panels >= 8 && mm.a_row % 512 == 0;  // rows of A that share L1 sets
+  const bool far_apart = mm.m >= (split_loads_cost ? 48 : 64) && mm.k >= 64 &&
+                         (mm.b_row % 256 == 0 || mm.b_row > 1024 || (split_loads_cost && (read_again || mm.m >= 256)));
   // Beside an epilogue that streams other arrays through L1, fewer sets are enough to lose B: 1000-128-1's dW with Adam
   // (b_row 128) took 5 us of 112 longer, more or less as memory happened to lie.
   const bool crowded = mm.c == nullptr && mm.m >= 256 && mm.k >= 16 && mm.b_row % 64 == 0;
@@ -140,7 +147,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     plan.tile_floats = (2 * mm.m * plan.group + kFarRows) * kPanel;
     return plan;
   }
-  const int64_t wide = mm.m <= 256 ? 256 : 128;  // terms up to which rows of C much longer than B has are written so
+  // Terms up to which rows of C much longer than B has are written so.
+  const int64_t wide = split_loads_cost ? kFewTerms - 1 : mm.m <= 256 ? 256 : 128;
   const bool short_sum = mm.k <= kShortSum || (mm.k <= wide && mm.n >= 256 && mm.n >= 4 * mm.k);
   if (mm.c != nullptr && mm.k > 0 && short_sum && panels > 1 && mm.b_col == 1 && !mm.b_panels) {
     plan.way = Way::kOuter;
@@ -148,8 +156,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   }
   plan.way = Way::kTiles;
   // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it.
-  plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) ||
-                (mm.m >= 32 && panels >= 8 && mm.k >= 64 && (panels >= 24 || mm.a_row % 512 == 0));
+  plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) || (mm.m >= 32 && mm.k >= 64 && (panels >= 24 || read_again) &&
+                                                     (!split_loads_cost || plan.pack_b || mm.b_panels));
   // Where B stays in L1, strips of a few tiles write the rows of C in their order: 1000x300x17 in 28 instead of 38 us.
   const bool in_order = mm.c != nullptr && mm.k <= kFewTerms && mm.k * mm.n <= 2 * kThinFloats;
   plan.strip = plan.pack_a ? kStrip : in_order ? kOrderedStrip : plan.rows;

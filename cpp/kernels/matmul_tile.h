@@ -28,6 +28,11 @@ constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
 // into L2, for rows of C a power of two apart would drive each other out of L1. 2048^3 on one core: 227 GFLOP/s
 // without, 237 into L1, 240 into L2.
 constexpr int64_t kFetchAhead = 256;
+// How many rows before it is read a row of a row-major B is asked for, where those rows lie further apart than a panel
+// or two are wide (no prefetcher of a core follows them): by the last element of each line, for the first may lie in
+// the line before. One thread of a Cascade Lake: 10x1000x1000 485 -> 275 us, 24x500x500 165 -> 108, 64x500x500 441 ->
+// 305.
+constexpr int64_t kRowsAhead = 12;
 constexpr int max_rows_of(int vecs) { return kMaxRows[vecs < kVecs]; }
 
 // What a tile asks for while it computes: three runs of memory, one address of one of them each term, in turns. Memory
@@ -46,7 +51,7 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   Vec acc[R][V];
   LW_UNROLL for (int r = 0; r < R; ++r) { LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = Vec::zero(); }
   if (!Unit && kb >= kFetchAhead) {
-    LW_UNROLL for (int r = 0; r < R; ++r) {
+    for (int r = 0; r < R; ++r) {
       LW_UNROLL for (int v = 0; v < V; ++v) __builtin_prefetch(t + r * ldt + v * L, 0, 2);
     }
   }
@@ -57,25 +62,49 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   const char *now = nullptr, *next = nullptr, *after = nullptr;
   int64_t step = 0;
   if constexpr (Unit) now = ahead->run[0], next = ahead->run[1], after = ahead->run[2], step = ahead->step;
-  for (int64_t p = 0; p < kb; ++p) {
-    if constexpr (Unit) {
-      __builtin_prefetch(now, 0, 2);
-      const char* const far = now + step;
-      now = next, next = after, after = far;
+  constexpr bool kAlong = !Unit && V == kVecs;  // a_col == 1: matmul_plan copies every other A, or reads its columns
+  const float* far = b + kRowsAhead * ldb + kLineFloats - 1;
+  const bool asks = ldb > 2 * kPanel;
+  const auto terms = [&](auto count) __attribute__((always_inline)) {
+    constexpr int N = decltype(count)::value;
+    if constexpr (kAlong) {
+      if (asks) {
+        LW_UNROLL for (int e = 0; e < N; ++e) {
+          LW_UNROLL for (int c = 0; c < V * L; c += kLineFloats) __builtin_prefetch(far + e * ldb + c);
+        }
+      }
+      far += N * ldb;
     }
-    Vec bv[V];
-    LW_UNROLL for (int v = 0; v < V; ++v) bv[v] =
-        Tail && v == V - 1 ? Vec::load_partial(b + v * L, tail) : Vec::load(b + v * L);
-    LW_UNROLL for (int r = 0; r < R; ++r) {
-      const Vec av = Vec::set1(Unit ? a[r] : base[r / 3][(r % 3) * a_row]);
-      LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+    LW_UNROLL for (int e = 0; e < N; ++e) {
+      if constexpr (Unit) {
+        __builtin_prefetch(now, 0, 2);
+        const char* const later = now + step;
+        now = next, next = after, after = later;
+      }
+      Vec bv[V];
+      LW_UNROLL for (int v = 0; v < V; ++v) bv[v] =
+          Tail && v == V - 1 ? Vec::load_partial(b + v * L, tail) : Vec::load(b + v * L);
+      LW_UNROLL for (int r = 0; r < R; ++r) {
+        const float* const at = Unit ? a + r : base[r / 3] + (r % 3) * a_row + (kAlong ? e : 0);
+        if (kSpreads && V > 1 && r % 3 == 0 && r < 12) {  // fewer instructions; more of them would wait for loads
+          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma_spread(at, bv[v], acc[r][v]);
+        } else {
+          const Vec av = Vec::set1(*at);
+          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+        }
+      }
+      b += ldb;
+      a += a_col;
     }
-    b += ldb;
-    a += a_col;
     if constexpr (!Unit) {
-      LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += a_col;
+      LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += kAlong ? N : a_col;
     }
-  }
+  };
+  // Two terms a round: pointers and the count are a twelfth of the instructions less. Low tiles stay small.
+  constexpr int kTerms = kAlong && !kSmall && R > 7 ? 2 : 1;
+  for (int64_t p = kb / kTerms; p > 0; --p) terms(std::integral_constant<int, kTerms>());
+  if (kTerms > 1 && kb % kTerms != 0) terms(std::integral_constant<int, 1>());
+  asm("" : "+r"(ldt));  // or the addresses of C's rows wait in memory for the end of the loop
   // All of C is read before any of it is written: rows a multiple of 4 KB apart look alike to the store queue, and a
   // load would wait for the store of the row before.
   if (add) {

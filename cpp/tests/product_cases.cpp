@@ -54,6 +54,7 @@ void random_products(Cases& t) {
     int64_t m = 1 + t.below(33), n = 1 + t.below(40), kk = t.length();
     if (t.below(6) == 0) m = 1 + t.below(200), kk = 1 + t.below(70);
     if (t.below(6) == 0) n = 1 + t.below(200), m = 1 + t.below(10);
+    if (t.below(24) == 0) m = 40 + t.below(300), n = 1 + t.below(300), kk = 60 + t.below(20);
     const Values values = t.below(4) == 0 ? Values::kTiny : Values::kAny;
     const Layout a = draw(t, m, kk, Values::kAny, false), b = draw(t, kk, n, values, true);
     Matmul mm{};
@@ -67,6 +68,7 @@ void random_products(Cases& t) {
     else
       mm.epilogue = store, mm.context = &out;
     if (mm.c && is_swapped(mm)) mm = swapped(mm);
+    split_loads_cost = t.coin();
     const Grid scratch = t.out(1, std::max<int64_t>(1, matmul_scratch(mm)));
     in_shares(t.k, mm, std::vector<int64_t>{1, 2, 7}[static_cast<size_t>(t.below(3))], t.coin(), scratch.p);
     const double terms = static_cast<double>(kk) + (t.k.fused ? 0 : 1), gamma = terms * kU / (1 - terms * kU);
@@ -114,6 +116,7 @@ struct Integers {
         else
           mm.epilogue = store, mm.context = &out;
         if (mm.c && is_swapped(mm)) mm = swapped(mm);
+        split_loads_cost = (m + n + kk) % 2 != 0;
         std::fill(c.begin(), c.end(), NAN);
         scratch.assign(static_cast<size_t>(matmul_scratch(mm)), NAN);
         in_shares(k, mm, threads, mm.n > kPanel && threads == 2, scratch.data());
