@@ -100,8 +100,9 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
       LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += kAlong ? N : a_col;
     }
   };
-  // Two terms a round: pointers and the count are a twelfth of the instructions less. Low tiles stay small.
-  constexpr int kTerms = kAlong && !kSmall && R > 7 ? 2 : 1;
+  // Two terms a round: pointers and the count are a twelfth of the instructions less. The tiles of large products only,
+  // for the weight of the wheel.
+  constexpr int kTerms = kAlong && !kSmall && R > 10 ? 2 : 1;
   for (int64_t p = kb / kTerms; p > 0; --p) terms(std::integral_constant<int, kTerms>());
   if (kTerms > 1 && kb % kTerms != 0) terms(std::integral_constant<int, 1>());
   asm("" : "+r"(ldt));  // or the addresses of C's rows wait in memory for the end of the loop
