@@ -177,7 +177,7 @@ def test_short_lived_threads_that_train_and_predict(threads: int) -> None:
     """Each thread opens a team of its own and ends; memory stays as it was."""
     code = f"""
 model = fitted(1)
-large = rng.standard_normal((300, 300), dtype=np.float32)
+large = rng.standard_normal((200, 200), dtype=np.float32)
 lock = threading.Lock()
 def work():
     ops.matmul(large, large)
