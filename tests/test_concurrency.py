@@ -15,7 +15,7 @@ from limits import SLOWER
 LONG = pytest.mark.long
 
 START = """
-import hashlib, json, multiprocessing, sys, threading, time
+import hashlib, json, multiprocessing, os, sys, threading, time
 import numpy as np
 from lanewise import keras, ops
 from limits import SLOWER
@@ -177,7 +177,7 @@ def test_short_lived_threads_that_train_and_predict(threads: int) -> None:
     """Each thread opens a team of its own and ends; memory stays as it was."""
     code = f"""
 model = fitted(1)
-large = rng.standard_normal((200, 200), dtype=np.float32)
+large = rng.standard_normal((300, 300), dtype=np.float32)
 lock = threading.Lock()
 def work():
     ops.matmul(large, large)
@@ -188,7 +188,11 @@ def go(n):
     wrong = []
     for _ in range(n // 4):
         wrong += together([work] * 4)
+    while len(os.listdir("/proc/self/task")) > tasks:  # join returns before a thread's own memory is freed
+        time.sleep(0.01)
     return wrong
+ops.matmul(large, large)
+tasks = len(os.listdir("/proc/self/task"))  # with this thread's team
 wrong = go(200)
 before = resident()
 wrong += go({threads})

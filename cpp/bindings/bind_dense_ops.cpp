@@ -31,9 +31,14 @@ float* call_scratch(int64_t each, int threads, Buffer<float>& large) {
     large = Buffer<float>(floats);
     return large.data();
   }
-  thread_local Buffer<float> kept;
-  if (kept.size() < floats) kept = Buffer<float>(floats);
-  return kept.data();
+  // malloc's arenas would keep a megabyte or two of each of sixteen threads that ended, where no trim reaches it.
+  struct Kept {
+    Buffer<float> buffer;
+    ~Kept() { buffer.give_back_pages(); }
+  };
+  thread_local Kept kept;
+  if (kept.buffer.size() < floats) kept.buffer = Buffer<float>(floats);
+  return kept.buffer.data();
 }
 
 // Whether threads share column panels of C: not where C is most of what moves, whose columns would share cache lines,

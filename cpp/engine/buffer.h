@@ -2,6 +2,7 @@
 #pragma once
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 #include <cstdint>
@@ -43,6 +44,15 @@ class Buffer {
     Buffer b(n);
     if (n > 0) std::memset(b.data_, 0, static_cast<size_t>(n) * sizeof(T));
     return b;
+  }
+  // Gives its pages back to the system, which malloc may not when it is destroyed next.
+  void give_back_pages() {
+#if defined(__linux__)
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto begin = reinterpret_cast<uintptr_t>(data_), first = (begin + page - 1) & ~(page - 1);
+    const uintptr_t last = (begin + static_cast<uintptr_t>(size_) * sizeof(T)) & ~(page - 1);
+    if (data_ && first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+#endif
   }
   T* data() const { return data_; }
   int64_t size() const { return size_; }

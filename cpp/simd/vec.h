@@ -12,7 +12,7 @@
 //   Vec::set1(x)  Vec::zero()
 //   a + b, a - b, a * b, a / b, -a, sqrt(a), abs(a)
 //   fma(a, b, c) = a*b + c with one rounding (generic: two), fnma(a, b, c) = c - a*b with one
-//   fma_spread(p, b, c) = fma(set1(*p), b, c), where kSpreads in one instruction that no compiler makes two of
+//   fma_spread(p, b, c) = fma(set1(*p), b, c), on AVX-512 in one instruction that no compiler makes two of
 //   a < b, a <= b, a > b, a >= b, a == b              Mask; false where a lane is NaN
 //   is_nan(a)                                         Mask
 //   m & n, m | n, ~m                                  Mask
@@ -67,7 +67,6 @@ constexpr bool kSmall = false;
 #endif
 
 #if !defined(LW_ISA_AVX512)
-constexpr bool kSpreads = false;
 LW_INLINE Vec fma_spread(const float* p, Vec b, Vec c) { return fma(Vec::set1(*p), b, c); }
 
 // In two steps, 2^(n/2) each: where the first has not rounded, the second rounds once.

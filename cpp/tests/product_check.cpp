@@ -103,7 +103,7 @@ struct Products {
     matmul(70, 3, 600, 0, false), matmul(50, 90, 5, 0, false), matmul(3, 90, 600, 2, false);
     for (int layout = 0; layout < 4; ++layout) matmul(190, 800, 70, layout, false);
     for (const bool cost : {false, true}) {
-      split_loads_cost = cost;
+      const SplitLoads now(cost);
       matmul(50, 256, 70, 0, false), matmul(260, 300, 70, 0, false), matmul(260, 300, 70, 1, false);
     }
     matmul_panels(70, 520, 520), matmul_panels(64, 4128, 64);

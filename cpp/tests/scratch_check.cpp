@@ -1,8 +1,8 @@
 // A product's scratch is enough for it and for what the last batch of an epoch makes of it, whichever way that goes.
 #include <initializer_list>
 
-#include "kernels/matmul.h"
 #include "tests/check.h"
+#include "tests/store.h"
 
 namespace lanewise {
 namespace {
@@ -29,7 +29,8 @@ void check_scratch() {
   const std::initializer_list<int64_t> sizes = {
       1,   2,   3,   7,   8,   9,   12,  15,  16,  17,  18,  31,   32,   33,   63,   64,   65,   96,   127,   128,
       129, 200, 255, 256, 257, 300, 511, 512, 513, 600, 999, 1000, 1024, 1025, 2048, 3000, 4096, 8192, 50000, 131072};
-  for (const bool cost : {false, true})
+  for (const bool cost : {false, true}) {
+    const SplitLoads now(cost);
     for (int form = 0; form < 3; ++form)
       for (float* c : {static_cast<float*>(nullptr), &any})
         for (int64_t m : sizes)
@@ -37,12 +38,12 @@ void check_scratch() {
             for (int64_t k : sizes)
               for (int64_t less : sizes) {
                 if (less >= (form == 0 ? k : m)) break;
-                split_loads_cost = cost;
                 const Matmul small = form == 0 ? product(form, m, n, less, c) : product(form, less, n, k, c);
                 const int64_t has = matmul_scratch(product(form, m, n, k, c));
                 if (taken(small) > has)
                   expect(false, "any", "scratch", less, static_cast<double>(has), static_cast<double>(taken(small)));
               }
+  }
 }
 
 }  // namespace lanewise

@@ -1,4 +1,5 @@
-// The epilogue of a product whose blocks go into a row-major matrix as they are.
+// What the checks of products share: an epilogue whose blocks go into a row-major matrix as they are, and the plans of
+// either kind of CPU.
 #pragma once
 #include <cstring>
 
@@ -14,5 +15,15 @@ inline void store(const void* context, float* t, int64_t i, int64_t j, int64_t r
   const auto& o = *static_cast<const Out*>(context);
   for (int64_t r = 0; r < rows; ++r) std::memcpy(o.c + (i + r) * o.ld + j, t + r * cols, static_cast<size_t>(cols) * 4);
 }
+
+// In this scope products are planned as on CPUs where split loads cost, or as on the others.
+class SplitLoads {
+ public:
+  explicit SplitLoads(bool cost) : before_(split_loads_cost) { split_loads_cost = cost; }
+  ~SplitLoads() { split_loads_cost = before_; }
+
+ private:
+  const bool before_;
+};
 
 }  // namespace lanewise
