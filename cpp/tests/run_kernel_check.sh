@@ -71,30 +71,41 @@ fi
 driver="${DRIVER:--O1}" optimise="${OPTIMISE:--O2}"
 compile "$CXX" "$work/native" "${native[@]}"
 cases="${CASES:-500}"
-"$work/native/kernel_check" isa="${ISA:-}" cases="$cases" integers="${INTEGERS:-fused}" planted=yes check="${ONLY:-all}" | tee "$work/native.txt"
-
-if [ "$(uname -m)" != aarch64 ]; then
-  if command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
-    objects="" optimise="-O1"
-    compile "$CROSS_CXX" "$work/arm" "generic:" "neon:"
-    "$QEMU" "$work/arm/kernel_check" isa=generic cases=$((cases / 25)) integers="${INTEGERS:-some}" > "$work/arm-generic.txt" &
-    generic=$!
-    "$QEMU" "$work/arm/kernel_check" isa=neon cases=$((cases / 20)) integers="${INTEGERS:-some}" | tee "$work/arm.txt"
-    good=0
-    wait "$generic" || good=$?
-    cat "$work/arm-generic.txt"
-    [ "$good" = 0 ]
-    fused="$(sed -nE 's/^(avx512|avx2) .*/\1/p;T;q' "$work/native.txt")"
-    if [ -n "$fused" ]; then
-      hashes() { grep -E "^$1 [0-9a-f]{16} " "$2" | cut -d' ' -f2-; }
-      diff <(hashes "$fused" "$work/native.txt") <(hashes neon "$work/arm.txt")
-      echo "NEON and $fused: equal hashes of $(hashes neon "$work/arm.txt" | wc -l) kernels"
-    else
-      echo "this CPU has no ISA with FMA to compare NEON with"
-    fi
-  elif [ "${REQUIRE_NEON:-0}" = 1 ]; then
-    echo "NEON: $CROSS_CXX or $QEMU is missing (packages g++-aarch64-linux-gnu and qemu-user)"; exit 1
+"$work/native/kernel_check" isa="${ISA:-}" cases="$cases" integers="${INTEGERS:-fused}" planted=yes check="${ONLY:-all}" \
+  > "$work/native.txt" &  # beside what runs under the emulator
+native_check=$!
+native_done() {
+  local good=0
+  wait "$native_check" || good=$?
+  cat "$work/native.txt"
+  return "$good"
+}
+if [ "$(uname -m)" = aarch64 ]; then
+  native_done
+elif command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
+  objects="" optimise="-O1"
+  compile "$CROSS_CXX" "$work/arm" "generic:" "neon:"
+  "$QEMU" "$work/arm/kernel_check" isa=generic cases=$((cases / 25)) integers="${INTEGERS:-some}" > "$work/arm-generic.txt" &
+  generic=$!
+  "$QEMU" "$work/arm/kernel_check" isa=neon cases=$((cases / 20)) integers="${INTEGERS:-some}" > "$work/arm.txt" &
+  neon=$!
+  native_done
+  good=0
+  wait "$neon" || good=$?
+  wait "$generic" || good=$?
+  cat "$work/arm.txt" "$work/arm-generic.txt"
+  [ "$good" = 0 ]
+  fused="$(sed -nE 's/^(avx512|avx2) .*/\1/p;T;q' "$work/native.txt")"
+  if [ -n "$fused" ]; then
+    hashes() { grep -E "^$1 [0-9a-f]{16} " "$2" | cut -d' ' -f2-; }
+    diff <(hashes "$fused" "$work/native.txt") <(hashes neon "$work/arm.txt")
+    echo "NEON and $fused: equal hashes of $(hashes neon "$work/arm.txt" | wc -l) kernels"
   else
-    echo "NEON left out: $CROSS_CXX or $QEMU is missing (packages g++-aarch64-linux-gnu and qemu-user)"
+    echo "this CPU has no ISA with FMA to compare NEON with"
   fi
+else
+  native_done
+  remark="$CROSS_CXX or $QEMU is missing (packages g++-aarch64-linux-gnu and qemu-user)"
+  [ "${REQUIRE_NEON:-0}" != 1 ] || { echo "NEON: $remark"; exit 1; }
+  echo "NEON left out: $remark"
 fi
