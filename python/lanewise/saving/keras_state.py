@@ -252,22 +252,21 @@ def _named_paths(root: Group, model: Any) -> dict[str, str]:
     Only layers that are described have names of their own in a file; those inside layers in Python are named anew.
     """
     found: dict[str, str] = {}
-    places, left = ["layers"], MAX_CALLS  # groups that are one lead to the same below
-    while places:
-        place = places.pop()
-        for kind in root.group(place).names() if place in root else []:
-            path = f"{place}/{kind}"
+    groups, left = [root.group("layers")] if "layers" in root else [], MAX_CALLS
+    while groups:  # those that are one lead to the same below
+        group = groups.pop()
+        for kind in group.names():
             left -= 1
             if left < 0:
                 raise FormatError(f"it has more than {MAX_CALLS} layers")
-            if f"{path}/vars" in root:
-                name = root.group(f"{path}/vars").text("name")
+            if f"{kind}/vars" in group:
+                name = group.group(f"{kind}/vars").text("name")
                 if name is not None:
-                    found[name] = path
-            if f"{path}/layers" in root:
-                if len(places) > 1000 or path.count("/") > 50:
+                    found[name] = f"{group.path}/{kind}"
+            if f"{kind}/layers" in group:
+                if len(groups) > 1000 or group.path.count("/") > 49:
                     raise FormatError("layers are nested too deeply")
-                places.append(f"{path}/layers")
+                groups.append(group.group(f"{kind}/layers"))
     wanted = [layer.name for _, layer in layer_paths(model, flat=True) if own_weights(layer, flat=True)]
     return found if len(set(wanted)) == len(wanted) and all(name in found for name in wanted) else {}
 
