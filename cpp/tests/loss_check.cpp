@@ -1,6 +1,5 @@
 // Losses: values against float64, gradients against float64 central differences of the same. Accuracies: exact.
 #include <algorithm>
-#include <functional>
 
 #include "engine/loss_kernels.h"
 #include "tests/check.h"
@@ -18,11 +17,6 @@ struct Row {
   int64_t cols;
   const Params& param;
 
-  double mean(const std::function<double(double, double)>& f) const {
-    double sum = 0;
-    for (int64_t c = 0; c < cols; ++c) sum += f(p[c], t[c]);
-    return sum / static_cast<double>(cols);
-  }
   double log_sum_exp() const {
     double top = *std::max_element(p, p + cols), sum = 0;
     for (int64_t c = 0; c < cols; ++c) sum += std::exp(p[c] - top);
@@ -33,7 +27,9 @@ struct Row {
     for (int64_t c = 0; c < cols; ++c) sum += p[c];
     return sum;
   }
-  double log_class(int64_t c, bool probs) const { return probs ? std::log(p[c] / total()) : p[c] - log_sum_exp(); }
+  // What the logarithm of a class's probability is short of p[c], or log p[c]: once a row, not once a class.
+  double log_scale(bool probs) const { return probs ? std::log(total()) : log_sum_exp(); }
+  double log_class(int64_t c, bool probs, double scale) const { return (probs ? std::log(p[c]) : p[c]) - scale; }
 };
 
 double focal(const Row& row, double p, double y) {
@@ -43,15 +39,55 @@ double focal(const Row& row, double p, double y) {
 }
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
+// The losses that are a mean over the columns, by kernel.
+using Formula = double (*)(double p, double t, const Row& row);
+const std::map<std::string, Formula>& formulas() {
+  using R = const Row&;
+  static const std::map<std::string, Formula> all = {
+      {"mse", [](double p, double t, R) { return (p - t) * (p - t); }},
+      {"mae", [](double p, double t, R) { return std::fabs(p - t); }},
+      {"mape", [](double p, double t, R) { return 100 * std::fabs(p - t) / std::max(std::fabs(t), kEps); }},
+      {"msle", [](double p, double t,
+                  R) { return std::pow(std::log1p(std::max(p, kEps)) - std::log1p(std::max(t, kEps)), 2); }},
+      {"huber",
+       [](double p, double t, R row) {
+         const double e = std::fabs(p - t), a = row.param[0];
+         return e <= a ? 0.5 * e * e : a * (e - 0.5 * a);
+       }},
+      {"log_cosh", [](double p, double t, R) { return std::log(std::cosh(p - t)); }},
+      {"poisson", [](double p, double t, R) { return p - t * std::log(p + kEps); }},
+      {"quantile",
+       [](double p, double t, R row) { return std::max(row.param[0] * (t - p), (row.param[0] - 1.0) * (t - p)); }},
+      {"tweedie",
+       [](double p, double t, R row) {
+         const double a = row.param[0];
+         return t * std::pow(p, 1 - a) / (a - 1) + std::pow(p, 2 - a) / (2 - a);
+       }},
+      {"gamma", [](double p, double t, R) { return t / p + std::log(p); }},
+      {"kl_divergence", [](double p, double t, R row) { return static_cast<double>(row.cols) * t * std::log(t / p); }},
+      {"hinge", [](double p, double t, R) { return std::max(1 - t * p, 0.0); }},
+      {"squared_hinge", [](double p, double t, R) { return std::pow(std::max(1 - t * p, 0.0), 2); }},
+      {"binary_crossentropy",
+       [](double p, double t, R) { return std::log1p(std::exp(-std::fabs(p))) + std::max(p, 0.0) - p * t; }},
+      {"binary_crossentropy_probs",
+       [](double p, double t, R) { return -(t * std::log(p) + (1 - t) * std::log(1 - p)); }},
+      {"binary_focal_crossentropy", [](double p, double t, R row) { return focal(row, logistic(p), t); }},
+      {"binary_focal_crossentropy_probs", [](double p, double t, R row) { return focal(row, p, t); }},
+  };
+  return all;
+}
+
 double reference(const std::string& kernel, const Row& row) {
   const bool probs = kernel.size() > 6 && kernel.substr(kernel.size() - 6) == "_probs";
   const std::string name = probs ? kernel.substr(0, kernel.size() - 6) : kernel;
-  const double a = row.param[0], b = row.param[1];
-  if (name == "sparse_categorical_crossentropy") return -row.log_class(row.label, probs);
+  const double b = row.param[1];
+  if (name == "sparse_categorical_crossentropy") return -row.log_class(row.label, probs, row.log_scale(probs));
   if (name == "categorical_crossentropy" || name == "categorical_focal_crossentropy") {
+    const double scale = row.log_scale(probs);
     double sum = 0;
     for (int64_t c = 0; c < row.cols; ++c) {
-      const double log_q = row.log_class(c, probs), focus = name == "categorical_crossentropy" ? 1 : row.param[3];
+      const double log_q = row.log_class(c, probs, scale),
+                   focus = name == "categorical_crossentropy" ? 1 : row.param[3];
       sum -= focus * (focus == 1 ? 1 : std::pow(1 - std::exp(log_q), b)) * row.t[c] * log_q;
     }
     return sum;
@@ -75,34 +111,10 @@ double reference(const std::string& kernel, const Row& row) {
       sum += 0.5 * (row.p[d + c] + (row.t[c] - row.p[c]) * (row.t[c] - row.p[c]) * std::exp(-row.p[d + c]));
     return sum / static_cast<double>(d);
   }
-  using Formula = std::function<double(double, double)>;
-  const std::map<std::string, Formula> formulas = {
-      {"mse", [](double p, double t) { return (p - t) * (p - t); }},
-      {"mae", [](double p, double t) { return std::fabs(p - t); }},
-      {"mape", [](double p, double t) { return 100 * std::fabs(p - t) / std::max(std::fabs(t), kEps); }},
-      {"msle",
-       [](double p, double t) { return std::pow(std::log1p(std::max(p, kEps)) - std::log1p(std::max(t, kEps)), 2); }},
-      {"huber",
-       [&](double p, double t) {
-         const double e = std::fabs(p - t);
-         return e <= a ? 0.5 * e * e : a * (e - 0.5 * a);
-       }},
-      {"log_cosh", [](double p, double t) { return std::log(std::cosh(p - t)); }},
-      {"poisson", [](double p, double t) { return p - t * std::log(p + kEps); }},
-      {"quantile", [&](double p, double t) { return std::max(a * (t - p), (a - 1) * (t - p)); }},
-      {"tweedie", [&](double p, double t) { return t * std::pow(p, 1 - a) / (a - 1) + std::pow(p, 2 - a) / (2 - a); }},
-      {"gamma", [](double p, double t) { return t / p + std::log(p); }},
-      {"kl_divergence", [&](double p, double t) { return static_cast<double>(row.cols) * t * std::log(t / p); }},
-      {"hinge", [](double p, double t) { return std::max(1 - t * p, 0.0); }},
-      {"squared_hinge", [](double p, double t) { return std::pow(std::max(1 - t * p, 0.0), 2); }},
-      {"binary_crossentropy",
-       [&](double p, double t) {
-         if (probs) return -(t * std::log(p) + (1 - t) * std::log(1 - p));
-         return std::log1p(std::exp(-std::fabs(p))) + std::max(p, 0.0) - p * t;
-       }},
-      {"binary_focal_crossentropy", [&](double p, double t) { return focal(row, probs ? p : logistic(p), t); }},
-  };
-  return row.mean(formulas.at(name));
+  const Formula f = formulas().at(kernel);
+  double sum = 0;
+  for (int64_t c = 0; c < row.cols; ++c) sum += f(row.p[c], row.t[c], row);
+  return sum / static_cast<double>(row.cols);
 }
 
 Params parameters(const std::string& name) {
