@@ -72,6 +72,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
   const int64_t last_width = mm.n - (panel_count(mm.n) - 1) * kPanel;
   const bool copies = plan.pack_b && mm.b_col == 1 && !mm.b_transposed;
   const bool fetches = plan.fetch_b || mm.beside[0] != nullptr || mm.upcoming != nullptr;
+  const bool padded = plan.pad_b && Vec::kLanes == kLineFloats;
   auto width_of = [&](int64_t p) { return p + 1 == panel_count(mm.n) ? last_width : kPanel; };
 
   for (int64_t g0 = p0; g0 < p1; g0 += plan.group) {
@@ -83,6 +84,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
         const bool last = q + 1 == blocks;
         for_balanced(r0, r1, plan.strip, [&](int64_t s0, int64_t strip) {
           const int64_t s1 = s0 + strip;
+          const bool once = strip == r1 - r0;  // no later strip reads the copied panels: one place, in L2, serves all
           if (plan.pack_a) pack_a(mm.a + s0 * mm.a_row + k0 * mm.a_col, mm.a_row, mm.a_col, s1 - s0, kb, packed_a);
           int64_t p = g0;
           if (s1 - s0 == 1 && mm.b_panels && !plan.pack_b && !plan.pack_a && mm.c == nullptr) {
@@ -100,16 +102,17 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
             const float* b;
             int64_t ldb;
             if (plan.pack_b) {
-              float* const packed = packed_b + (p - g0) * kPanel * kBlockK;
-              if (s0 == r0) pack_panel(mm, k0, kb, p * kPanel, width, packed);
-              b = packed, ldb = width;
+              float* const packed = packed_b + (once ? 0 : p - g0) * kPanel * kBlockK;
+              ldb = padded ? kPanel : width;
+              if (s0 == r0) pack_panel(mm, k0, kb, p * kPanel, width, packed, ldb);
+              b = packed;
             } else if (mm.b_panels) {
               b = mm.b + p * kPanel * mm.k + k0 * width, ldb = width;
             } else {
               b = mm.b + k0 * mm.b_row + p * kPanel, ldb = mm.b_row;
             }
-            int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(width);
-            if (!plan.pack_a && mm.a_row % kAliased == 0 && width <= Vec::kLanes && max_rows > kAliasedRows)
+            int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(padded ? kPanel : width);
+            if (!plan.pack_a && mm.a_row % kAliased == 0 && (padded || width <= Vec::kLanes) && max_rows > kAliasedRows)
               max_rows = kAliasedRows;
             int64_t number = 0;
             for_balanced(s0, s1, max_rows, [&](int64_t i, int64_t rows) {
@@ -130,12 +133,22 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
                 run = reinterpret_cast<const char*>(mm.b + k0 * mm.b_row + (p + 1) * kPanel) + (number - 1) * kLine;
                 ahead = {{run, run + 4 * mm.b_row, run + 8 * mm.b_row}, 12 * mm.b_row};
               } else if (const int64_t part = number - (copies && s0 == r0 ? 4 : 1);
-                         plan.pack_b && p + 1 < g1 && part >= 0 && part < 2) {
+                         plan.pack_b && !once && p + 1 < g1 && part >= 0 && part < 2) {
                 run = reinterpret_cast<const char*>(b + kPanel * kBlockK) + part * kb * kLine;
                 ahead = {{run, run + kLine, run + 2 * kLine}, 3 * kLine};
               }
               ++number;
-              tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0, &ahead);
+              if (padded) {
+                alignas(64) float wide[kMaxRows[0] * kPanel];
+                tile_columns(rows, kPanel, kb, a, a_row, a_col, b, ldb, wide, kPanel, false, &ahead);
+                for (int64_t r = 0; r < rows; ++r)
+                  for_vectors(width, [&](int64_t j, int64_t n) {
+                    const Vec sum = load(wide + r * kPanel + j, n);
+                    store(q > 0 ? load(t + r * ldt + j, n) + sum : sum, t + r * ldt + j, n);
+                  });
+              } else {
+                tile_columns(rows, width, kb, a, a_row, a_col, b, ldb, t, ldt, q > 0, &ahead);
+              }
               if (last && mm.c == nullptr) mm.epilogue(mm.context, t, i, p * kPanel, rows, width);
             });
           }

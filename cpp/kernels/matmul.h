@@ -93,6 +93,7 @@ constexpr int64_t kGroup = 32;  // panels in a column group at most
 struct MatmulPlan {
   Way way;
   bool pack_a, pack_b;
+  bool pad_b;     // and as wide as a panel
   bool fetch_b;   // what the next panel, or pass of a thin product, takes from B is asked for in advance
   int64_t group;  // panels in a column group
   int64_t rows;   // rows in a row block
@@ -130,9 +131,13 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   }
   // Narrow rows of B are one stretch of memory as it is: 9x80x52469 on one thread of a Zen 4 817 us by tiles, 1170 so.
   // 16x4096x1024 by tiles 2.2 ms, so 1.4; on one thread 32x3000x1048 45 GFLOP/s and 89, 12x2500x1000 16, 104.
-  const bool from_memory = mm.k * mm.n >= kFarFloats;
+  // Intel's cores: 8x2048x2048, of 16 MB, as from L3 5.8 -> 3.6 ms; 6x3000x3000, of 36, so 5.1 -> 8.3 ms.
+  const bool from_memory = mm.k * mm.n >= (split_loads_cost ? kFarFloats / 2 * 3 : kFarFloats);
   const bool large = mm.k * mm.n >= (mm.b_row > kPage ? kFarFloats / 2 : kFarFloats / 4 * 3);
-  const bool more = mm.m > kThinRows && mm.m <= kFarRows && large && mm.n >= 4 * kPanel;
+  // On Intel's cores tiles win from 21 rows on, if B's do not share L1 sets: 32x3000x1048 4.5 -> 3.6 ms, 24x1000x3000
+  // 3.4 -> 3.0, but 32x2048x2048 6.5 -> 7.7.
+  const int64_t most = split_loads_cost && mm.b_row % 256 != 0 ? 20 : kFarRows;
+  const bool more = mm.m > kThinRows && mm.m <= most && large && mm.n >= 4 * kPanel;
   const bool few = (mm.m <= kThinRows || more) && panels > 1 && mm.k > 0 && !mm.b_panels;
   if (few && mm.m <= kDotRows && mm.b_row == 1 && mm.b_col != 1) {
     plan.way = Way::kDots;
@@ -155,6 +160,12 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     return plan;
   }
   plan.way = Way::kTiles;
+  // A panel narrower than a tile of 32 columns is met vector by vector, by tiles of 8 rows: on Intel's cores rather
+  // copied, as wide as a tile. One thread of a Cascade Lake: 2000x500x30 36 -> 69 GFLOP/s, 3000x200x30 A^T 35 -> 58,
+  // 32x1000x31 39 -> 47; 24x64x24 21 -> 17.
+  plan.pad_b = split_loads_cost && panels == 1 && mm.n > kLineFloats && mm.n < kPanel && mm.m >= 24 && mm.k >= 64 &&
+               mm.m * mm.k >= 8192 && !mm.b_transposed && !mm.b_panels;
+  plan.pack_b = plan.pack_b || plan.pad_b;
   // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it. On
   // Intel's cores a transposed one sooner, one thread of a Cascade Lake in place and copied: 4096x1024x256 A^T 31 and
   // 60 GFLOP/s, 784x512x128 A^T 69 and 98, a step of 784-512-512-10 5.2 and 4.5 ms; 200x300x100 A^T 61 and 45.

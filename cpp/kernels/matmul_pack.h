@@ -73,29 +73,31 @@ inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int6
   });
 }
 
-// Columns [0, width) of B, rows [0, kb), copied to a row-major (kb, width) panel.
-inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int64_t width, float* out) {
+// Columns [0, width) of B, rows [0, kb), copied to a row-major panel (kb, width) of rows `ldo` apart. Beyond its width
+// whole vectors are written where ldo is larger, of whatever numbers.
+inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int64_t width, float* out, int64_t ldo) {
   constexpr int L = Vec::kLanes;
+  const auto room = [&](int64_t j) { return smaller(L, ldo - j); };
   if (b_col == 1) {
     for (int64_t p = 0; p < kb; ++p) {
       for (int64_t j = 0; j < width; j += kLineFloats) __builtin_prefetch(b + (p + kAhead) * b_row + j);
-      for_vectors(width, [&](int64_t j, int64_t n) { store(load(b + p * b_row + j, n), out + p * width + j, n); });
+      for_vectors(width, [&](int64_t j, int64_t n) { store(load(b + p * b_row + j, n), out + p * ldo + j, room(j)); });
     }
   } else if (b_row == 1) {
     for (int64_t p = 0; p < kb; p += L) {
       const int64_t n = smaller(L, kb - p);
-      for_vectors(
-          width, [&](int64_t j, int64_t lanes) __attribute__((always_inline)) {
-            Vec v[L];
-            load_columns(b + j * b_col + p, b_col, width - j, n, v);
-            LW_UNROLL for (int c = 0; c < L; ++c) {  // from registers
-              if (c < n) store(v[c], out + (p + c) * width + j, lanes);
-            }
-          });
+      for (int64_t j = 0; j < width; j += L) {
+        Vec v[L];
+        load_columns(b + j * b_col + p, b_col, width - j, n, v);
+        const int64_t lanes = room(j);
+        LW_UNROLL for (int c = 0; c < L; ++c) {  // from registers
+          if (c < n) store(v[c], out + (p + c) * ldo + j, lanes);
+        }
+      }
     }
   } else {
     for (int64_t p = 0; p < kb; ++p)
-      for (int64_t j = 0; j < width; ++j) out[p * width + j] = b[p * b_row + j * b_col];
+      for (int64_t j = 0; j < width; ++j) out[p * ldo + j] = b[p * b_row + j * b_col];
   }
 }
 
@@ -104,16 +106,16 @@ inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int
 inline void pack_b_transposed(const Matmul& mm, int64_t k0, int64_t kb, int64_t j, int64_t width, float* out) {
   for (int64_t p = k0; p < k0 + kb; p += kPanel) {
     const int64_t source_width = smaller(kPanel, mm.k - p);
-    pack_b(mm.b + p * mm.n + j * source_width, 1, source_width, source_width, width, out + (p - k0) * width);
+    pack_b(mm.b + p * mm.n + j * source_width, 1, source_width, source_width, width, out + (p - k0) * width, width);
   }
 }
 
-// Rows [k0, k0 + kb) and columns [j, j + width) of B, wherever it comes from.
-inline void pack_panel(const Matmul& mm, int64_t k0, int64_t kb, int64_t j, int64_t width, float* out) {
+// Rows [k0, k0 + kb) and columns [j, j + width) of B, wherever it comes from; ldo: of pack_b.
+inline void pack_panel(const Matmul& mm, int64_t k0, int64_t kb, int64_t j, int64_t width, float* out, int64_t ldo) {
   if (mm.b_transposed)
     pack_b_transposed(mm, k0, kb, j, width, out);
   else
-    pack_b(mm.b + k0 * mm.b_row + j * mm.b_col, mm.b_row, mm.b_col, kb, width, out);
+    pack_b(mm.b + k0 * mm.b_row + j * mm.b_col, mm.b_row, mm.b_col, kb, width, out, ldo);
 }
 
 }  // namespace lanewise::LW_ISA

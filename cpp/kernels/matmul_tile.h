@@ -86,7 +86,7 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
           Tail && v == V - 1 ? Vec::load_partial(b + v * L, tail) : Vec::load(b + v * L);
       LW_UNROLL for (int r = 0; r < R; ++r) {
         const float* const at = Unit ? a + r : base[r / 3] + (r % 3) * a_row + (kAlong ? e : 0);
-        if (V > 1 && r % 3 == 0 && r < 12) {  // fewer instructions; more of them would wait for loads
+        if (V == 1 || (r % 3 == 0 && r < 12)) {  // fewer instructions; more of them would wait for loads
           LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma_spread(at, bv[v], acc[r][v]);
         } else {
           const Vec av = Vec::set1(*at);

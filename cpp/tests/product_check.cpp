@@ -105,6 +105,7 @@ struct Products {
     for (const bool cost : {false, true}) {
       const SplitLoads now(cost);
       matmul(50, 256, 70, 0, false), matmul(260, 300, 70, 0, false), matmul(260, 300, 70, 1, false);
+      for (int layout = 0; layout < 4; ++layout) matmul(70, 24, 600, layout, true), matmul(130, 31, 64, layout, false);
     }
     matmul_panels(70, 520, 520), matmul_panels(64, 4128, 64);
   }
