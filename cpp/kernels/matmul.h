@@ -134,8 +134,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   // Intel's cores: 8x2048x2048, of 16 MB, as from L3 5.8 -> 3.6 ms; 6x3000x3000, of 36, so 5.1 -> 8.3 ms.
   const bool from_memory = mm.k * mm.n >= (split_loads_cost ? kFarFloats / 2 * 3 : kFarFloats);
   const bool large = mm.k * mm.n >= (mm.b_row > kPage ? kFarFloats / 2 : kFarFloats / 4 * 3);
-  // On Intel's cores tiles win from 21 rows on, if B's do not share L1 sets: 32x3000x1048 4.5 -> 3.6 ms, 24x1000x3000
-  // 3.4 -> 3.0, but 32x2048x2048 6.5 -> 7.7.
+  // On Intel's cores tiles win from 21 rows on, if B's do not share L1 sets: 32x1048x3000 (m x n x k) 4.5 ->
+  // 3.6 ms, 24x3000x1000 3.4 -> 3.0, but 32x2048x2048 6.5 -> 7.7.
   const int64_t most = split_loads_cost && mm.b_row % 256 != 0 ? 20 : kFarRows;
   const bool more = mm.m > kThinRows && mm.m <= most && large && mm.n >= 4 * kPanel;
   const bool few = (mm.m <= kThinRows || more) && panels > 1 && mm.k > 0 && !mm.b_panels;
@@ -161,8 +161,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   }
   plan.way = Way::kTiles;
   // A panel narrower than a tile of 32 columns is met vector by vector, by tiles of 8 rows: on Intel's cores rather
-  // copied, as wide as a tile. One thread of a Cascade Lake: 2000x500x30 36 -> 69 GFLOP/s, 3000x200x30 A^T 35 -> 58,
-  // 32x1000x31 39 -> 47; 24x64x24 21 -> 17.
+  // copied, as wide as a tile. One thread of a Cascade Lake: 2000x30x500 (m x n x k) 36 -> 69 GFLOP/s, 3000x30x200
+  // A^T 35 -> 58, 32x31x1000 39 -> 47; 24x24x64 21 -> 17.
   plan.pad_b = split_loads_cost && panels == 1 && mm.n > kLineFloats && mm.n < kPanel && mm.m >= 24 && mm.k >= 64 &&
                mm.m * mm.k >= 8192 && !mm.b_transposed && !mm.b_panels;
   plan.pack_b = plan.pack_b || plan.pad_b;
