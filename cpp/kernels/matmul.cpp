@@ -124,7 +124,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
               const int64_t a_row = plan.pack_a ? 1 : mm.a_row;
               const int64_t a_col = plan.pack_a ? rows : mm.a_col;
               // Its rows of C, and those below; then what the next panel of B will be copied from, in three tiles,
-              // and where to, in two, or, in later strips, its copy.
+              // and, of several strips, where to, in two, or, in later ones, its copy.
               const char* run = reinterpret_cast<const char*>(t);
               Ahead ahead{{run, run + kLine, run + 4 * (width - 1)}, mm.c != nullptr ? 4 * ldt : 0};
               if (fetches) {

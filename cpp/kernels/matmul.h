@@ -93,7 +93,7 @@ constexpr int64_t kGroup = 32;  // panels in a column group at most
 struct MatmulPlan {
   Way way;
   bool pack_a, pack_b;
-  bool pad_b;     // and as wide as a panel
+  bool pad_b;     // and with vectors of 16 lanes as wide as a panel
   bool fetch_b;   // what the next panel, or pass of a thin product, takes from B is asked for in advance
   int64_t group;  // panels in a column group
   int64_t rows;   // rows in a row block

@@ -104,6 +104,7 @@ struct Products {
     for (int layout = 0; layout < 4; ++layout) matmul(190, 800, 70, layout, false);
     for (const bool cost : {false, true}) {
       const SplitLoads now(cost);
+      matmul(12, 4100, 520, 0, false);  // from memory, many rows of B at a time
       matmul(50, 256, 70, 0, false), matmul(260, 300, 70, 0, false), matmul(260, 300, 70, 1, false);
       for (int layout = 0; layout < 4; ++layout) matmul(70, 24, 600, layout, true), matmul(130, 31, 64, layout, false);
     }

@@ -16,7 +16,12 @@ CXX="${CXX:-g++}"
 CROSS_CXX="${CROSS_CXX:-aarch64-linux-gnu-g++}"
 QEMU="${QEMU:-qemu-aarch64}"
 work="${WORK:-$(mktemp -d)}"  # WORK=DIRECTORY keeps what was built
-[ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
+ended() {  # checks that still run would write to what is gone
+  # shellcheck disable=SC2046
+  kill $(jobs -p) 2>/dev/null || :
+  [ -n "${WORK:-}" ] || rm -rf "$work"
+}
+trap ended EXIT
 
 common="-std=c++20 -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror -Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized -Icpp"
 if "$CXX" --version | grep -qi clang; then common="${common/-Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized/}"; fi
