@@ -99,19 +99,19 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
           }
           for (; p < g1; ++p) {
             const int64_t width = width_of(p);
+            const int64_t across = padded ? kPanel : width;  // of a tile
             const float* b;
             int64_t ldb;
             if (plan.pack_b) {
               float* const packed = packed_b + (once ? 0 : p - g0) * kPanel * kBlockK;
-              ldb = padded ? kPanel : width;
-              if (s0 == r0) pack_panel(mm, k0, kb, p * kPanel, width, packed, ldb);
-              b = packed;
+              if (s0 == r0) pack_panel(mm, k0, kb, p * kPanel, width, packed, across);
+              b = packed, ldb = across;
             } else if (mm.b_panels) {
               b = mm.b + p * kPanel * mm.k + k0 * width, ldb = width;
             } else {
               b = mm.b + k0 * mm.b_row + p * kPanel, ldb = mm.b_row;
             }
-            int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(padded ? kPanel : width);
+            int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(across);
             if (!plan.pack_a && mm.a_row % kAliased == 0 && (padded || width <= Vec::kLanes) && max_rows > kAliasedRows)
               max_rows = kAliasedRows;
             int64_t number = 0;

@@ -86,6 +86,7 @@ inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int
   } else if (b_row == 1) {
     for (int64_t p = 0; p < kb; p += L) {
       const int64_t n = smaller(L, kb - p);
+      // By each_vector GCC 12 makes the branch above slower: 32x31x1000 on one thread 23.5 -> 26.7 us.
       for (int64_t j = 0; j < width; j += L) {
         Vec v[L];
         load_columns(b + j * b_col + p, b_col, width - j, n, v);
