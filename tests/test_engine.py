@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -339,24 +338,6 @@ def test_memory_beyond_the_users_arrays():
     assert peak < 4 * 2**20
 
 
-def test_many_python_threads_predict_with_one_model():
-    x = floats(np.random.default_rng(6), 500, 30)
-    model = keras.Sequential([keras.layers.Dense(64, activation="relu", input_shape=(30,)), keras.layers.Dense(3)])
-    want, wrong = model.predict(x, verbose=0), []
-
-    def work():
-        for i in range(200):
-            if not same_bits(model.predict_on_batch(x[i : i + 17]), want[i : i + 17]):
-                wrong.append(i)
-
-    team = [threading.Thread(target=work) for _ in range(8)]
-    for thread in team:
-        thread.start()
-    for thread in team:
-        thread.join()
-    assert not wrong
-
-
 def test_a_second_fit_is_refused_and_predict_goes_on():
     x, y = floats(np.random.default_rng(7), 2000, 50), np.zeros(2000, np.float32)
     model = keras.Sequential([keras.layers.Dense(200, input_shape=(50,)), keras.layers.Dense(1)])
@@ -372,44 +353,6 @@ def test_a_second_fit_is_refused_and_predict_goes_on():
     model.stop_training = True
     thread.join(60)
     assert not thread.is_alive()
-
-
-def test_ctrl_c_stops_fit_and_the_model_stays_usable():
-    x, y = floats(np.random.default_rng(8), 5000, 100), np.zeros(5000, np.float32)
-    model = keras.Sequential([keras.layers.Dense(300, activation="relu", input_shape=(100,)), keras.layers.Dense(1)])
-    model.compile("adam", "mse")
-    for _ in range(3):
-        timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(x, y, epochs=100000, verbose=0)
-        timer.join()
-        assert np.isfinite(model.fit(x, y, epochs=1, verbose=0).history["loss"][0])
-
-
-FORK = """
-import os, sys
-import numpy as np
-from lanewise import keras, ops
-ops.set_num_threads(2)
-a = np.ones((600, 600), np.float32)
-want = ops.matmul(a, a)
-for _ in range(10):
-    pid = os.fork()
-    if pid == 0:
-        model = keras.Sequential([keras.layers.Dense(400, input_shape=(600,)), keras.layers.Dense(1)])
-        model.compile("adam", "mse")
-        model.fit(a, a[:, 0], epochs=2, verbose=0)
-        os._exit(0 if np.array_equal(ops.matmul(a, a), want) else 3)
-    assert os.waitpid(pid, 0)[1] == 0
-print("all children finished")
-"""
-
-
-def test_a_forked_child_finishes():
-    command = [sys.executable, "-W", "ignore", "-c", FORK]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120 * SLOWER)
-    assert "all children finished" in done.stdout, done.stderr
 
 
 def run_python(code, **environment):

@@ -14,7 +14,8 @@ import pytest
 import lanewise
 from fuzz import targets
 from fuzz.plain import fuzz
-from hostile_files import MODULE, every
+from hostile_descriptions import MODULE
+from hostile_files import every
 from limits import SLOWER
 from sanitizer import KEPT
 

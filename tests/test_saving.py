@@ -227,12 +227,27 @@ def test_damaged_safetensors(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="no intact safetensors file"):
             model.load_weights(path)
-    if os.path.exists("/dev/zero"):
-        path.unlink()
-        path.symlink_to("/dev/zero")  # without end
-        with pytest.raises(ValueError, match="no intact safetensors file"):
-            model.load_weights(path)
     assert lw.fingerprint(model) == before
+
+
+LOADERS = {
+    **{f".{kind}": lw.models.load_model for kind in ("lanewise", "keras", "h5")},
+    **{f".weights.{kind}": lambda path: trained().load_weights(path) for kind in ("lanewise", "h5")},
+    ".safetensors": lambda path: trained().load_weights(path),
+    ".table.lanewise": lw.tabular.TabularRegressor.load,
+}
+
+
+@pytest.mark.parametrize("suffix", LOADERS)
+def test_a_pipe_or_device_is_no_file(tmp_path, suffix):
+    """One would wait for somebody who writes, the other has no end."""
+    pytest.importorskip("safetensors")
+    pipe, device = tmp_path / f"pipe{suffix}", tmp_path / f"device{suffix}"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for path in pipe, device:
+        with pytest.raises(ValueError, match=f"expected a file, received the pipe or device .*{path.name}"):
+            LOADERS[suffix](path)
 
 
 # --- saving is whole or not at all ------------------------------------------------------------------------------

@@ -192,8 +192,9 @@ class BackupAndRestore(Callback):
 def _read(path: str) -> tuple[Any, dict[str, Any]]:
     """(progress, arrays by name) of a backup, every size checked before it is used."""
     from ..saving.archive import Archive
+    from ..saving.atomic import open_regular
 
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         archive = Archive(file)
         arrays = archive.read(archive.plan(archive.manifest["arrays"]))
     return archive.manifest["progress"], {name.removesuffix(".npy"): value for name, value in arrays.items()}

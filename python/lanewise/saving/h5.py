@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from . import hdf5
@@ -32,17 +32,16 @@ def library() -> Any:
 
 
 @contextmanager
-def reading(source: str | bytes) -> Iterator[Group]:
-    """The root group of the file at a path, or of its bytes.
+def reading(source: BinaryIO | bytes) -> Iterator[Group]:
+    """The root group of an open file, or of its bytes.
 
     Raises:
-        FormatError: no HDF5 file, or cut off. OSError: it cannot be read.
+        FormatError: no HDF5 file, or cut off.
     """
-    with nullcontext(source) if isinstance(source, bytes) else open(source, "rb") as opened:
-        file = hdf5.File(opened)
-        root = Group(file, file.root, _Budget(2 * file.size + _SLACK))
-        root.file_size = file.size
-        yield root
+    file = hdf5.File(source)
+    root = Group(file, file.root, _Budget(2 * file.size + _SLACK))
+    root.file_size = file.size
+    yield root
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -91,13 +91,13 @@ def _write_names(group: Any, key: str, names: list[str]) -> None:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-def read_model(path: str, compile: bool) -> Any:
+def read_model(file: BinaryIO, compile: bool) -> Any:
     """The model in a file.
 
     Raises:
         FormatError, OSError and others: whatever is wrong with it.
     """
-    with h5.reading(path) as root:
+    with h5.reading(file) as root:
         text = root.text("model_config")
         if text is None:
             raise FormatError("it holds weights only: build the model and call load_weights on it")

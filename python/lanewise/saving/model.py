@@ -12,6 +12,7 @@ from .._registry import CustomObjectScope
 from ..initializers.base import few_items
 from . import h5
 from .archive import HDF5_SIGNATURE, MAX_ITEMS, FormatError, Mismatch
+from .atomic import open_regular
 
 # --- which format -----------------------------------------------------------------------------------------------
 
@@ -73,7 +74,7 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
         raise IsADirectoryError(
             f"filepath: {path!r} is a directory; a SavedModel of TensorFlow has to be saved from there as '.h5' first"
         )
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         kind = "keras" if path.lower().endswith(".keras") else "lanewise"
         if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
             kind = "h5"
@@ -196,9 +197,8 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     path = _path(filepath)
     check_suffix("filepath", path, reading=True)
     with CustomObjectScope(custom_objects), _opened(path) as (kind, file):
-        if kind == "h5":
-            return keras_h5.read_model(path, compile)
-        return (keras_zip.read if kind == "keras" else native.read_model)(file, compile)
+        readers = {"h5": keras_h5.read_model, "keras": keras_zip.read, "lanewise": native.read_model}
+        return readers[kind](file, compile)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name: bool = False) -> None:
@@ -233,7 +233,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name
         if kind == "lanewise":
             assign = native.read_weights(file, model)
         else:
-            with h5.reading(path if kind == "h5" else keras_zip.weights_of(file)) as root:
+            with h5.reading(file if kind == "h5" else keras_zip.weights_of(file)) as root:
                 legacy = keras_h5.is_legacy(root)
                 if legacy:
                     keras_state.assign(model, keras_h5.places(root, model, by_name, skip_mismatch))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .atomic import replacing
+from .atomic import open_regular, replacing
 
 if TYPE_CHECKING:
     from ..models import Model
@@ -58,16 +58,15 @@ def load_tensors(model: "Model", path: str) -> None:
     """Read the weights of a built model; it changes only if all names and shapes fit.
 
     Raises:
-        ValueError: a damaged file, other names, shapes or dtypes. OSError: it cannot be read.
+        ValueError: no file, a damaged one, other names, shapes or dtypes. OSError: it cannot be read.
     """
     library = _library()
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         # its list is made of objects that take many times its bytes
         if int.from_bytes(file.read(8), "little") > _MAX_HEADER + 1024 * len(model.weights):
             raise ValueError(f"filepath: {path!r} is no intact safetensors file, or of more weights than the model")
-        size = file.seek(0, 2)  # 0 of /dev/zero, which has no end
         file.seek(0)
-        data = file.read(size)
+        data = file.read()
     try:
         tensors = library.load(data)
     except MemoryError:

@@ -11,6 +11,7 @@ import numpy as np
 from ..initializers.base import zeros_only
 from ..models import Functional
 from ..saving.archive import Archive, FormatError, describe, write as write_archive
+from ..saving.atomic import open_regular
 from ..saving.shapes import SLACK, check_description, check_size
 from .columns import Table
 
@@ -52,7 +53,7 @@ def read(cls: Any, filepath: Any) -> Any:
         ValueError: whatever is wrong with the file; the message names it.
     """
     path = os.fspath(filepath)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         try:
             return opened(Archive(file), cls)
         except Exception as error:
