@@ -73,7 +73,7 @@ std::string joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
-bool split_loads_cost = is_intel();
+Core core = is_intel() ? kCascadeLake : kZen4;
 
 const KernelTable& kernels() { return *g_active.load(std::memory_order_relaxed); }
 

@@ -82,10 +82,25 @@ enum class Way {
   kTiles,   // the others (matmul.cpp)
 };
 
-// Whether loads that lie in two cache lines hold multiply-adds up, so that a row-major B is copied sooner and A only
-// with it: on Intel's cores, two FMA units of 512 bits and two loads a cycle. One thread of a Cascade Lake, without and
-// with: 1000x1000x1000 53 and 109 GFLOP/s, 1000x128x1000 51 and 111, 64x1000x1000 40 and 77. dispatch.cpp knows.
-extern bool split_loads_cost;
+// What the ways and plans go by beside sizes, as measured on cores of a kind. Examples are of one thread, m x n x k.
+struct Core {
+  // Whether loads that lie in two cache lines hold multiply-adds up, so that a row-major B is copied sooner and A only
+  // with it. Cascade Lake (two FMA units of 512 bits, two loads a cycle), without and with: 1000x1000x1000 53 and 109
+  // GFLOP/s, 1000x1000x128 51 and 111, 64x1000x1000 40 and 77.
+  bool split_loads_cost;
+  int64_t copy_rows;      // rows of A from which on a B of distant rows is copied
+  int64_t memory_floats;  // of a B that comes from memory. 8x2048x2048, of 16 MB, as from L3 5.8 -> 3.6 ms on a
+                          // Cascade Lake; 6x3000x3000, of 36, so 5.1 -> 8.3 ms
+  int64_t far_rows;       // rows of A that meet a large B in the order of memory, if its rows share no L1 sets: tiles
+                          // win there from 21 on: 32x1048x3000 4.5 -> 3.6 ms; but 32x2048x2048, that do, 6.5 -> 7.7
+  int64_t far_depth;      // rows of such a B at a time: on a Cascade Lake 8x4096x4096 with 24 13.3 ms, with 16 10.5
+  int64_t alias_ahead;    // rows that B is asked for in advance where they share L1 sets, and lose each other's lines:
+                          // it pays on a Cascade Lake all the same: 8x1024x1024 1,210 -> 420 us, 4x1024x1024 370 -> 250
+  int64_t outer_terms[2];  // up to which rows of C much longer than B has are written so: of 256 rows, of more
+};
+constexpr Core kZen4{false, 64, kFarFloats, kFarRows, 24, 0, {256, 128}};
+constexpr Core kCascadeLake{true, 48, kFarFloats / 2 * 3, 20, 16, 8, {kFewTerms - 1, kFewTerms - 1}};
+extern Core core;  // dispatch.cpp knows: Intel's cores are of the second kind, all others of the first
 
 constexpr int64_t kGroup = 32;  // panels in a column group at most
 
@@ -118,8 +133,9 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   // B is copied where its columns have a stride, and where a power-of-two row stride (those rows fall into the same
   // L1 sets) or sheer size would cost more over the rows of A.
   const bool read_again = panels >= 8 && mm.a_row % 512 == 0;  // rows of A that share L1 sets
-  const bool far_apart = mm.m >= (split_loads_cost ? 48 : 64) && mm.k >= 64 &&
-                         (mm.b_row % 256 == 0 || mm.b_row > 1024 || (split_loads_cost && (read_again || mm.m >= 256)));
+  const bool far_apart =
+      mm.m >= core.copy_rows && mm.k >= 64 &&
+      (mm.b_row % 256 == 0 || mm.b_row > 1024 || (core.split_loads_cost && (read_again || mm.m >= 256)));
   // Beside an epilogue that streams other arrays through L1, fewer sets are enough to lose B: 1000-128-1's dW with Adam
   // (b_row 128) took 5 us of 112 longer, more or less as memory happened to lie.
   const bool crowded = mm.c == nullptr && mm.m >= 256 && mm.k >= 16 && mm.b_row % 64 == 0;
@@ -131,12 +147,9 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   }
   // Narrow rows of B are one stretch of memory as it is: 9x80x52469 on one thread of a Zen 4 817 us by tiles, 1170 so.
   // 16x4096x1024 by tiles 2.2 ms, so 1.4; on one thread 32x3000x1048 45 GFLOP/s and 89, 12x2500x1000 16, 104.
-  // Intel's cores: 8x2048x2048, of 16 MB, as from L3 5.8 -> 3.6 ms; 6x3000x3000, of 36, so 5.1 -> 8.3 ms.
-  const bool from_memory = mm.k * mm.n >= (split_loads_cost ? kFarFloats / 2 * 3 : kFarFloats);
+  const bool from_memory = mm.k * mm.n >= core.memory_floats;
   const bool large = mm.k * mm.n >= (mm.b_row > kPage ? kFarFloats / 2 : kFarFloats / 4 * 3);
-  // On Intel's cores tiles win from 21 rows on, if B's do not share L1 sets: 32x1048x3000 (m x n x k) 4.5 ->
-  // 3.6 ms, 24x3000x1000 3.4 -> 3.0, but 32x2048x2048 6.5 -> 7.7.
-  const int64_t most = split_loads_cost && mm.b_row % 256 != 0 ? 20 : kFarRows;
+  const int64_t most = mm.b_row % 256 != 0 ? core.far_rows : kFarRows;
   const bool more = mm.m > kThinRows && mm.m <= most && large && mm.n >= 4 * kPanel;
   const bool few = (mm.m <= kThinRows || more) && panels > 1 && mm.k > 0 && !mm.b_panels;
   if (few && mm.m <= kDotRows && mm.b_row == 1 && mm.b_col != 1) {
@@ -152,8 +165,7 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
     plan.tile_floats = (2 * mm.m * plan.group + kFarRows) * kPanel;
     return plan;
   }
-  // Terms up to which rows of C much longer than B has are written so.
-  const int64_t wide = split_loads_cost ? kFewTerms - 1 : mm.m <= 256 ? 256 : 128;
+  const int64_t wide = core.outer_terms[mm.m > 256];
   const bool short_sum = mm.k <= kShortSum || (mm.k <= wide && mm.n >= 256 && mm.n >= 4 * mm.k);
   if (mm.c != nullptr && mm.k > 0 && short_sum && panels > 1 && mm.b_col == 1 && !mm.b_panels) {
     plan.way = Way::kOuter;
@@ -163,15 +175,15 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   // A panel narrower than a tile of 32 columns is met vector by vector, by tiles of 8 rows: on Intel's cores rather
   // copied, as wide as a tile. One thread of a Cascade Lake: 2000x30x500 (m x n x k) 36 -> 69 GFLOP/s, 3000x30x200
   // A^T 35 -> 58, 32x31x1000 39 -> 47; 24x24x64 21 -> 17.
-  plan.pad_b = split_loads_cost && panels == 1 && mm.n > kLineFloats && mm.n < kPanel && mm.m >= 24 && mm.k >= 64 &&
-               mm.m * mm.k >= 8192 && !mm.b_transposed && !mm.b_panels;
+  plan.pad_b = core.split_loads_cost && panels == 1 && mm.n > kLineFloats && mm.n < kPanel && mm.m >= 24 &&
+               mm.k >= 64 && mm.m * mm.k >= 8192 && !mm.b_transposed && !mm.b_panels;
   plan.pack_b = plan.pack_b || plan.pad_b;
   // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it. On
   // Intel's cores a transposed one sooner, one thread of a Cascade Lake in place and copied: 4096x1024x256 A^T 31 and
   // 60 GFLOP/s, 784x512x128 A^T 69 and 98, a step of 784-512-512-10 5.2 and 4.5 ms; 200x300x100 A^T 61 and 45.
   const bool columns_again =
-      split_loads_cost && mm.a_row == 1 && (panels >= 8 || (panels >= 4 && mm.m * mm.k >= kFetchFloats));
-  const bool rows_again = (panels >= 24 || read_again) && (!split_loads_cost || plan.pack_b || mm.b_panels);
+      core.split_loads_cost && mm.a_row == 1 && (panels >= 8 || (panels >= 4 && mm.m * mm.k >= kFetchFloats));
+  const bool rows_again = (panels >= 24 || read_again) && (!core.split_loads_cost || plan.pack_b || mm.b_panels);
   plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) || (mm.m >= 32 && mm.k >= 64 && (columns_again || rows_again));
   // Where B stays in L1, strips of a few tiles write the rows of C in their order: 1000x300x17 in 28 instead of 38 us.
   const bool in_order = mm.c != nullptr && mm.k <= kFewTerms && mm.k * mm.n <= 2 * kThinFloats;

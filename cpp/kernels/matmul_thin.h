@@ -73,8 +73,7 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
 inline void thin_block(int64_t rows, int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float* b,
                        int64_t ldb, float* t, int64_t ldt, int64_t columns, bool far) {
   constexpr int64_t kStretch = 48;
-  // On a Cascade Lake 16 rather than 24: 8x4096x4096 (m x n x k) 13.3 -> 10.5 ms, 16x4096x1024 5.2 -> 4.1.
-  const int64_t many = split_loads_cost ? 16 : 24, depth = far && rows >= kThinRows && Vec::kLanes >= 16 ? many : 8;
+  const int64_t depth = far && rows >= kThinRows && Vec::kLanes >= 16 ? core.far_depth : 8;
   for (int64_t q = 0; q < kb; q += kStretch)
     for_balanced(0, rows, kPassRows, [&](int64_t r0, int64_t some) {
       with_constant<kPassRows>(some, [&](auto r) {
@@ -161,9 +160,7 @@ inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, in
       const int64_t kb = smaller(kBlockK, mm.k - k0);
       bool done = false;
       with_constant<kPassRows>(plan.fetch_b ? 0 : rows, [&](auto r) {
-        // Rows that share L1 sets lose each other's lines; on Intel's cores it pays all the same: one thread of a
-        // Cascade Lake 8x1024x1024 1,210 -> 420 us, 7x4096x512 2.5 -> 1.6 ms, 4x1024x1024 370 -> 250 us.
-        const int64_t ahead = mm.b_row * (mm.b_row % 256 != 0 ? 4 : split_loads_cost ? 8 : 0);
+        const int64_t ahead = mm.b_row * (mm.b_row % 256 != 0 ? 4 : core.alias_ahead);
         if constexpr (strip_vectors(r) > 0) {
           const int64_t n = strip_pass<r>(kb, from, mm.a_row, mm.a_col, b, mm.b_row, t, strip, columns, ahead);
           thin_pass<r>(kb, from, mm.a_row, mm.a_col, b + n, mm.b_row, t + n, strip, columns - n, true);

@@ -102,8 +102,8 @@ struct Products {
     // A few columns, a few terms, a few rows against a transposed B, strips of packed A.
     matmul(70, 3, 600, 0, false), matmul(50, 90, 5, 0, false), matmul(3, 90, 600, 2, false);
     for (int layout = 0; layout < 4; ++layout) matmul(190, 800, 70, layout, false);
-    for (const bool cost : {false, true}) {
-      const SplitLoads now(cost);
+    for (const Core& kind : {kZen4, kCascadeLake}) {
+      const On now(kind);
       matmul(12, 4100, 520, 0, false);  // from memory, many rows of B at a time
       matmul(50, 256, 70, 0, false), matmul(260, 300, 70, 0, false), matmul(260, 300, 70, 1, false);
       for (int layout = 0; layout < 4; ++layout) matmul(70, 24, 600, layout, true), matmul(130, 31, 64, layout, false);

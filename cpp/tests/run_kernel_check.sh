@@ -4,10 +4,11 @@
 # (a sanitizer, say); REQUIRE_NEON=1 makes a missing cross compiler or emulator an error instead of a remark.
 # OBJECTS=DIRECTORY: a CMake build tree whose objects are checked on this machine, the very code of a wheel, instead of
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
-# CASES: how many random cases of each kernel (500; under the emulator a twentieth); INTEGERS=all: every size of the
-# products of integers there too, and on generic; ONLY=random: nothing but these, ONLY=cases: not even integers and
-# special values, ONLY=training: nothing but a training,
-# ONLY=fixed: a training, and kernels at fixed sizes.
+# CASES: how many random cases of each kernel (500). Under the emulator NEON has a twentieth of them and generic, which
+# no AArch64 machine falls back to, none; EMULATED=all: NEON has them all and generic a twentieth (10,000: an hour).
+# INTEGERS=all: every size of the products of integers there too, and on generic. ONLY=random: nothing but these,
+# ONLY=cases: not even integers and special values, ONLY=training: nothing but a training, ONLY=fixed: a training, and
+# kernels at fixed sizes.
 # ISA: that instruction set alone is checked; with OBJECTS too, its kernels are compiled here, with EXTRA_FLAGS, and all
 # else is of OBJECTS or stands in WORK. OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks (-O1).
 set -euo pipefail
@@ -90,9 +91,14 @@ if [ "$(uname -m)" = aarch64 ]; then
 elif command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
   objects="" optimise="-O1"
   compile "$CROSS_CXX" "$work/arm" "generic:" "neon:"
-  "$QEMU" "$work/arm/kernel_check" isa=generic cases=$((cases / 25)) integers="${INTEGERS:-some}" > "$work/arm-generic.txt" &
+  few=$((cases / 20)) many=$((cases / 20)) of_generic=fixed
+  [ "${EMULATED:-some}" != all ] || many="$cases" of_generic=all
+  emulated() { # isa, cases, check
+    "$QEMU" "$work/arm/kernel_check" isa="$1" cases="$2" integers="${INTEGERS:-some}" check="$3"
+  }
+  emulated generic "$few" "$of_generic" > "$work/arm-generic.txt" &
   generic=$!
-  "$QEMU" "$work/arm/kernel_check" isa=neon cases=$((cases / 20)) integers="${INTEGERS:-some}" > "$work/arm.txt" &
+  emulated neon "$many" all > "$work/arm.txt" &
   neon=$!
   native_done
   good=0

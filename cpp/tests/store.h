@@ -16,14 +16,14 @@ inline void store(const void* context, float* t, int64_t i, int64_t j, int64_t r
   for (int64_t r = 0; r < rows; ++r) std::memcpy(o.c + (i + r) * o.ld + j, t + r * cols, static_cast<size_t>(cols) * 4);
 }
 
-// In this scope products are planned as on CPUs where split loads cost, or as on the others.
-class SplitLoads {
+// In this scope products are planned as on that kind of core.
+class On {
  public:
-  explicit SplitLoads(bool cost) : before_(split_loads_cost) { split_loads_cost = cost; }
-  ~SplitLoads() { split_loads_cost = before_; }
+  explicit On(const Core& kind) : before_(core) { core = kind; }
+  ~On() { core = before_; }
 
  private:
-  const bool before_;
+  const Core before_;
 };
 
 }  // namespace lanewise
