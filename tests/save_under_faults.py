@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import lanewise as lw
-from lanewise.saving import archive, atomic, keras_h5, keras_state, keras_zip, tensors
+from lanewise.saving import archive, files, keras_h5, keras_state, keras_zip, tensors
 from saving_files import trained
 
 FORMATS = ["m.lanewise", "m.keras", "m.h5", "w.h5", "w.weights.h5", "w.safetensors", "w.lanewise", "ensemble.lanewise",
@@ -55,7 +55,7 @@ def in_place(path):
 
 def main(folder, name, planted):
     if planted:
-        for module in (archive, atomic, keras_h5, keras_state, keras_zip, tensors):
+        for module in (archive, files, keras_h5, keras_state, keras_zip, tensors):
             module.replacing = in_place
     shim = ctypes.CDLL(None)
     path = Path(folder) / name

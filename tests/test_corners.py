@@ -244,3 +244,23 @@ def test_a_backup_of_another_optimizer_changes_nothing(tmp_path):
     with pytest.raises(ValueError, match="BackupAndRestore: the model is not built"):
         keep.on_train_begin()
     assert lw.fingerprint(trained(keep, epochs=2)) == lw.fingerprint(trained(epochs=2))
+
+
+def test_a_pipe_in_the_place_of_a_backup(tmp_path):
+    """Neither read, which would wait for somebody who writes, nor kept as the backup before."""
+
+    def stopped(epoch, logs):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    keep = keras.callbacks.BackupAndRestore(tmp_path, double_checkpoint=True, delete_checkpoint=False)
+    with pytest.raises(KeyboardInterrupt):
+        trained(keep, keras.callbacks.LambdaCallback(on_epoch_begin=stopped), epochs=2)
+    (tmp_path / "latest.npz").rename(tmp_path / "latest.npz.bkp")
+    os.mkfifo(tmp_path / "latest.npz")
+    assert lw.fingerprint(trained(keep, epochs=2)) == lw.fingerprint(trained(epochs=2))
+    (tmp_path / "latest.npz.bkp").unlink()
+    (tmp_path / "latest.npz").unlink()
+    os.mkfifo(tmp_path / "latest.npz")
+    with pytest.raises(ValueError, match="no intact backup of this training: expected a file, received the pipe"):
+        trained(keep, epochs=2)

@@ -1,4 +1,4 @@
-"""The engine through its own door: fusion, barriers, gradients, memory, threads of Python's, Ctrl-C, fork."""
+"""The engine through its own door: fusion, barriers, gradients, memory, threads of Python's."""
 
 import itertools
 import os

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lanewise as lw
-from lanewise.saving import archive, atomic
+from lanewise.saving import archive, files
 from sanitizer import preloading
 from save_under_faults import FORMATS, saver
 from saving_files import X, trained
@@ -111,7 +111,7 @@ def test_an_interrupt_at_every_line_of_a_save(tmp_path):
 
         def trace(frame, event, _, line=line):
             nonlocal seen
-            if frame.f_code.co_filename != atomic.__file__:
+            if frame.f_code.co_filename != files.__file__:
                 return None
             if event == "line":
                 seen += 1

@@ -86,17 +86,18 @@ enum class Way {
 struct Core {
   // Whether loads that lie in two cache lines hold multiply-adds up, so that a row-major B is copied sooner and A only
   // with it. Cascade Lake (two FMA units of 512 bits, two loads a cycle), without and with: 1000x1000x1000 53 and 109
-  // GFLOP/s, 1000x1000x128 51 and 111, 64x1000x1000 40 and 77.
+  // GFLOP/s, 64x1000x1000 40 and 77.
   bool split_loads_cost;
   int64_t copy_rows;      // rows of A from which on a B of distant rows is copied
   int64_t memory_floats;  // of a B that comes from memory. 8x2048x2048, of 16 MB, as from L3 5.8 -> 3.6 ms on a
                           // Cascade Lake; 6x3000x3000, of 36, so 5.1 -> 8.3 ms
-  int64_t far_rows;       // rows of A that meet a large B in the order of memory, if its rows share no L1 sets: tiles
-                          // win there from 21 on: 32x1048x3000 4.5 -> 3.6 ms; but 32x2048x2048, that do, 6.5 -> 7.7
+  int64_t far_rows;       // rows of A that meet a large B in the order of memory, if its rows share no L1 sets: on a
+                          // Cascade Lake tiles win from 21 on: 32x1048x3000 4.5 -> 3.6 ms, 24x3000x1000 3.4 -> 3.0; but
+                          // 32x2048x2048, whose rows do, 6.5 -> 7.7
   int64_t far_depth;      // rows of such a B at a time: on a Cascade Lake 8x4096x4096 with 24 13.3 ms, with 16 10.5
   int64_t alias_ahead;    // rows that B is asked for in advance where they share L1 sets, and lose each other's lines:
                           // it pays on a Cascade Lake all the same: 8x1024x1024 1,210 -> 420 us, 4x1024x1024 370 -> 250
-  int64_t outer_terms[2];  // up to which rows of C much longer than B has are written so: of 256 rows, of more
+  int64_t outer_terms[2];  // terms up to which Way::kOuter writes a wide C: up to 256 rows of A, beyond
 };
 constexpr Core kZen4{false, 64, kFarFloats, kFarRows, 24, 0, {256, 128}};
 constexpr Core kCascadeLake{true, 48, kFarFloats / 2 * 3, 20, 16, 8, {kFewTerms - 1, kFewTerms - 1}};

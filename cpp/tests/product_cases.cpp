@@ -68,7 +68,7 @@ void random_products(Cases& t) {
     else
       mm.epilogue = store, mm.context = &out;
     if (mm.c && is_swapped(mm)) mm = swapped(mm);
-    const On now(t.coin() ? kCascadeLake : kZen4);
+    const PlannedFor now(t.coin() ? kCascadeLake : kZen4);
     const Grid scratch = t.out(1, std::max<int64_t>(1, matmul_scratch(mm)));
     in_shares(t.k, mm, std::vector<int64_t>{1, 2, 7}[static_cast<size_t>(t.below(3))], t.coin(), scratch.p);
     const double terms = static_cast<double>(kk) + (t.k.fused ? 0 : 1), gamma = terms * kU / (1 - terms * kU);
@@ -116,7 +116,7 @@ struct Integers {
         else
           mm.epilogue = store, mm.context = &out;
         if (mm.c && is_swapped(mm)) mm = swapped(mm);
-        const On now((m + n + kk) % 2 != 0 ? kCascadeLake : kZen4);
+        const PlannedFor now((m + n + kk) % 2 != 0 ? kCascadeLake : kZen4);
         std::fill(c.begin(), c.end(), NAN);
         scratch.assign(static_cast<size_t>(matmul_scratch(mm)), NAN);
         in_shares(k, mm, threads, mm.n > kPanel && threads == 2, scratch.data());

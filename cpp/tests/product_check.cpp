@@ -103,7 +103,7 @@ struct Products {
     matmul(70, 3, 600, 0, false), matmul(50, 90, 5, 0, false), matmul(3, 90, 600, 2, false);
     for (int layout = 0; layout < 4; ++layout) matmul(190, 800, 70, layout, false);
     for (const Core& kind : {kZen4, kCascadeLake}) {
-      const On now(kind);
+      const PlannedFor now(kind);
       matmul(12, 4100, 520, 0, false);  // from memory, many rows of B at a time
       matmul(50, 256, 70, 0, false), matmul(260, 300, 70, 0, false), matmul(260, 300, 70, 1, false);
       for (int layout = 0; layout < 4; ++layout) matmul(70, 24, 600, layout, true), matmul(130, 31, 64, layout, false);

@@ -30,7 +30,7 @@ void check_scratch() {
       1,   2,   3,   7,   8,   9,   12,  15,  16,  17,  18,  31,   32,   33,   63,   64,   65,   96,   127,   128,
       129, 200, 255, 256, 257, 300, 511, 512, 513, 600, 999, 1000, 1024, 1025, 2048, 3000, 4096, 8192, 50000, 131072};
   for (const Core& kind : {kZen4, kCascadeLake}) {
-    const On now(kind);
+    const PlannedFor now(kind);
     for (int form = 0; form < 3; ++form)
       for (float* c : {static_cast<float*>(nullptr), &any})
         for (int64_t m : sizes)

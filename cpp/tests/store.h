@@ -17,10 +17,10 @@ inline void store(const void* context, float* t, int64_t i, int64_t j, int64_t r
 }
 
 // In this scope products are planned as on that kind of core.
-class On {
+class PlannedFor {
  public:
-  explicit On(const Core& kind) : before_(core) { core = kind; }
-  ~On() { core = before_; }
+  explicit PlannedFor(const Core& kind) : before_(core) { core = kind; }
+  ~PlannedFor() { core = before_; }
 
  private:
   const Core before_;

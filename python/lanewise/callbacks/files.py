@@ -158,10 +158,10 @@ class BackupAndRestore(Callback):
 
     def _save(self) -> None:
         from ..saving.archive import describe, write
-        from ..saving.atomic import replacing
+        from ..saving.files import replacing
 
         os.makedirs(self.backup_dir, exist_ok=True)
-        if self.double_checkpoint and os.path.exists(self._path):
+        if self.double_checkpoint and os.path.isfile(self._path):
             from shutil import copyfileobj
 
             with open(self._path, "rb") as last, replacing(f"{self._path}.bkp") as copy:
@@ -192,7 +192,7 @@ class BackupAndRestore(Callback):
 def _read(path: str) -> tuple[Any, dict[str, Any]]:
     """(progress, arrays by name) of a backup, every size checked before it is used."""
     from ..saving.archive import Archive
-    from ..saving.atomic import open_regular
+    from ..saving.files import open_regular
 
     with open_regular(path) as file:
         archive = Archive(file)

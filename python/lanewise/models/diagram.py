@@ -86,7 +86,7 @@ def plot_model(
 
     svg = _svg([box(layer) for layer in layers], depths, edges, rankdir == "LR", str(model.name))
     if path is not None:
-        from ..saving.atomic import replacing
+        from ..saving.files import replacing
 
         with replacing(path) as file:
             file.write(svg.encode())

@@ -16,7 +16,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from .atomic import replacing
+from .files import replacing
 
 AnyArray = NDArray[Any]
 Plan = list[tuple[str, str, tuple[int, ...]]]

@@ -13,7 +13,7 @@ from .._names import warn
 from ..initializers.base import zeros_only
 from . import h5, keras_optimizer, keras_state, keras_write
 from .archive import AnyArray, FormatError, Mismatch, parsed
-from .atomic import replacing
+from .files import replacing
 from .keras_state import Places
 from .keras_zip import KERAS_VERSION, MAX_CONFIG, built, compile_from
 from .shapes import SLACK

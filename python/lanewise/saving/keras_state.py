@@ -23,7 +23,7 @@ from ..layers.operation import Operation
 from ..models.subclassed import GRAPH
 from . import h5, keras_optimizer
 from .archive import AnyArray, FormatError, Mismatch
-from .atomic import replacing
+from .files import replacing
 from .h5 import Group
 from .shapes import MAX_CALLS
 

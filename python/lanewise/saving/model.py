@@ -12,7 +12,7 @@ from .._registry import CustomObjectScope
 from ..initializers.base import few_items
 from . import h5
 from .archive import HDF5_SIGNATURE, MAX_ITEMS, FormatError, Mismatch
-from .atomic import open_regular
+from .files import open_regular
 
 # --- which format -----------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """Weights as safetensors, through the library of that name (an extra, imported only here)."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from .atomic import open_regular, replacing
+from .files import open_regular, replacing
 
 if TYPE_CHECKING:
     from ..models import Model
@@ -58,7 +59,7 @@ def load_tensors(model: "Model", path: str) -> None:
     """Read the weights of a built model; it changes only if all names and shapes fit.
 
     Raises:
-        ValueError: no file, a damaged one, other names, shapes or dtypes. OSError: it cannot be read.
+        ValueError: no regular file, a damaged one, other names, shapes or dtypes. OSError: it cannot be read.
     """
     library = _library()
     with open_regular(path) as file:
@@ -66,7 +67,7 @@ def load_tensors(model: "Model", path: str) -> None:
         if int.from_bytes(file.read(8), "little") > _MAX_HEADER + 1024 * len(model.weights):
             raise ValueError(f"filepath: {path!r} is no intact safetensors file, or of more weights than the model")
         file.seek(0)
-        data = file.read()
+        data = file.read(os.fstat(file.fileno()).st_size)  # not what is added meanwhile
     try:
         tensors = library.load(data)
     except MemoryError:

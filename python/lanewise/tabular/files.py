@@ -11,7 +11,7 @@ import numpy as np
 from ..initializers.base import zeros_only
 from ..models import Functional
 from ..saving.archive import Archive, FormatError, describe, write as write_archive
-from ..saving.atomic import open_regular
+from ..saving.files import open_regular
 from ..saving.shapes import SLACK, check_description, check_size
 from .columns import Table
 

@@ -113,7 +113,7 @@ def _download(origin: str, target: str, file_hash: str | None, algorithm: str) -
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 
-    from ..saving.atomic import replacing
+    from ..saving.files import replacing
 
     print(f"Downloading data from {origin}")
     try:

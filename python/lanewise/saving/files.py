@@ -1,4 +1,4 @@
-"""Files: read if they are files, written whole or not at all."""
+"""Files: read if they are regular, written whole or not at all."""
 
 import os
 import stat
@@ -7,21 +7,16 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def open_regular(path: str) -> BinaryIO:
     """A file, to be read from its begin. A pipe, which would wait for a writer, or a device is none.
 
     Raises:
         ValueError: it is no regular file. OSError: it cannot be read.
     """
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (closed by who reads)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise ValueError(f"filepath: expected a file, received the pipe or device {path!r}")
-    return file
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # which `open` refuses
+        raise ValueError(f"expected a file, received the pipe or device {path!r}")
+    return open(path, "rb")
 
 
 @contextmanager
