@@ -31,17 +31,16 @@ def library() -> Any:
     return h5py
 
 
-@contextmanager
-def reading(source: BinaryIO | bytes) -> Iterator[Group]:
-    """The root group of an open file, or of its bytes.
+def root(source: BinaryIO | bytes) -> Group:
+    """The first group of an open file, or of its bytes.
 
     Raises:
         FormatError: no HDF5 file, or cut off.
     """
     file = hdf5.File(source)
-    root = Group(file, file.root, _Budget(2 * file.size + _SLACK))
-    root.file_size = file.size
-    yield root
+    group = Group(file, file.root, _Budget(2 * file.size + _SLACK))
+    group.file_size = file.size
+    return group
 
 
 @contextmanager

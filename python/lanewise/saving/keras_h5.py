@@ -97,18 +97,18 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
     Raises:
         FormatError, OSError and others: whatever is wrong with it.
     """
-    with h5.reading(file) as root:
-        text = root.text("model_config")
-        if text is None:
-            raise FormatError("it holds weights only: build the model and call load_weights on it")
-        with zeros_only(root.file_size // 2 + SLACK):
-            model = built(parsed(text, MAX_CONFIG))
-        if "model_weights" not in root:
-            raise FormatError("it has no group 'model_weights'")
-        keras_state.assign(model, by_order(root.group("model_weights"), model), fresh=True)
-        training = root.text("training_config") if compile else None
-        if training is not None:
-            _compile(root, model, parsed(training, MAX_CONFIG))
+    root = h5.root(file)
+    text = root.text("model_config")
+    if text is None:
+        raise FormatError("it holds weights only: build the model and call load_weights on it")
+    with zeros_only(root.file_size // 2 + SLACK):
+        model = built(parsed(text, MAX_CONFIG))
+    if "model_weights" not in root:
+        raise FormatError("it has no group 'model_weights'")
+    keras_state.assign(model, by_order(root.group("model_weights"), model), fresh=True)
+    training = root.text("training_config") if compile else None
+    if training is not None:
+        _compile(root, model, parsed(training, MAX_CONFIG))
     return model
 
 

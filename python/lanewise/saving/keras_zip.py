@@ -61,14 +61,14 @@ def read(file: BinaryIO, compile: bool) -> Any:
             raise FormatError(f"{_CONFIG} holds no object")
         _put_vocabularies(archive, entries, config, _MAX_TOKENS + file.seek(0, os.SEEK_END) // 64)
         data = _unpacked(archive, entries[_WEIGHTS], entries[_WEIGHTS].file_size)
-    with h5.reading(data) as root:
-        with zeros_only(len(data) // 2 + SLACK):  # float16 is the smallest type
-            model = built(config)
-        keras_state.assign(model, keras_state.read_weights(root, model, named=True), fresh=True)
-        compiled = config.get("compile_config")
-        if compile and isinstance(compiled, Mapping) and compiled.get("optimizer") is not None:
-            compile_from(model, compiled)
-            keras_state.read_optimizer(root, model)()
+    root = h5.root(data)
+    with zeros_only(len(data) // 2 + SLACK):  # float16 is the smallest type
+        model = built(config)
+    keras_state.assign(model, keras_state.read_weights(root, model, named=True), fresh=True)
+    compiled = config.get("compile_config")
+    if compile and isinstance(compiled, Mapping) and compiled.get("optimizer") is not None:
+        compile_from(model, compiled)
+        keras_state.read_optimizer(root, model)()
     return model
 
 

@@ -233,16 +233,16 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name
         if kind == "lanewise":
             assign = native.read_weights(file, model)
         else:
-            with h5.reading(file if kind == "h5" else keras_zip.weights_of(file)) as root:
-                legacy = keras_h5.is_legacy(root)
-                if legacy:
-                    keras_state.assign(model, keras_h5.places(root, model, by_name, skip_mismatch))
-                elif not by_name:
-                    places = keras_state.read_weights(root, model, skip_mismatch=skip_mismatch)
-                    restore = keras_state.read_optimizer(root, model) if model.compiled else None
-                    keras_state.assign(model, places)
-                    if restore is not None:
-                        restore()
+            root = h5.root(file if kind == "h5" else keras_zip.weights_of(file))
+            legacy = keras_h5.is_legacy(root)
+            if legacy:
+                keras_state.assign(model, keras_h5.places(root, model, by_name, skip_mismatch))
+            elif not by_name:
+                places = keras_state.read_weights(root, model, skip_mismatch=skip_mismatch)
+                restore = keras_state.read_optimizer(root, model) if model.compiled else None
+                keras_state.assign(model, places)
+                if restore is not None:
+                    restore()
     if by_name and not legacy:
         raise ValueError(f"by_name: only legacy '.h5' files go by the names of layers, received {path!r}")
     if kind == "lanewise":
