@@ -10,6 +10,7 @@ import pytest
 
 import lanewise as lw
 from lanewise import _cli, demo
+from limits import SLOWER
 
 
 def has_fma():
@@ -32,7 +33,7 @@ def test_info_prints_what_build_info_says(capsys):
 def run_module(*arguments, **environment):
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return subprocess.run(
-        [sys.executable, "-m", "lanewise", *arguments], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-m", "lanewise", *arguments], capture_output=True, text=True, timeout=120 * SLOWER,
         env={**os.environ, "PYTHONPATH": path, **environment},
     )  # fmt: skip
 
