@@ -5,7 +5,8 @@
 # OBJECTS=DIRECTORY: a CMake build tree whose objects are checked on this machine, the very code of a wheel, instead of
 # ones compiled here (with the plain thread team, where the build has OpenMP's).
 # CASES: how many random cases of each kernel (500). Under the emulator NEON has a twentieth of them and generic, which
-# no AArch64 machine falls back to, none; EMULATED=all: NEON has them all and generic a twentieth (10,000: an hour).
+# no AArch64 machine falls back to, none; EMULATED=all: NEON has them all (half an hour for 10,000) and generic a
+# twentieth.
 # INTEGERS=all: every size of the products of integers there too, and on generic. ONLY=random: nothing but these,
 # ONLY=cases: not even integers and special values, ONLY=training: nothing but a training, ONLY=fixed: a training, and
 # kernels at fixed sizes.
