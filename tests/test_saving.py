@@ -251,6 +251,19 @@ def test_a_pipe_or_device_is_no_file(tmp_path, suffix):
             LOADERS[suffix](path)
 
 
+@pytest.mark.parametrize("suffix", [".lanewise", ".keras", ".h5", ".weights.lanewise", ".weights.h5", ".safetensors"])
+def test_a_pipe_or_device_is_not_replaced(tmp_path, suffix):
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    pipe, device = tmp_path / f"pipe{suffix}", tmp_path / f"device{suffix}"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/null")
+    for path in pipe, device:
+        with pytest.raises(ValueError, match="filepath: expected a file, received the pipe or device"):
+            (trained().save if suffix in (".lanewise", ".keras", ".h5") else trained().save_weights)(path)
+    assert pipe.is_fifo() and not os.path.isfile("/dev/null")
+
+
 # --- saving is whole or not at all ------------------------------------------------------------------------------
 
 

@@ -43,7 +43,10 @@ def check_file(path: str) -> list[str]:
         OSError: the file cannot be read. ValueError: it is no Python, or no notebook; the text begins with the place.
     """
     with open(path, encoding="utf-8") as file:
-        source = file.read()
+        try:
+            source = file.read()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
     places: list[tuple[int, int]] = []
     if path.endswith(".ipynb"):
         places, source = _cells(path, source)

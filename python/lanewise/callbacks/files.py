@@ -119,7 +119,8 @@ class BackupAndRestore(Callback):
                 return
             except Exception as error:
                 if path == paths[-1]:
-                    raise ValueError(f"backup_dir: {path!r} is no intact backup of this training: {error}") from error
+                    what = str(error).removeprefix("filepath: ")
+                    raise ValueError(f"backup_dir: {path!r} is no intact backup of this training: {what}") from error
 
     def _restore(self, progress: Any, stored: dict[str, Any]) -> None:
         from ..models.batches import Place

@@ -26,7 +26,7 @@ class LayerHost:
     """What the engine calls: the output of a layer, and the gradients of its input and its weights.
 
     Args:
-        call: from an array of rows and whether dropout is on to the output.
+        call: from an array of rows and whether dropout is on, and mask= if `takes` has one, to the output.
         name: for messages.
         weights: what it reads; what it assigns to them in a step that fails is undone.
         backward: where the person works out gradients: (inputs, outputs, gradient) -> gradient of the inputs, or
@@ -35,7 +35,7 @@ class LayerHost:
     """
 
     def __init__(
-        self, call: Callable[[Any, bool], Any], name: str, weights: Sequence[Weight], backward: Any = None,
+        self, call: Callable[..., Any], name: str, weights: Sequence[Weight], backward: Any = None,
         generators: Sequence[random.SeedGenerator] = (),
     ) -> None:  # fmt: skip
         self._call = call
@@ -45,19 +45,22 @@ class LayerHost:
         self._generators = generators
         self._samples: list[tuple[int, ...]] = []
         self._taken: Any = None
+        self._mask: tuple[int, ...] | None = None
         self._tape = threading.local()  # of this thread's last batch: the backward pass comes after it
 
-    def takes(self, samples: Sequence[tuple[int, ...]], given: Any = None) -> None:
-        """The shapes of the inputs for one sample, and the lists or dicts that several of them go to `call` in."""
-        self._samples, self._taken = list(samples), given
+    def takes(self, samples: Sequence[tuple[int, ...]], given: Any = None, mask: tuple[int, ...] | None = None) -> None:
+        """The shapes of the inputs for one sample, the lists or dicts that several of them go to `call` in, and the
+        shape of a mask that comes behind them, with a last axis of one element."""
+        self._samples, self._taken, self._mask = list(samples), given, mask
 
     def _parts(self, x: AnyArray) -> list[AnyArray]:
         """The inputs, whose elements come one after the other."""
-        if self._taken is None:
+        samples = self._samples if self._mask is None else [*self._samples, self._mask]
+        if self._taken is None and len(samples) == 1:
             return [x]
-        ends = np.cumsum([math.prod(sample) for sample in self._samples])[:-1]
+        ends = np.cumsum([math.prod(sample) for sample in samples])[:-1]
         parts = np.split(x.reshape(len(x), -1), ends, axis=1)
-        return [part.reshape(len(x), *sample) for part, sample in zip(parts, self._samples, strict=True)]
+        return [part.reshape(len(x), *sample) for part, sample in zip(parts, samples, strict=True)]
 
     def _packed(self, parts: Sequence[Any]) -> Any:
         return parts[0] if self._taken is None else pack(self._taken, parts)
@@ -98,8 +101,10 @@ class LayerHost:
         """The output into `out`; with `traced`, what `backward` needs is kept."""
         traced = traced and self._backward is None
         wrap: Callable[[AnyArray], Any] = Traced if traced else lambda array: array.view(Array)
-        given, stand_ins = [wrap(part) for part in self._parts(x)], [wrap(value) for value in values]
-        y = _engine.substituted(self._weights, stand_ins, lambda: self._call(self._packed(given), training))
+        parts = self._parts(x)
+        masked = {} if self._mask is None else {"mask": (parts.pop()[..., 0] != 0).view(Array)}
+        given, stand_ins = [wrap(part) for part in parts], [wrap(value) for value in values]
+        y = _engine.substituted(self._weights, stand_ins, lambda: self._call(self._packed(given), training, **masked))
         value = np.asarray(y.value if isinstance(y, Traced) else y, np.float32)
         if value.shape != out.shape:
             raise ValueError(f"{self._name}: expected an output of shape {out.shape}, received {value.shape}")
@@ -120,7 +125,9 @@ class LayerHost:
         return [self._joined(slopes[: len(given)]), *slopes[len(given) :]]
 
     def _joined(self, parts: Sequence[AnyArray]) -> AnyArray:
-        if self._taken is None:
+        if self._mask is not None:  # which has no gradient
+            parts = [*parts, np.zeros((len(parts[0]), *self._mask), np.float32)]
+        if len(parts) == 1 and self._taken is None:
             return parts[0]
         return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1)
 
@@ -132,10 +139,11 @@ class LayerHost:
         """
         ones = [np.ones((2, *sample), np.float32) for sample in self._samples]
         wrap: Callable[[AnyArray], Any] = Traced if self._backward is None else lambda array: array.view(Array)
+        masked = {} if self._mask is None else {"mask": np.ones((2, *self._mask[:-1]), bool).view(Array)}
         before, tracing.made = tracing.made, (made := [(weight, weight.numpy()) for weight in self._weights])
         try:
             with np.errstate(all="ignore"):
-                y = self._call(self._packed([wrap(x) for x in ones]), False)
+                y = self._call(self._packed([wrap(x) for x in ones]), False, **masked)
         finally:  # a call may count, in weights that it has made too
             tracing.made = before
             put_back(reversed(made))
@@ -161,13 +169,13 @@ def put_back(values: Iterable[tuple[Weight, AnyArray]]) -> None:
             weight.assign(value)
 
 
-def takes_training(call: Callable[..., Any]) -> bool:
-    """Whether a function has an argument `training`."""
+def takes(argument: str, call: Callable[..., Any]) -> bool:
+    """Whether a function has an argument of this name."""
     try:
         parameters = inspect.signature(call).parameters
     except (TypeError, ValueError):
         return False
-    return "training" in parameters
+    return argument in parameters
 
 
 def write_function(function: Callable[..., Any], builder: Builder, value: int) -> int:

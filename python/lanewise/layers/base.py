@@ -13,13 +13,14 @@ from numpy.typing import ArrayLike
 from .. import _engine, random, regularizers
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
+from .._given import is_own
 from .._names import _shown, name_of, serialize, warn
 from .._operators import TracedBase
 from .._structure import flatten, map_leaves, pack
 from ..constraints import Constraint
 from ..regularizers import Regularizer
 from .operation import KerasTensor, Node, Shape, is_symbolic, tracing
-from .own import Arguments, OwnCall, weight_arguments
+from .own import Arguments, OwnCall, flatten_shapes, refuse_more, weight_arguments
 
 
 class Layer(OwnCall):
@@ -82,14 +83,17 @@ class Layer(OwnCall):
     def make_weights(self, shape: tuple[int, ...]) -> None:
         """Make the weights for samples of this shape."""
 
-    @property
-    def makes_mask(self) -> bool:
-        """Whether layers behind it are told which steps do not count."""
-        return False
-
     mask_use: ClassVar[str] = "passes"
     """What becomes of the mask that Embedding(mask_zero=True) or Masking makes: 'passes', 'drops' (with a warning, as
     in Keras), 'used', or 'refused' (its result would be another one; not supported)."""
+
+    @property
+    def _mask_use(self) -> str:
+        """The same, of a layer written in Python too: as in Keras, but that one whose `call` takes a mask drops it
+        without a warning."""
+        if next(cls for cls in type(self).__mro__ if not is_own(cls)) is not Layer or self.supports_masking:
+            return self.mask_use
+        return "used" if self.takes_mask else "drops"
 
     host = False
     """Whether `prepare` must see the data before the engine: such a layer stands before all others."""
@@ -101,12 +105,12 @@ class Layer(OwnCall):
     def write_all(self, builder: Builder, values: Sequence[int]) -> list[int]:
         masks = [builder.masks.get(value) for value in values]
         masked = any(mask is not None for mask in masks)
-        if masked and self.mask_use == "refused":
+        if masked and self._mask_use == "refused":
             raise NotImplementedError(
                 f"{self.name}: a {type(self).__name__} behind an Embedding with mask_zero=True, or a Masking, would "
                 "leave out the masked steps, which is not supported; use mask_zero=False"
             )
-        if masked and self.mask_use == "drops":
+        if masked and self._mask_use == "drops":
             warn(
                 f"Layer {self.name!r} (of type {type(self).__name__}) was passed an input with a mask attached to it. "
                 "However, this layer does not support masking and will therefore destroy the mask information. "
@@ -128,7 +132,7 @@ class Layer(OwnCall):
 
     def mask_of(self, builder: Builder, values: Sequence[int], masks: Sequence[int | None]) -> int | None:
         """The mask of the output: what counts in one of the inputs counts, where all have a mask."""
-        if self.mask_use != "passes" or None in masks:
+        if self._mask_use != "passes" or None in masks:
             return None
         return reduce(lambda a, b: builder.add("maximum", [a, b]), cast(Sequence[int], masks))
 
@@ -170,7 +174,7 @@ class Layer(OwnCall):
         Raises:
             ValueError: the layer cannot take this input.
         """
-        shape: Shape = tuple(input_shape)
+        shape: Shape = flatten_shapes(input_shape)[0] if self.own else tuple(input_shape)
         if not self.own:
             self.compute_output_shape(shape)
         sample = sample_shape("input_shape", shape[1:]) if len(shape) > 1 else ()
@@ -315,12 +319,13 @@ class Layer(OwnCall):
             self._taken = given
         return super().call_on(inputs, training)
 
-    def __call__(self, inputs: Any, *more: Any, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, *more: Any, training: bool | None = None, **other: Any) -> Any:
         """The layer alone on an array of rows, or on symbolic tensors; builds it if needed.
 
         With training=True dropout is on; on symbolic tensors training=False keeps it off in `fit` too. What `Input` and
         other layers return gives such a symbolic tensor again, for `Model(inputs, outputs)`.
         """
+        refuse_more(self, other)
         if more and not self.own:
             if len(more) > 1 or not isinstance(more[0], bool | None):
                 raise TypeError(
@@ -343,6 +348,7 @@ class Layer(OwnCall):
         several = self.several_inputs or (self.own and (more or _has_arrays(inputs)))
         if several and self.own:
             self._taken = map_leaves(lambda _: 0, inputs)
+        self.warn_of_mask()
         given = flatten(inputs) if several else [inputs]
         arrays = [match_rank(as_array("inputs", array), None) for array in given]
         shapes: list[Shape] = [(None, *array.shape[1:]) for array in arrays]

@@ -16,6 +16,7 @@ from .._engine import AnyArray, Array, Builder, Float32
 from .._names import check_default, check_integer
 from .base import Layer, match_rank
 from .operation import Shape, is_symbolic
+from .own import refuse_more
 
 _MODES = {"one_hot": 0, "multi_hot": 1, "count": 2}
 
@@ -67,8 +68,9 @@ class _Categorical(Layer):
             return value
         return builder.add("encode", value, tokens=self._tokens(), mode=_MODES[self.output_mode])
 
-    def __call__(self, inputs: Any, *more: Any, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, *more: Any, training: bool | None = None, **other: Any) -> Any:
         """Ids (int64) or columns (float32) of an array of any shape; or, on symbolic tensors, a symbolic tensor."""
+        refuse_more(self, other)
         if is_symbolic(inputs):
             return self.call_on(inputs)
         ids = self.ids("inputs", inputs)

@@ -55,10 +55,10 @@ class Merge(Layer):
             raise ValueError(f"{self.name}: {type(self).__name__} takes {wanted} inputs, received {len(shapes)}")
         return shapes
 
-    def __call__(self, inputs: Any, *more: Any, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, *more: Any, training: bool | None = None, **other: Any) -> Any:
         if not isinstance(inputs, list | tuple):
             raise ValueError(f"{self.name}: {type(self).__name__} is called on a list of inputs, received {inputs!r}")
-        return super().__call__(inputs, *more, training=training)
+        return super().__call__(inputs, *more, training=training, **other)
 
     def build(self, input_shape: Any) -> None:
         """Check the shapes; there are no weights."""

@@ -10,6 +10,7 @@ from .. import constraints, initializers, random, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
 from .._given import is_own, refuse_methods
+from .._names import warn
 from .._structure import flatten, instances
 from .operation import Operation, Shape, tracing
 
@@ -42,6 +43,9 @@ class OwnCall(Operation):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         refuse_methods(cls, ("__call__",), "define call(self, inputs)")
+        refuse_methods(
+            cls, ("compute_mask",), "supports_masking = True passes a mask on, call(self, x, mask) is given it"
+        )
         if "call" in cls.__dict__ and is_own(cls):
             from ..custom import layer  # noqa: F401  not in `fit`, as `compile` says
 
@@ -65,20 +69,43 @@ class OwnCall(Operation):
         """
         from ..custom.layer import engine_call
 
+        if not self.own:
+            self.warn_of_mask()
         entries = flatten(inputs)
         self.build_for([(None, *entry.shape[1:]) for entry in entries])
         return engine_call(self.merge, entries, self._weights, training, self.frozen, self.reads_ids)
 
-    def own_call(self, inputs: Any, training: bool) -> Any:
-        """`call`, with `training` where it takes that; the calls inside go by it too, as in Keras."""
-        from ..custom.layer import takes_training
+    def own_call(self, inputs: Any, training: bool, mask: Any = None) -> Any:
+        """`call`, with `training` and `mask` where it takes them; the calls inside go by training too, as in Keras."""
+        from ..custom.layer import takes
 
         given = inputs if isinstance(inputs, Arguments) else (inputs,)
+        named = {"training": training, "mask": mask}
         before, tracing.training = tracing.training, training
         try:
-            return self.call(*given, **({"training": training} if takes_training(self.call) else {}))
+            return self.call(*given, **{name: value for name, value in named.items() if takes(name, self.call)})
         finally:
             tracing.training = before
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether a call in Python has an argument `mask`: which steps count, (n, time) booleans, or None."""
+        from ..custom.layer import takes
+
+        return self.own and takes("mask", self.call)
+
+    @property
+    def makes_mask(self) -> bool:
+        """Whether layers behind it are told which steps do not count."""
+        return False
+
+    def warn_of_mask(self) -> None:
+        """The result of a call on an array, or inside a layer in Python, carries no mask."""
+        if self.makes_mask:
+            warn(
+                f"{self.name}: only the layers of a model see the mask of {type(self).__name__}; called on an array, "
+                "or inside a layer written in Python, what comes behind counts every step"
+            )
 
     @property
     def frozen(self) -> list[Weight]:
@@ -106,8 +133,8 @@ class OwnCall(Operation):
         layers = (self, *self.inner_layers())
         weights = [w for layer in layers for w in layer._weights]
 
-        def call(inputs: Any, training: bool) -> Any:
-            return self.own_call(inputs, training if mode is None else mode)
+        def call(inputs: Any, training: bool, mask: Any = None) -> Any:
+            return self.own_call(inputs, training if mode is None else mode, mask)
 
         backward = getattr(self, "backward", None)
         return LayerHost(call, self.name, weights, backward, random.generators_of(layers)), weights
@@ -117,15 +144,20 @@ class OwnCall(Operation):
         samples = [builder.shape(value) for value in values]
         (shape,) = self.shapes_for([(None, *sample) for sample in samples])
         host, weights = self._host(builder.mode)
-        host.takes(samples, self._taken)
-        return builder.call_python(values, weights, [int(n) for n in shape[1:] if n is not None], host)
+        masks = [builder.masks[value] for value in values if value in builder.masks] if self.takes_mask else []
+        if masks and len(values) > 1:
+            raise NotImplementedError(f"{self.name}: call() in Python takes a mask beside one input, not {len(values)}")
+        host.takes(samples, self._taken, builder.shape(masks[0]) if masks else None)
+        return builder.call_python([*values, *masks], weights, [int(n) for n in shape[1:] if n is not None], host)
 
     def found_output_shape(self, input_shape: Any) -> Shape:
         """Shape of the output, found by a call on two rows of ones."""
         shapes = [input_shape] if self._taken is None else flatten_shapes(input_shape)
         self.build_for(shapes)
         host = self._host()[0]
-        host.takes([sample_shape("input_shape", shape[1:]) for shape in shapes], self._taken)
+        samples = [sample_shape("input_shape", shape[1:]) for shape in shapes]
+        masked = self.takes_mask and len(samples) == 1 and len(samples[0]) > 1
+        host.takes(samples, self._taken, (*samples[0][:-1], 1) if masked else None)
         return (None, *host.output_shape())
 
     def _making(self, make: Callable[..., None], *args: Any) -> None:
@@ -159,6 +191,19 @@ class OwnCall(Operation):
     def build(self, *shapes: Any) -> None:
         """Make the weights for inputs of this shape."""
         raise NotImplementedError
+
+
+def refuse_more(layer: OwnCall, named: dict[str, Any]) -> None:
+    """Raises for what a call was given beside inputs and training, but for mask=None."""
+    if named.pop("mask", None) is not None:
+        raise NotImplementedError(
+            f"{layer.name}: mask= cannot be given; Embedding(mask_zero=True) and Masking make masks, in a model"
+        )
+    if named:
+        raise TypeError(
+            f"{layer.name}: a call takes inputs, by position, and training=; received {', '.join(named)}=. What else a "
+            f"{type(layer).__name__} needs goes into its __init__"
+        )
 
 
 def _made_once(build: Callable[..., None]) -> Callable[..., None]:

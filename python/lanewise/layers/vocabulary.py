@@ -172,10 +172,10 @@ class _IndexLookup(_Prepared):
         """Which of the ids of unknown tokens."""
         return 0
 
-    def __call__(self, inputs: Any, *more: Any, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, *more: Any, training: bool | None = None, **other: Any) -> Any:
         """Ids (int64), columns (float32), or with invert=True tokens, of an array of any shape."""
         if not self.invert:
-            return super().__call__(inputs, *more, training=training)
+            return super().__call__(inputs, *more, training=training, **other)
         ids = np.asarray(inputs)
         if ids.dtype.kind not in "iu":
             raise TypeError(f"inputs: expected integers, received an array of dtype {ids.dtype}")

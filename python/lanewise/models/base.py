@@ -59,6 +59,11 @@ class BaseModel(Operation):
     run_eagerly, jit_compile, steps_per_execution = False, True, 1  # what Keras's say
 
     @property
+    def _outputs_known(self) -> bool:
+        """Whether the number of outputs is known: before it is built, not of a model that is a class with a `call`."""
+        return True
+
+    @property
     def output_names(self) -> list[str]:
         """Names of the outputs, as `compile` and logs call them."""
         raise NotImplementedError
@@ -109,9 +114,17 @@ class BaseModel(Operation):
         """
         from .. import callbacks  # noqa: F401  not in `fit`: a child forked meanwhile would wait for the import for ever
 
-        self._compiled = Compiled(
-            optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names, self._outputs_by_key
-        )
+        try:
+            self._compiled = Compiled(
+                optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names, self._outputs_by_key
+            )
+        except ValueError as error:
+            if self._outputs_known or "output" not in str(error):
+                raise
+            raise ValueError(
+                f"{error}. {self.name} is not built, and one output is taken for granted until then: call build(), or "
+                "call it on data, before compile()"
+            ) from None
         if self._compiled.calls_python:
             from ..custom import rows  # noqa: F401
         self.compiled_with = {

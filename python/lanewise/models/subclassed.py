@@ -127,13 +127,13 @@ class Subclassed(Functional):
             )
 
     def _called(self, inputs: Any, training: _Training) -> Any:
-        from ..custom.layer import takes_training
+        from ..custom.layer import takes
 
         call: Callable[..., Any] = self.call
-        takes, before = takes_training(call), tracing.predicting
-        tracing.predicting = not takes  # as in Keras, whose fit tells only those that ask that they train
+        told, before = takes("training", call), tracing.predicting
+        tracing.predicting = not told  # as in Keras, whose fit tells only those that ask that they train
         try:
-            outputs = call(inputs, training=training) if takes else call(inputs)
+            outputs = call(inputs, training=training) if told else call(inputs)
         except TypeError as error:
             if "is symbolic" not in str(error):
                 raise
@@ -190,6 +190,10 @@ class Subclassed(Functional):
         if not self._traced:
             raise ValueError(f"{method}: the model is not built; call build((None, ...)) or show it data first")
         return super()._built_program(method)
+
+    @property
+    def _outputs_known(self) -> bool:
+        return self._traced
 
     @property
     def output_names(self) -> list[str]:

@@ -1,10 +1,15 @@
 """Files: read if they are regular, written whole or not at all."""
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
+
+
+def check_regular(path: str) -> None:
+    """Raises ValueError for what is there and neither a file nor a directory: a pipe, a device, a socket."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise ValueError(f"filepath: expected a file, received the pipe or device {path!r}")
 
 
 def open_regular(path: str) -> BinaryIO:
@@ -13,9 +18,7 @@ def open_regular(path: str) -> BinaryIO:
     Raises:
         ValueError: it is no regular file. OSError: it cannot be read.
     """
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # which `open` refuses
-        raise ValueError(f"expected a file, received the pipe or device {path!r}")
+    check_regular(path)
     return open(path, "rb")
 
 
@@ -27,12 +30,14 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     the machine stops, `path` holds the old bytes or the new ones. Who has the old file open or mapped keeps it.
 
     Raises:
+        ValueError: a pipe or device is in its place.
         OSError: the directory does not exist, is read-only, or full. (Where syncing the directory fails in the end, the
             new file is in place already.)
     """
     target = os.path.realpath(path)
     if os.path.isdir(target):
         raise IsADirectoryError(f"filepath: expected a file, received the directory {path!r}")
+    check_regular(target)
     directory, name = os.path.split(target)
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"filepath: the directory {directory!r} does not exist; make it first, for {path!r}")
