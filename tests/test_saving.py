@@ -238,30 +238,35 @@ LOADERS = {
 }
 
 
+def no_file(folder, suffix, device):
+    """The paths of a pipe and of a link to something else that is no file."""
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    pipe, link = folder / f"pipe{suffix}", folder / f"device{suffix}"
+    os.mkfifo(pipe)
+    link.symlink_to(device)
+    return pipe, link
+
+
 @pytest.mark.parametrize("suffix", LOADERS)
 def test_a_pipe_or_device_is_no_file(tmp_path, suffix):
     """One would wait for somebody who writes, the other has no end."""
-    if suffix == ".safetensors":
-        pytest.importorskip("safetensors")
-    pipe, device = tmp_path / f"pipe{suffix}", tmp_path / f"device{suffix}"
-    os.mkfifo(pipe)
-    device.symlink_to("/dev/zero")
-    for path in pipe, device:
+    for path in no_file(tmp_path, suffix, "/dev/zero"):
         with pytest.raises(ValueError, match=f"expected a file, received the pipe or device .*{path.name}"):
             LOADERS[suffix](path)
 
 
 @pytest.mark.parametrize("suffix", [".lanewise", ".keras", ".h5", ".weights.lanewise", ".weights.h5", ".safetensors"])
 def test_a_pipe_or_device_is_not_replaced(tmp_path, suffix):
-    if suffix == ".safetensors":
-        pytest.importorskip("safetensors")
-    pipe, device = tmp_path / f"pipe{suffix}", tmp_path / f"device{suffix}"
-    os.mkfifo(pipe)
-    device.symlink_to("/dev/null")
-    for path in pipe, device:
+    """A device is only asked about: a save that fails to refuse it would replace the machine's own."""
+    os.mkfifo(tmp_path / "other")
+    paths = no_file(tmp_path, suffix, tmp_path / "other")
+    for path in paths:
         with pytest.raises(ValueError, match="filepath: expected a file, received the pipe or device"):
             (trained().save if suffix in (".lanewise", ".keras", ".h5") else trained().save_weights)(path)
-    assert pipe.is_fifo() and not os.path.isfile("/dev/null")
+    assert all(path.is_fifo() for path in paths)
+    with pytest.raises(ValueError, match="filepath: expected a file, received the pipe or device '/dev/null'"):
+        files.check_regular("/dev/null")
 
 
 # --- saving is whole or not at all ------------------------------------------------------------------------------

@@ -92,7 +92,8 @@ if [ "$(uname -m)" = aarch64 ]; then
 elif command -v "$CROSS_CXX" >/dev/null && command -v "$QEMU" >/dev/null; then
   objects="" optimise="-O1"
   compile "$CROSS_CXX" "$work/arm" "generic:" "neon:"
-  few=$((cases / 20)) many=$((cases / 20)) of_generic="${ONLY:-fixed}"
+  few=$((cases / 20)) of_generic="${ONLY:-fixed}"
+  many="$few"
   [ "${EMULATED:-some}" != all ] || many="$cases" of_generic="${ONLY:-all}"
   emulated() { # isa, cases, check; in place of its shell, which is what `ended` ends
     exec "$QEMU" "$work/arm/kernel_check" isa="$1" cases="$2" integers="${INTEGERS:-some}" check="$3"

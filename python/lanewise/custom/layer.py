@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -169,13 +169,12 @@ def put_back(values: Iterable[tuple[Weight, AnyArray]]) -> None:
             weight.assign(value)
 
 
-def takes(argument: str, call: Callable[..., Any]) -> bool:
-    """Whether a function has an argument of this name."""
+def arguments_of(call: Callable[..., Any]) -> Collection[str]:
+    """The names of a function's arguments; none where it does not tell."""
     try:
-        parameters = inspect.signature(call).parameters
+        return inspect.signature(call).parameters
     except (TypeError, ValueError):
-        return False
-    return argument in parameters
+        return ()
 
 
 def write_function(function: Callable[..., Any], builder: Builder, value: int) -> int:

@@ -77,22 +77,23 @@ class OwnCall(Operation):
 
     def own_call(self, inputs: Any, training: bool, mask: Any = None) -> Any:
         """`call`, with `training` and `mask` where it takes them; the calls inside go by training too, as in Keras."""
-        from ..custom.layer import takes
+        from ..custom.layer import arguments_of
 
         given = inputs if isinstance(inputs, Arguments) else (inputs,)
-        named = {"training": training, "mask": mask}
+        names = arguments_of(self.call)  # looked up once a batch
+        named = {name: value for name, value in (("training", training), ("mask", mask)) if name in names}
         before, tracing.training = tracing.training, training
         try:
-            return self.call(*given, **{name: value for name, value in named.items() if takes(name, self.call)})
+            return self.call(*given, **named)
         finally:
             tracing.training = before
 
     @property
     def takes_mask(self) -> bool:
         """Whether a call in Python has an argument `mask`: which steps count, (n, time) booleans, or None."""
-        from ..custom.layer import takes
+        from ..custom.layer import arguments_of
 
-        return self.own and takes("mask", self.call)
+        return self.own and "mask" in arguments_of(self.call)
 
     @property
     def makes_mask(self) -> bool:

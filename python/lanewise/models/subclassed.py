@@ -127,10 +127,10 @@ class Subclassed(Functional):
             )
 
     def _called(self, inputs: Any, training: _Training) -> Any:
-        from ..custom.layer import takes
+        from ..custom.layer import arguments_of
 
         call: Callable[..., Any] = self.call
-        told, before = takes("training", call), tracing.predicting
+        told, before = "training" in arguments_of(call), tracing.predicting
         tracing.predicting = not told  # as in Keras, whose fit tells only those that ask that they train
         try:
             outputs = call(inputs, training=training) if told else call(inputs)
