@@ -88,7 +88,9 @@ def test_an_error_inside_a_property_is_not_hidden():
 @pytest.mark.parametrize(("module", "name", "text"), [
     (keras.layers, "GroupNormalization", "LayerNormalization"), (keras.utils, "split_dataset", "validation_split"),
     (keras.utils, "FeatureSpace", "Normalization in the model"), (keras.layers, "AveragePooling1D", "dense networks"),
-    (keras.layers, "RandomFlip", "prepare arrays"), (keras.ops, "hstack", "use numpy.hstack"),
+    (keras.layers, "RandomFlip", "prepare arrays"), (keras.ops, "cross", "use numpy.cross"),
+    (lw.ops, "relu", "use relu_forward and relu_backward"), (lw.ops, "matmull", "Did you mean .matmul"),
+    (keras.ops, "cond", "use where"), (keras.ops, "slice", "start:stop"),
     (keras.layers, "BatchNorm", "Did you mean 'BatchNormalization'"), (keras.layers, "Dence", "Did you mean 'Dense'"),
 ])  # fmt: skip
 def test_hints_are_about_what_was_meant(module, name, text):

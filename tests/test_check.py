@@ -153,6 +153,20 @@ BAD = {
         """,
         [(4, "Did you mean 'epochs'"), (5, "Sequential has no method 'fitt'"), (6, "Did you mean 'batch_size'")],
     ),
+    "paths, lengths and penalties": (
+        """
+        import keras
+        model = keras.Sequential([keras.Input((None,)), keras.layers.Dense(1)])
+        model.save('m')
+        model.save_weights('m.keras')
+        model.save('m.keras')
+        class Penalty(keras.layers.Layer):
+            def call(self, x):
+                self.add_loss(x)
+                return x
+        """,
+        [(3, "give its length"), (4, "*.keras"), (5, "whole models"), (9, "activity_regularizer")],
+    ),
     "packages around it": (
         "import tensorflow_datasets as tfds\nfrom keras_tuner import Hyperband",
         [(1, "tensorflow_datasets: works with TensorFlow"), (2, "keras_tuner")],

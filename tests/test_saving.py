@@ -311,3 +311,11 @@ def test_permissions_and_links_are_kept(tmp_path):
     trained("sgd").save(link)
     assert link.is_symlink() and path.stat().st_mode & 0o777 == 0o600
     assert lw.load_model(path).get_compile_config()["optimizer"]["class_name"] == "SGD"
+
+
+def test_formats_of_tensorflow_are_refused(tmp_path):
+    model = lw.Sequential([lw.layers.Dense(2, input_shape=(3,))])
+    for save, path in ((model.save, tmp_path / "m.keras"), (model.save_weights, tmp_path / "m.weights.h5")):
+        with pytest.raises(ValueError, match="save_format: 'tf'"):
+            save(path, save_format="tf")
+    assert not list(tmp_path.iterdir())

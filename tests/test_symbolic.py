@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lanewise as lw
 from bounds import ALIKE, running
 from lanewise import keras
 from same_bits import grid
@@ -54,6 +55,29 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], bool]] = {
     "erf": (lambda x, z: ops.erf(z), lambda x, z: np.vectorize(math.erf)(z), False),
     "top k": (lambda x, z: ops.top_k(z, 2)[0], lambda x, z: -np.sort(-z, 1)[:, :2], False),
     "tensordot": (lambda x, z: ops.tensordot(z, C, 1), lambda x, z: z @ C, False),
+    "reshape to all": (lambda x, z: ops.reshape(x, (ops.shape(x)[0], -1)), lambda x, z: x.reshape(6, -1), True),
+    "moveaxis": (lambda x, z: ops.moveaxis(x, 1, 2), lambda x, z: np.moveaxis(x, 1, 2), True),
+    "roll": (lambda x, z: ops.roll(x, 2, axis=2), lambda x, z: np.roll(x, 2, 2), True),
+    "hstack": (lambda x, z: ops.hstack([z, z * 2]), lambda x, z: np.hstack([z, z * 2]), False),
+    "inner": (lambda x, z: ops.inner(z, C.T), lambda x, z: np.inner(z, C.T), False),
+    "pad": (
+        lambda x, z: ops.pad(x, ((0, 0), (1, 2), (0, 0)), constant_values=0.5),
+        lambda x, z: np.pad(x, ((0, 0), (1, 2), (0, 0)), constant_values=0.5),
+        False,
+    ),
+    "pad with edges": (
+        lambda x, z: ops.pad(x, [[0, 0], [1, 0], [0, 2]], "edge"),
+        lambda x, z: np.pad(x, ((0, 0), (1, 0), (0, 2)), "edge"),
+        False,
+    ),
+    "relu6": (lambda x, z: ops.relu6(z * 8), lambda x, z: np.clip(z * 8, 0, 6), True),
+    "hard sigmoid": (lambda x, z: ops.hard_sigmoid(z), lambda x, z: np.clip(z / 6 + 0.5, 0, 1), True),
+    "hard silu": (lambda x, z: ops.hard_swish(z), lambda x, z: z * np.clip(z / 6 + 0.5, 0, 1), True),
+    "tf": (
+        lambda x, z: lw.concat([lw.square(z), lw.reshape(x, (lw.shape(x)[0], -1))], 1),
+        lambda x, z: np.concatenate([z**2, x.reshape(6, -1)], 1),
+        True,
+    ),
     "einsum": (lambda x, z: ops.einsum("bij,bkj->bik", x, x), lambda x, z: x @ x.transpose(0, 2, 1), False),
 }  # fmt: skip
 
@@ -110,6 +134,15 @@ def test_what_the_engine_has_gives_the_same_bits_everywhere() -> None:
                 with running(isa, threads):
                     seen.add(model_of(name).predict([X, Z], verbose=0).tobytes())
         assert len(seen) == 1, name
+
+
+def test_none_in_a_shape_stands_for_the_rows_alone() -> None:
+    x = keras.Input((2, 6))
+    assert ops.reshape(x, (None, 2, 3, -1)).shape == (None, 2, 3, 2)
+    assert ops.reshape(x, newshape=[x.shape[0], 12]).shape == (None, 12)
+    for shape in ((None, None, 1), (None, -1, -1), (None, 5), (None, 5, -1)):
+        with pytest.raises(ValueError, match=r"reshape: called on \(None, 2, 6\)"):
+            ops.reshape(x, shape)
 
 
 def test_rows_stay_rows() -> None:

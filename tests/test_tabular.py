@@ -124,6 +124,21 @@ def test_types_of_pandas():
     assert np.isfinite(numbers).all()
 
 
+def test_intervals_are_levels_and_periods_dates():
+    pandas = pytest.importorskip("pandas")
+    cut = pandas.cut([1.0, np.nan, 2.5, 4.0], [0, 2, 3, 5])
+    months = ["2024-01", "NaT", "2024-02", "2024-03"]
+    frame = pandas.DataFrame({"bin": cut, "month": pandas.PeriodIndex(months, freq="M")})
+    table, numbers = Table.fit(frame, None, 0)
+    assert [c.kind for c in table.columns] == ["category", "date"]
+    begins = pandas.to_datetime(pandas.Series(months), errors="coerce")
+    levels = ["(0, 2]", "(2, 3]", "(3, 5]"]
+    same = {"bin": [levels[0], None, *levels[1:]], "month": begins}
+    np.testing.assert_array_equal(table.apply(same), numbers)
+    whole = frame[frame["bin"].notna()]  # whose intervals have whole numbers for ends
+    np.testing.assert_array_equal(table.apply(whole), numbers[[0, 2, 3]])
+
+
 def test_the_order_of_named_columns_does_not_matter(fitted):
     given = columns()
     np.testing.assert_array_equal(fitted.predict(dict(reversed(given.items()))), fitted.predict(given))

@@ -56,6 +56,7 @@ FUNCTIONS = {
     "swapaxes": lambda a, b: np.swapaxes(a, 0, 1) * np.expand_dims(b, 0)[0].T,
     "take": lambda a, b: np.take(a, [0, 1, 1], axis=1) * np.take_along_axis(b, np.argsort(A, 1), 1),
     "roll": lambda a, b: np.roll(np.flip(b, 0), 1, axis=1) * np.diff(np.tile(a, 2), axis=1)[:, :3],
+    "pad": lambda a, b: np.pad(a, 1, constant_values=2.0)[1:, :3] * np.pad(b, ((0, 1), (1, 0)), mode="edge")[:, :3],
     "repeat": lambda a, b: np.repeat(a, 2, axis=0)[::2] * np.broadcast_to(b[0], (4, 3)),
     "split": lambda a, b: np.split(a, 2, axis=0)[1] * np.split(b, [1, 3], axis=0)[1],
     "sort": lambda a, b: np.sort(a, axis=0)[1] * np.median(b, axis=0) + np.median(a),
@@ -98,6 +99,8 @@ OPERATIONS = {
     "lists": lambda a, b: ops.stack([a, b]) + ops.add([a, b], 1.0) * ops.concatenate([a, b], 0).reshape(2, 4, 3),
     "cast": lambda a, b: ops.cast(a, "float64") * ops.convert_to_tensor(b) + ops.stop_gradient(np.ones(3)),
     "mean": lambda a, b: ops.mean(a, axis=[0, 1]) + ops.var(a, 0) * ops.norm(b, axis=0) + ops.cumsum(b, 0)[1],
+    "hard": lambda a, b: ops.hard_sigmoid(a) * ops.hard_silu(b) * ops.relu6(b),
+    "joined": lambda a, b: ops.hstack([a, b]) * ops.inner(a, b)[:, :1] + ops.vstack([a, b[0]])[1:, :1],
     "shapes": lambda a, b: ops.squeeze(ops.expand_dims(a, 0), 0) * ops.flip(ops.tile(b, (1, 2)), 0)[:, 1:4],
 }  # fmt: skip
 

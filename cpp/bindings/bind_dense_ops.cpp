@@ -257,11 +257,16 @@ py::tuple dense_backward(py::handle dy, py::handle x, py::handle kernel, py::han
 }  // namespace
 
 void register_dense_ops(py::module_& m) {
-  m.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::arg("out") = py::none());
+  m.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::arg("out") = py::none(),
+        "The product of matrices (m, k) and (k, n), of any strides. out: (m, n), where the result goes.");
   m.def("dense_forward", &dense_forward, py::arg("x"), py::arg("kernel"), py::arg("bias") = py::none(),
-        py::arg("activation") = "linear", py::arg("out") = py::none());
+        py::arg("activation") = "linear", py::arg("out") = py::none(),
+        "y = activation(x * kernel + bias) of x (n, k), kernel (k, units), bias (units,) or None.\n\n"
+        "activation: linear, relu, sigmoid, tanh or softmax. out: (n, units), where y goes.");
   m.def("dense_backward", &dense_backward, py::arg("dy"), py::arg("x"), py::arg("kernel"), py::arg("y"),
-        py::arg("activation") = "linear", py::arg("out") = py::none());
+        py::arg("activation") = "linear", py::arg("out") = py::none(),
+        "(dx, dkernel, dbias) of dense_forward, given dy, the gradient of its y, and y.\n\n"
+        "out: three arrays of the shapes of x, kernel and bias, where they go.");
 }
 
 }  // namespace lanewise

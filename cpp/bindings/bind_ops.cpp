@@ -59,17 +59,20 @@ py::object elementwise_backward(ActivationBackward kernel, const ActivationArgs&
   return result;
 }
 
+constexpr const char* kForward = "The activation of x. out: of x's shape, where it goes; it may be x.";
+constexpr const char* kBackward = "The gradient by x, given that by y and y = forward(x). out: where it goes.";
+
 void define_activation(py::module_& m, const char* forward, const char* backward, ActivationForward KernelTable::*f,
                        ActivationBackward KernelTable::*b, int64_t cost) {
   m.def(
       forward, [f, cost](py::handle x, py::handle out) { return elementwise_forward(kernels().*f, {}, cost, x, out); },
-      py::arg("x"), py::arg("out") = py::none());
+      py::arg("x"), py::arg("out") = py::none(), kForward);
   m.def(
       backward,
       [b](py::handle dy, py::handle y, py::handle out) {
         return elementwise_backward(kernels().*b, {}, 1, dy, y, "y", out);
       },
-      py::arg("dy"), py::arg("y"), py::arg("out") = py::none());
+      py::arg("dy"), py::arg("y"), py::arg("out") = py::none(), kBackward);
 }
 
 // Those that are found by name, with up to three numbers.
@@ -260,17 +263,21 @@ void register_ops(py::module_& m) {
   const auto along_rows = [&](const char* forward, const char* backward, auto f, auto b) {
     m.def(
         forward, [f](py::handle x, py::handle out) { return along_rows_forward(f, x, out); }, py::arg("x"),
-        py::arg("out") = py::none());
+        py::arg("out") = py::none(), kForward);
     m.def(
         backward, [b](py::handle dy, py::handle y, py::handle out) { return along_rows_backward(b, dy, y, out); },
-        py::arg("dy"), py::arg("y"), py::arg("out") = py::none());
+        py::arg("dy"), py::arg("y"), py::arg("out") = py::none(), kBackward);
   };
   along_rows("softmax_forward", "softmax_backward", &T::softmax_forward, &T::softmax_backward);
   along_rows("log_softmax_forward", "log_softmax_backward", &T::log_softmax_forward, &T::log_softmax_backward);
-  m.def("prelu_forward", &prelu_forward, py::arg("x"), py::arg("alpha"), py::arg("out") = py::none());
-  m.def("prelu_backward", &prelu_backward, py::arg("dy"), py::arg("x"), py::arg("alpha"), py::arg("out") = py::none());
-  m.def("column_sum", &column_sum, py::arg("x"), py::arg("out") = py::none());
-  m.def("row_sum", &row_sum, py::arg("x"), py::arg("out") = py::none());
+  m.def("prelu_forward", &prelu_forward, py::arg("x"), py::arg("alpha"), py::arg("out") = py::none(),
+        "x where x > 0, else alpha * x; alpha has one element, or one for each column of x.");
+  m.def("prelu_backward", &prelu_backward, py::arg("dy"), py::arg("x"), py::arg("alpha"), py::arg("out") = py::none(),
+        "dy where x > 0, else alpha * dy.");
+  m.def("column_sum", &column_sum, py::arg("x"), py::arg("out") = py::none(),
+        "Sums down the rows of a matrix. out: (columns,), where they go.");
+  m.def("row_sum", &row_sum, py::arg("x"), py::arg("out") = py::none(),
+        "Sums along the rows of a matrix. out: (rows,), where they go.");
   m.def("optimizer_step", &optimizer_step, py::arg("name"), py::arg("step"), py::arg("w"), py::arg("g"),
         py::arg("slots"));
 }

@@ -32,14 +32,9 @@ LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t first, int64_t row
                          F f) {
   alignas(64) float chains[16 * (kStripCols + 16)];
   const int64_t ldc = (cols + 15) / 16 * 16 + 16;  // whole vectors; no two chains in the same lines of L1
-  for (int i = 0; i < 16; ++i) {
-    each_vector(cols, [&](int64_t c, int64_t n) {
-      const Vec v = i < rows ? Vec::zero() + f(load(x + i * ldx + c, n), first + i, c0 + c, n) : Vec::zero();
-      v.store(chains + i * ldc + c);
-    });
-  }
+  for (int64_t i = 0; i < 16 * ldc; i += Vec::kLanes) Vec::zero().store(chains + i);
   const int64_t step = 16 * ldx;
-  int64_t r = 16;
+  int64_t r = 0;
   for (; r + 64 <= rows; r += 64) {
     for (int i = 0; i < 16; ++i) {
       const float* row = x + (r + i) * ldx;
@@ -71,10 +66,10 @@ LW_INLINE void strip_sum(const float* x, int64_t ldx, int64_t first, int64_t row
 
 template <class F>
 LW_INLINE void sum_columns(const float* x, int64_t ldx, float* out, int64_t rows, int64_t cols, F f) {
-  if (cols >= 64 && rows * cols > 1 << 13) {
-    const int64_t strip = rows < 64 ? kStripCols / 4 : kStripCols;
-    for (int64_t c = 0; c < cols; c += strip) {
-      const int64_t width = smaller(cols - c, strip);
+  // Fewer rows go by vectors: on a Cascade Lake 48x1000 7.5 -> 5.2 us, with AVX2 11.2 -> 6.5; 32x4096 20 -> 23.
+  if (cols >= 64 && rows >= 128) {
+    for (int64_t c = 0; c < cols; c += kStripCols) {
+      const int64_t width = smaller(cols - c, kStripCols);
       for (int64_t r = 0; r < rows; r += kColumnChunk)
         strip_sum(x + r * ldx + c, ldx, r, smaller(rows - r, kColumnChunk), c, width, out + c, f);
     }

@@ -12,10 +12,11 @@ import inspect
 import json
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ._missing import attribute_instead
 from ._names import Configurable, KeywordChecked, check_keywords, constructor_keywords
+from .layers import Input
 
 _ROOTS = {"tensorflow": "lanewise", "keras": "lanewise.keras", "tf_keras": "lanewise.keras", "lanewise": "lanewise"}
 _RELATED = ("tensorflow_", "keras_", "kerastuner")  # packages that need TensorFlow's or Keras's own objects
@@ -214,6 +215,10 @@ class _Checker(ast.NodeVisitor):
                 type(node.name, tuple(bases), {**methods, "__module__": "__main__"})
             except _ERRORS as error:
                 self._report(node, str(error))
+        for call in (item for item in ast.walk(node) if bases and isinstance(item, ast.Call)):
+            match call.func:
+                case ast.Attribute(value=ast.Name(id="self"), attr="add_loss" | "add_metric" as name):
+                    self._report(call, f"{name}: {attribute_instead(name)}")
         self.generic_visit(node)
         self._names.pop(node.name, None)
 
@@ -229,6 +234,8 @@ class _Checker(ast.NodeVisitor):
                 self._check_attribute(node, owner.cls, node.func.attr, _ours(owner.cls))
             if node.func.attr == "compile":
                 self._check_compile(node)
+            elif node.func.attr in ("save", "save_weights") and isinstance(owner, Instance) and _ours(owner.cls):
+                self._check_path(node)
         before = len(self.findings)
         if function is _UNKNOWN:
             function = self._resolve(node.func)
@@ -239,7 +246,7 @@ class _Checker(ast.NodeVisitor):
     def _check_arguments(self, node: ast.Call, function: Any) -> None:
         if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
             return
-        if isinstance(function, type) and issubclass(function, Configurable):
+        if (isinstance(function, type) and issubclass(function, Configurable)) or function is Input:
             values = [self._literal(a) for a in node.args]
             named = {str(k.arg): self._literal(k.value) for k in node.keywords}
             if not any(value is _UNKNOWN for value in (*values, *named.values())):
@@ -260,6 +267,16 @@ class _Checker(ast.NodeVisitor):
                 _check_text(name, text)
             except _ERRORS as error:
                 self._report(node, _of(function, str(error)))
+
+    def _check_path(self, node: ast.Call) -> None:
+        from .saving.model import check_suffix
+
+        for path in (self._literal(a) for a in node.args[:1]):
+            if isinstance(path, str):
+                try:
+                    check_suffix("filepath", path, cast(ast.Attribute, node.func).attr == "save_weights")
+                except ValueError as error:
+                    self._report(node, str(error))
 
     def _strings(self, node: ast.Call, function: Any) -> Iterator[tuple[str, str]]:
         """(argument, text) of each argument that is a text."""

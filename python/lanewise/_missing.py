@@ -35,6 +35,9 @@ _INSTEAD: dict[str, str] = {
     **_each("data Dataset TFRecordDataset image_dataset_from_directory timeseries_dataset_from_array", _DATA),
     **_each("Module Wrapper", _OWN),
     **_each("tree nest", "nested lists and dicts of arrays go in and come out as they are"),
+    "cond": "use where(condition, a, b), or Python's if",
+    **_each("slice strided_slice", "use x[start:stop]"),
+    **_each("slice_update scatter_update", "use where, or concatenate parts of the array"),
     "lookup": "use StringLookup or IntegerLookup",
     "function": "a Python function needs no compiling; remove @tf.function, fit and predict run in compiled code",
     **_each("Variable variable", "weights come from a layer's add_weight; other values are NumPy arrays"),
@@ -42,10 +45,10 @@ _INSTEAD: dict[str, str] = {
     **_each("numpy_function py_function", "a Python function is called as it is"),
     "moments": "use keras.ops.mean and keras.ops.var",
     **_each("TensorShape TensorSpec TensorArray dtypes RaggedTensor SparseTensor string "
-            "while_loop cond map_fn DType IndexedSlices TypeSpec add_n as_dtype as_string bfloat16 bitcast "
+            "while_loop map_fn DType IndexedSlices TypeSpec add_n as_dtype as_string bfloat16 bitcast "
             "boolean_mask case clip_by_global_norm clip_by_norm complex dynamic_partition dynamic_stitch "
             "edit_distance ensure_shape erfc fftnd foldl foldr gather_nd hashing ifftnd ragged raw_ops reverse "
-            "saturate_cast scalar_mul scan scatter_nd sequence_mask sets slice sparse strided_slice switch_case "
+            "saturate_cast scalar_mul scan scatter_nd sequence_mask sets sparse switch_case "
             "tensor_scatter_nd_add tensor_scatter_nd_update truediv tuple unique_with_counts vectorized_map", _ARRAYS),
     **_each("Session compat global_variables_initializer placeholder reset_default_graph Graph "
             "name_scope init_scope control_dependencies autograph identity_n no_op group StatelessScope SymbolicScope "
@@ -135,7 +138,11 @@ def absent(module: str, name: str, known: Iterable[str], frame: FrameType) -> Ex
             ImportError; `hasattr` and `getattr` with a default need the AttributeError.
     """
     text = f"module {module!r} has no {name!r}"
-    if (advice := instead(name)) is not None:
+    if module == "lanewise.ops" and not name.startswith("_"):  # the kernels
+        pair = [f"{name}_{way}" for way in ("forward", "backward") if f"{name}_{way}" in known]
+        near = _near(name, known) or " lanewise.keras.ops has the functions of Keras's."
+        text += f": use {' and '.join(pair)}." if pair else f".{near}"
+    elif (advice := instead(name)) is not None:
         text += f": {advice}."
     elif not name.startswith("_"):
         import numpy

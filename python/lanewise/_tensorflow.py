@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 
 from ._missing import module_of
-from .custom.neural import sigmoid
-from .custom.operations import (
-    abs, add, argsort, broadcast_to, cast, ceil, convert_to_tensor, cos, cosh, divide, einsum, equal, exp, expand_dims,
-    expm1, eye, floor, greater, greater_equal, is_tensor, less, less_equal, linspace, log1p, logical_and, logical_not,
-    logical_or, maximum, minimum, multiply, negative, not_equal, ones, ones_like, repeat, round, sign, sin, sinh, sort,
-    sqrt, square, squeeze, stop_gradient, subtract, tan, tanh, tensordot, tile, zeros, zeros_like,
-)  # fmt: skip
 from .custom.tape import plain
 from .keras import ops as _ops
+from .keras.ops import (
+    abs, add, argsort, broadcast_to, cast, ceil, convert_to_tensor, cos, cosh, divide, einsum, equal, exp, expand_dims,
+    expm1, eye, floor, greater, greater_equal, is_tensor, less, less_equal, linspace, log1p, logical_and, logical_not,
+    logical_or, maximum, minimum, multiply, negative, not_equal, ones, ones_like, repeat, round, sigmoid, sign, sin,
+    sinh, sort, sqrt, square, squeeze, stop_gradient, subtract, tan, tanh, tensordot, tile, zeros, zeros_like,
+)  # fmt: skip
 
 float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 int8, int16, int32, int64 = np.dtype("int8"), np.dtype("int16"), np.dtype("int32"), np.dtype("int64")
@@ -101,7 +100,7 @@ def transpose(a: Any, perm: Any = None) -> Any:
 
 def reshape(tensor: Any, shape: Any, name: Any = None) -> Any:
     """The same elements in another shape."""
-    return _ops.reshape(tensor, tuple(int(n) for n in np.ravel(shape)))
+    return _ops.reshape(tensor, tuple(None if n is None else int(n) for n in np.ravel(shape)))
 
 
 def concat(values: Any, axis: int, name: Any = "concat") -> Any:
@@ -147,8 +146,9 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None) -> A
 
 
 def shape(input: Any) -> Any:
-    """The shape, as an int32 array."""
-    return convert_to_tensor(list(_ops.shape(input)), "int32")
+    """The shape, as an int32 array; of a symbolic tensor a tuple, None for its rows."""
+    axes = _ops.shape(input)
+    return axes if None in axes else convert_to_tensor(list(axes), "int32")
 
 
 def size(input: Any) -> Any:

@@ -46,6 +46,7 @@ from ._core import (
     tanh_forward,
     use_isa,
 )
+from ._missing import getter, lister
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,6 +122,9 @@ __all__ = [
     "tanh_forward",
     "use_isa",
 ]
+
+__getattr__ = getter(__name__, __all__)
+__dir__ = lister({}, __all__)
 
 
 def set_num_threads(n: int) -> None:

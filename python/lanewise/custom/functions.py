@@ -146,6 +146,14 @@ def _gathered(function: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
+def _pad(x: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
+    if mode != "constant":
+        return _gathered(np.pad)(x, pad_width, mode, **options)
+    before = np.broadcast_to(pad_width, (x.ndim, 2))[:, 0]
+    inside = tuple(slice(first, first + n) for first, n in zip(before, x.shape, strict=True))
+    return Traced(np.pad(x.value, pad_width, mode, **options), [(x, lambda g: g[inside])])
+
+
 def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     places = np.split(np.arange(x.shape[axis]), indices_or_sections)
     return [x[(slice(None),) * (axis % x.ndim) + (slice(p[0], p[-1] + 1) if len(p) else slice(0, 0),)] for p in places]
@@ -259,7 +267,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.moveaxis: _moved(np.moveaxis, lambda g, source, destination: np.moveaxis(g, destination, source)),
     np.flip: _moved(np.flip, np.flip),
     np.roll: _moved(np.roll, lambda g, shift, axis=None: np.roll(g, np.negative(shift), axis)),
-    np.take: _gathered(np.take), np.take_along_axis: _gathered(np.take_along_axis), np.tile: _gathered(np.tile),
+    np.pad: _pad, np.take: _gathered(np.take), np.take_along_axis: _gathered(np.take_along_axis),
+    np.tile: _gathered(np.tile),
     np.repeat: _gathered(np.repeat), np.diff: lambda x, n=1, axis=-1: _diff(x, n, axis), np.split: _split,
     np.diagonal: _gathered(np.diagonal), np.concatenate: _concatenate, np.stack: _stack,
     np.broadcast_to: _broadcast_to, np.where: _where, np.clip: _clip, np.dot: _dot, np.outer: _outer,

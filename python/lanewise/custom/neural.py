@@ -23,6 +23,24 @@ def relu(x: Any) -> Any:
     return _out(np.where(np.greater(x, 0), x, np.multiply(x, 0.0)) if isinstance(x, Traced) else np.maximum(x, 0))
 
 
+def relu6(x: Any) -> Any:
+    """max(x, 0), at most 6."""
+    return _out(np.minimum(relu(x), 6))
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """x/6 + 1/2, limited to [0, 1]."""
+    return relu6(np.add(_value(x), 3.0)) / 6.0
+
+
+def hard_silu(x: Any) -> Any:
+    """x*hard_sigmoid(x)."""
+    return np.multiply(_value(x), hard_sigmoid(x))
+
+
+hard_swish = hard_silu
+
+
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
     """x where x > 0, else negative_slope*x."""
     x = _value(x)
@@ -87,6 +105,7 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
 
 
 __all__ = [
-    "binary_crossentropy", "categorical_crossentropy", "elu", "gelu", "leaky_relu", "log_sigmoid", "log_softmax",
-    "relu", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "sparse_categorical_crossentropy", "swish",
+    "binary_crossentropy", "categorical_crossentropy", "elu", "gelu", "hard_sigmoid", "hard_silu", "hard_swish",
+    "leaky_relu", "log_sigmoid", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus",
+    "softsign", "sparse_categorical_crossentropy", "swish",
 ]  # fmt: skip

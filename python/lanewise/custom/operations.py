@@ -44,7 +44,7 @@ def _value(x: Any) -> Any:
     if isinstance(x, Traced | np.ndarray | float | int | bool):
         return x
     if isinstance(x, list | tuple) and [item for item in x if isinstance(item, Traced)]:
-        return stack(x)
+        return np.stack([_value(item) for item in x])
     return convert_to_tensor(x)
 
 
@@ -112,6 +112,12 @@ logical_or = _pairwise(np.logical_or, "logical_or", "x1 or x2")
 matmul = _pairwise(np.matmul, "matmul", "Matrix product")
 dot = _pairwise(np.dot, "dot", "Dot product")
 outer = _pairwise(np.outer, "outer", "Outer product")
+
+
+def inner(x1: Any, x2: Any) -> Any:
+    """Sums of products along the last axes."""
+    x1, x2 = _value(x1), _value(x2)
+    return tensordot(x1, x2, (-1, -1)) if ndim(x1) and ndim(x2) else multiply(x1, x2)
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Any:
@@ -213,7 +219,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     if isinstance(x, list | tuple | int | float):
         x = convert_to_tensor(x)
     places = argsort(np.negative(plain(x)))[..., :k]
-    return take_along_axis(x, places, -1), places
+    return _out(np.take_along_axis(x, places.astype(np.int64), -1)), places
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
@@ -244,81 +250,6 @@ def cast(x: Any, dtype: Any, name: Any = None) -> Any:
 def stop_gradient(x: Any) -> Any:
     """x, through which no gradient flows."""
     return convert_to_tensor(plain(_value(x)))
-
-
-def transpose(x: Any, axes: Any = None) -> Any:
-    """Axes in another order; by default reversed."""
-    return _out(np.transpose(_value(x), axes))
-
-
-def reshape(x: Any, newshape: Any) -> Any:
-    """The same elements in another shape."""
-    return _out(np.reshape(_value(x), newshape))
-
-
-def ravel(x: Any) -> Any:
-    """The same elements along one axis."""
-    return _out(np.reshape(_value(x), -1))
-
-
-def concatenate(xs: Any, axis: int = 0) -> Any:
-    """Arrays one after the other along an axis."""
-    return _out(np.concatenate([_value(x) for x in xs], axis))
-
-
-def stack(x: Any, axis: int = 0) -> Any:
-    """Arrays along a new axis."""
-    return _out(np.stack([_value(item) for item in x], axis))
-
-
-def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Parts along an axis."""
-    return [_out(part) for part in np.split(_value(x), indices_or_sections, axis)]
-
-
-def expand_dims(x: Any, axis: Any) -> Any:
-    """A new axis of one element."""
-    return _out(np.expand_dims(_value(x), axis))
-
-
-def squeeze(x: Any, axis: Any = None) -> Any:
-    """Without the axes of one element."""
-    return _out(np.squeeze(_value(x), axis))
-
-
-def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Two axes exchanged."""
-    return _out(np.swapaxes(_value(x), axis1, axis2))
-
-
-def flip(x: Any, axis: Any = None) -> Any:
-    """Elements in reverse order."""
-    return _out(np.flip(_value(x), axis))
-
-
-def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """Elements, or slices along an axis, by their places."""
-    return _out(np.take(_value(x), plain(_value(indices)), axis))
-
-
-def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """Elements along an axis by their places, a place for each row."""
-    return _out(np.take_along_axis(_value(x), plain(_value(indices)).astype(np.int64), axis))
-
-
-def tile(x: Any, repeats: Any) -> Any:
-    """x again and again."""
-    return _out(np.tile(_value(x), repeats))
-
-
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element again and again."""
-    return _out(np.repeat(_value(x), repeats, axis))
-
-
-def broadcast_to(x: Any, shape: Any) -> Any:
-    """x in a larger shape."""
-    return _out(np.broadcast_to(_value(x), shape))
 
 
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:

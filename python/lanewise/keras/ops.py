@@ -4,14 +4,15 @@ from functools import wraps as _wraps
 from typing import Any as _Any
 
 from .. import _missing
-from ..custom import neural as _neural, operations as _operations
+from ..custom import moves as _moves, neural as _neural, operations as _operations
+from ..custom.moves import *  # noqa: F403
 from ..custom.neural import *  # noqa: F403
 from ..custom.operations import *  # noqa: F403
 from ..layers.operation import is_symbolic as _is_symbolic
 from ..layers.symbolic import apply as _apply
 
 __all__: list[str] = []
-__all__ += _operations.__all__ + _neural.__all__
+__all__ += _operations.__all__ + _moves.__all__ + _neural.__all__
 
 
 def _dispatching(function: _Any) -> _Any:

@@ -20,36 +20,29 @@ from .._names import automatic_name
 from .._structure import flatten
 from .base import Layer
 from .operation import KerasTensor, Shape
+from .slots import Slot, decoded, encoded, filled
 
 _KERAS = {"abs": "absolute", "swish": "silu", "amax": "max", "amin": "min", "divide": "true_divide"}
 """Keras's classes are called after these names."""
-
-
-class Slot:
-    """The place of input number `index` among the arguments of a function."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
 
 
 # --- what the engine makes of them ------------------------------------------------------------------------------
 
 _MOVES = frozenset({
     "get_item", "transpose", "flip", "take", "tile", "repeat", "swapaxes", "moveaxis", "expand_dims", "squeeze",
-    "reshape", "ravel", "broadcast_to",
+    "reshape", "ravel", "broadcast_to", "roll",
 })  # fmt: skip
 _PAIRS = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "true_divide": "divide",
           "maximum": "maximum", "minimum": "minimum"}  # fmt: skip
+_ALONE = {"sigmoid", "tanh", "softplus", "log_sigmoid", "softsign", "silu", "selu", "relu6", "hard_sigmoid",
+          "hard_silu"}  # fmt: skip
 _ACTIVATIONS: dict[str, Callable[..., activations.Operation]] = {
     "relu": activations.relu_operation,
     "leaky_relu": lambda negative_slope=0.2: activations.relu_operation(negative_slope),
     "elu": activations.elu_operation,
     "gelu": lambda approximate=True: ("gelu_tanh" if approximate else "gelu", {}),
     "exp": lambda: ("exponential", {}),
-    **{
-        name: partial(activations.operation_of, name)
-        for name in ("sigmoid", "tanh", "softplus", "log_sigmoid", "softsign", "silu", "swish", "selu")
-    },
+    **{name: partial(activations.operation_of, name) for name in _ALONE},
 }
 
 
@@ -131,11 +124,11 @@ class Function(Layer):
     def __init__(self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], name: str | None = None) -> None:
         self.function = function
         self._function = function_called(function)
-        self._args, self._kwargs = _decoded(list(args)), _decoded(dict(kwargs))
+        self._args, self._kwargs = decoded(list(args)), decoded(dict(kwargs))
         super().__init__(name=automatic_name(_KERAS.get(function, function)) if name is None else name)
 
     def _call(self, inputs: Sequence[Any]) -> Any:
-        return self._function(*_filled(self._args, inputs), **_filled(self._kwargs, inputs))
+        return self._function(*filled(self._args, inputs), **filled(self._kwargs, inputs))
 
     def _argument(self, shapes: Sequence[Shape]) -> Any:
         return list(shapes)
@@ -180,7 +173,7 @@ class Function(Layer):
     def _elements(self, inputs: Sequence[tuple[int, ...]]) -> int:
         """No fewer elements than the inputs and the result have."""
         given = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
-        leaves = flatten([_filled(self._args, given), list(_filled(self._kwargs, given).values())])
+        leaves = flatten([filled(self._args, given), list(filled(self._kwargs, given).values())])
         shapes = [leaf.shape for leaf in leaves if isinstance(leaf, np.ndarray)]
         sizes = list(map(math.prod, shapes))
         if self.function in _GROW:
@@ -211,7 +204,7 @@ class Function(Layer):
     def _native(self, builder: Builder, values: Sequence[int]) -> int | None:
         """The operations of the engine; None where there are none for this function with these arguments."""
         name, wrapped = self.function, [_Value(value) for value in values]
-        args, kwargs = _filled(self._args, wrapped), _filled(self._kwargs, wrapped)
+        args, kwargs = filled(self._args, wrapped), filled(self._kwargs, wrapped)
         first = args[0] if args else None
         alone = len(values) == 1 and isinstance(first, _Value)
         if name in ("concatenate", "stack") and isinstance(first, list | tuple) and len(first) == len(values):
@@ -258,7 +251,7 @@ class Function(Layer):
         return builder.call_python(values, [], [axis or 1 for axis in shape[1:]], host)
 
     def get_config(self) -> dict[str, Any]:
-        return {"function": self.function, "args": _encoded(self._args), "kwargs": _encoded(self._kwargs),
+        return {"function": self.function, "args": encoded(self._args), "kwargs": encoded(self._kwargs),
                 "name": self.name}  # fmt: skip
 
 
@@ -269,9 +262,9 @@ def get_item(x: Any, key: Any) -> Any:
 
 def function_called(name: str) -> Callable[..., Any]:
     """The function of this name. Raises ValueError for one that is not in `keras.ops`."""
-    from ..custom import neural, operations
+    from ..custom import moves, neural, operations
 
-    for module in (operations, neural):
+    for module in (operations, moves, neural):
         if name in module.__all__:
             found: Callable[..., Any] = getattr(module, name)
             return found
@@ -302,6 +295,9 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
         x, k = (*args, *kwargs.values())[:2]
         places = apply("get_item", apply("argsort", apply("negative", x)), (..., slice(k)))
         return apply("take_along_axis", x, places, axis=-1), places
+    if name == "reshape":
+        x, shape = (*args, *kwargs.values())[:2]
+        args, kwargs = (x, _rows_kept(x, shape)), {}
     if name == "split":
         x, sections, axis = (*args, *kwargs.values(), 0)[:3]
         places = np.split(np.arange(x.shape[axis]), sections)
@@ -311,57 +307,24 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
     return layer.call_on(tensors)
 
 
-# --- arguments in configs, as Keras writes them -----------------------------------------------------------------
+def _rows_kept(x: KerasTensor, shape: Any) -> Any:
+    """A shape for reshape, with -1 where it says None for the rows, as `keras.ops.shape(x)[0]` does."""
+    if not isinstance(shape, list | tuple) or shape[:1] not in ([None], (None,)):
+        return shape
+    rest = [*shape[1:]]
+    if None in rest or rest.count(-1) > 1 or (-1 in rest and None in x.shape[1:]):
+        raise ValueError(f"reshape: called on {x.shape}: expected None for the rows alone, received {shape}")
+    if -1 in rest:
+        rest[rest.index(-1)] = math.prod(x.shape[1:]) // max(1, -math.prod(rest))  # type: ignore[arg-type]
+    return [-1, *rest]
 
 
-def _filled(value: Any, inputs: Sequence[Any]) -> Any:
-    if isinstance(value, Slot):
-        if not 0 <= value.index < len(inputs):
-            raise ValueError(f"args: there is no input {value.index}, the function has {len(inputs)}")
-        return inputs[value.index]
-    if isinstance(value, list):
-        return [_filled(entry, inputs) for entry in value]
-    return {key: _filled(entry, inputs) for key, entry in value.items()} if isinstance(value, dict) else value
-
-
-def _encoded(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_encoded(entry) for entry in value]
-    if isinstance(value, dict):
-        return {key: _encoded(entry) for key, entry in value.items()}
-    if isinstance(value, Slot):
-        return {"class_name": "__slot__", "config": value.index}
-    if isinstance(value, slice):
-        return {"class_name": "__slice__", "config": {"start": value.start, "stop": value.stop, "step": value.step}}
-    if value is Ellipsis:
-        return {"class_name": "__ellipsis__", "config": {}}
-    if isinstance(value, np.ndarray):
-        config = {"value": value.tolist(), "dtype": str(value.dtype)}
-        return {"class_name": "__numpy__", "config": config}
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_decoded(entry) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    config = value.get("config")
-    match value.get("class_name"):
-        case "__slot__":
-            return Slot(int(config))  # type: ignore[arg-type]
-        case "__slice__" if isinstance(config, dict):
-            return slice(config.get("start"), config.get("stop"), config.get("step"))
-        case "__ellipsis__":
-            return Ellipsis
-        case "__numpy__" if isinstance(config, dict):
-            return np.asarray(config["value"], config.get("dtype", "float32"))
-    return {key: _decoded(entry) for key, entry in value.items()}
-
+# --- as Keras writes them -------------------------------------------------------------------------------------------
 
 _CALLED = frozenset({"x", "x1", "x2", "xs", "condition", "key", "indices", "operands", "target", "output"})
-_MODULES = {"nn": "sigmoid softplus log_sigmoid softsign silu relu leaky_relu elu selu gelu softmax log_softmax "
-            "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy one_hot normalize",
+_MODULES = {"nn": "sigmoid softplus log_sigmoid softsign silu relu relu6 leaky_relu elu selu gelu softmax log_softmax "
+            "hard_sigmoid hard_silu binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy "
+            "one_hot normalize",
             "math": "logsumexp rsqrt erf", "linalg": "norm", "core": "cast stop_gradient"}  # fmt: skip
 
 
@@ -376,21 +339,22 @@ def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
     else:
         bound = inspect.signature(layer._function).bind(*layer._args, **layer._kwargs)
         bound.apply_defaults()
-        config |= {key: _encoded(value) for key, value in bound.arguments.items() if key not in _CALLED}
+        config |= {key: encoded(value) for key, value in bound.arguments.items() if key not in _CALLED}
         called = [value for key, value in bound.arguments.items() if key in _CALLED]
-    args = [_filled(_encoded_slots(value), tensors) for value in called]
+    args = [filled(_encoded_slots(value), tensors) for value in called]
+    kwargs = {key: config.pop(key) for key in ("constant_values",) if key in config}  # of the call in Keras
     home = next((module for module, names in _MODULES.items() if name in names.split()), "numpy")
     class_name = "".join(part.capitalize() for part in name.split("_"))
     return {
         "module": f"keras.src.ops.{home}", "class_name": class_name, "config": config, "registered_name": class_name,
-        "name": layer.name, "inbound_nodes": [{"args": args, "kwargs": {}}],
+        "name": layer.name, "inbound_nodes": [{"args": args, "kwargs": kwargs}],
     }  # fmt: skip
 
 
 def _encoded_slots(value: Any) -> Any:
     if isinstance(value, Slot):
         return value
-    return [_encoded_slots(entry) for entry in value] if isinstance(value, list) else _encoded(value)
+    return [_encoded_slots(entry) for entry in value] if isinstance(value, list) else encoded(value)
 
 
 def from_keras(kind: str, config: Mapping[str, Any], args: Sequence[Any]) -> tuple[Function, list[Any]]:
@@ -414,7 +378,7 @@ def from_keras(kind: str, config: Mapping[str, Any], args: Sequence[Any]) -> tup
 
     function = function_called(name)
     known = inspect.signature(function).parameters
-    options = {key: value for key, value in config.items() if key in known and key != "name"}
+    options = {key: slots(value) for key, value in config.items() if key in known and key != "name"}
     called = [slots(value) for value in args]
     if name == "einsum":
         called, options = [options.pop("subscripts"), *called], options

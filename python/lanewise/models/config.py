@@ -174,7 +174,8 @@ def _function(entry: Mapping[str, Any], arguments: list[Any]) -> tuple[Operation
 
     kind, name = entry.get("class_name"), entry.get("config", {}).get("name")
     try:
-        function, tensors = from_keras(str(kind), entry["config"], arguments)
+        called = entry["inbound_nodes"][0].get("kwargs") or {}
+        function, tensors = from_keras(str(kind), {**entry["config"], **called}, arguments)
     except (ValueError, TypeError) as error:
         raise ValueError(f"layers: the operation {kind!r} of Keras ({name}) is not known here: {error}") from error
     return function, [{"args": [tensors], "kwargs": {}}]

@@ -109,7 +109,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
         filepath: '*.lanewise' writes lanewise's own format, '*.keras' and '*.h5' write Keras's (with h5py).
         overwrite: False refuses to replace a file.
         **kwargs: `include_optimizer=False` leaves out what the model was compiled with; `save_format` and `zipped`
-            are accepted.
+            are accepted, but for TensorFlow's folders (`save_format='tf'`).
 
     Raises:
         ValueError: not built, classes that no file can name, or a suffix of another format.
@@ -119,7 +119,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     from .shapes import check_nameable
 
     include_optimizer = bool(kwargs.pop("include_optimizer", True))
-    kwargs.pop("save_format", None)
+    _check_format(kwargs.pop("save_format", None))
     kwargs.pop("zipped", None)
     if kwargs:
         raise TypeError(f"save: unknown arguments {sorted(kwargs)}")
@@ -128,6 +128,13 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     check_nameable(model)
     writer = {"keras": keras_zip.write, "h5": keras_h5.write_model}.get(kind, native.write_model)
     model._weights_lock.read(writer, path, model, include_optimizer)  # of one moment: another thread may be training
+
+
+def _check_format(save_format: Any) -> None:
+    if save_format == "tf":
+        raise ValueError(
+            "save_format: 'tf' is TensorFlow's own; the suffix of the file says the format, such as '*.keras'"
+        )
 
 
 def save_ensemble(ensemble: Any, filepath: Any, overwrite: bool) -> None:
@@ -152,7 +159,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: An
         filepath: '*.lanewise'; '*.weights.h5' and '*.h5' write Keras 3's and Keras 2's layout (with h5py), the first
             with the state of the optimizer, as Keras does; '*.safetensors' writes that format (with safetensors).
         overwrite: False refuses to replace a file.
-        **kwargs: `save_format` is accepted.
+        **kwargs: `save_format` is accepted, but for TensorFlow's checkpoints (`save_format='tf'`).
 
     Raises:
         ValueError: not built, or a suffix of another format. FileExistsError: with overwrite=False.
@@ -160,7 +167,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: An
     """
     from . import keras_h5, keras_state, native, tensors
 
-    kwargs.pop("save_format", None)
+    _check_format(kwargs.pop("save_format", None))
     if kwargs:
         raise TypeError(f"save_weights: unknown arguments {sorted(kwargs)}")
     path = _path(filepath)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,8 +118,18 @@ def values_of(name: str, column: Any) -> Values:
     return _objects(name, given, labelled)
 
 
+def _interval(value: Any) -> str:
+    """'(0, 2]'; pandas has ends 0.0 and 2.0 in a column where something is missing."""
+    opened, ended = "[" if value.closed_left else "(", "]" if value.closed_right else ")"
+    return f"{opened}{_label(value.left)}, {_label(value.right)}{ended}"
+
+
+_NAMED: dict[str, Callable[[Any], Any]] = {"Interval": _interval, "Period": lambda period: period.to_timestamp()}
+
+
 def _objects(name: str, given: list[Any], labelled: bool) -> Values:
-    """A column of Python objects."""
+    """A column of Python objects; of pandas' a Period is the date it begins with, an Interval a level by its text."""
+    given = [_NAMED[type(v).__name__](v) if type(v).__name__ in _NAMED else v for v in given]
     known = [v for v in given if v is not None]
     if not known:
         return Values(None, np.full(len(given), np.nan))

@@ -1,0 +1,123 @@
+"""The operations of `keras.ops` that move elements, join arrays and take parts of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .operations import _out, _value
+from .tape import plain
+
+
+def transpose(x: Any, axes: Any = None) -> Any:
+    """Axes in another order; by default reversed."""
+    return _out(np.transpose(_value(x), axes))
+
+
+def reshape(x: Any, newshape: Any) -> Any:
+    """The same elements in another shape."""
+    return _out(np.reshape(_value(x), newshape))
+
+
+def ravel(x: Any) -> Any:
+    """The same elements along one axis."""
+    return _out(np.reshape(_value(x), -1))
+
+
+def concatenate(xs: Any, axis: int = 0) -> Any:
+    """Arrays one after the other along an axis."""
+    return _out(np.concatenate([_value(x) for x in xs], axis))
+
+
+def stack(x: Any, axis: int = 0) -> Any:
+    """Arrays along a new axis."""
+    return _out(np.stack([_value(item) for item in x], axis))
+
+
+def hstack(xs: Any) -> Any:
+    """Arrays one after the other along the second axis, vectors along the first."""
+    values = [_value(x) for x in xs]
+    return concatenate(values, 1 if np.ndim(plain(values[0])) > 1 else 0)
+
+
+def vstack(xs: Any) -> Any:
+    """Arrays one after the other along the first axis, vectors as rows."""
+    return concatenate([x if np.ndim(plain(x)) > 1 else np.reshape(x, (1, -1)) for x in map(_value, xs)])
+
+
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Parts along an axis."""
+    return [_out(part) for part in np.split(_value(x), indices_or_sections, axis)]
+
+
+def expand_dims(x: Any, axis: Any) -> Any:
+    """A new axis of one element."""
+    return _out(np.expand_dims(_value(x), axis))
+
+
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """Without the axes of one element."""
+    return _out(np.squeeze(_value(x), axis))
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    return _out(np.swapaxes(_value(x), axis1, axis2))
+
+
+def moveaxis(x: Any, source: Any, destination: Any) -> Any:
+    """Axes in other places, the rest in the order that they have."""
+    return _out(np.moveaxis(_value(x), source, destination))
+
+
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    """Elements moved along an axis; what leaves at one end comes in at the other."""
+    return _out(np.roll(_value(x), shift, axis))
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
+    """More elements at both ends: pad_width is a number, (before, after), or such a pair for each axis.
+
+    mode: 'constant' (`constant_values`, 0), 'edge', 'reflect', 'symmetric' or 'wrap'.
+    """
+    options: Any = {} if constant_values is None else {"constant_values": constant_values}
+    padded: Any = np.pad
+    return _out(padded(_value(x), pad_width, mode, **options))
+
+
+def flip(x: Any, axis: Any = None) -> Any:
+    """Elements in reverse order."""
+    return _out(np.flip(_value(x), axis))
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Elements, or slices along an axis, by their places."""
+    return _out(np.take(_value(x), plain(_value(indices)), axis))
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Elements along an axis by their places, a place for each row."""
+    return _out(np.take_along_axis(_value(x), plain(_value(indices)).astype(np.int64), axis))
+
+
+def tile(x: Any, repeats: Any) -> Any:
+    """x again and again."""
+    return _out(np.tile(_value(x), repeats))
+
+
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element again and again."""
+    return _out(np.repeat(_value(x), repeats, axis))
+
+
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """x in a larger shape."""
+    return _out(np.broadcast_to(_value(x), shape))
+
+
+__all__ = sorted(
+    name
+    for name, value in list(globals().items())
+    if not name.startswith("_") and getattr(value, "__module__", None) == __name__
+)

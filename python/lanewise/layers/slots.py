@@ -1,0 +1,63 @@
+"""Arguments of a function on symbolic tensors: the places of the tensors, and how both stand in a config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Slot:
+    """The place of input number `index` among the arguments of a function."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+def filled(value: Any, inputs: Sequence[Any]) -> Any:
+    """The arguments, these inputs in the slots. Raises ValueError for the slot of an input that is not there."""
+    if isinstance(value, Slot):
+        if not 0 <= value.index < len(inputs):
+            raise ValueError(f"args: there is no input {value.index}, the function has {len(inputs)}")
+        return inputs[value.index]
+    if isinstance(value, list):
+        return [filled(entry, inputs) for entry in value]
+    return {key: filled(entry, inputs) for key, entry in value.items()} if isinstance(value, dict) else value
+
+
+def encoded(value: Any) -> Any:
+    """The arguments as a config has them: of what JSON knows."""
+    if isinstance(value, list | tuple):
+        return [encoded(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: encoded(entry) for key, entry in value.items()}
+    if isinstance(value, Slot):
+        return {"class_name": "__slot__", "config": value.index}
+    if isinstance(value, slice):
+        return {"class_name": "__slice__", "config": {"start": value.start, "stop": value.stop, "step": value.step}}
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(value, np.ndarray):
+        config = {"value": value.tolist(), "dtype": str(value.dtype)}
+        return {"class_name": "__numpy__", "config": config}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def decoded(value: Any) -> Any:
+    """The arguments that a config has."""
+    if isinstance(value, list | tuple):
+        return [decoded(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    config = value.get("config")
+    match value.get("class_name"):
+        case "__slot__":
+            return Slot(int(config))  # type: ignore[arg-type]
+        case "__slice__" if isinstance(config, dict):
+            return slice(config.get("start"), config.get("stop"), config.get("step"))
+        case "__ellipsis__":
+            return Ellipsis
+        case "__numpy__" if isinstance(config, dict):
+            return np.asarray(config["value"], config.get("dtype", "float32"))
+    return {key: decoded(entry) for key, entry in value.items()}
