@@ -67,6 +67,20 @@ GOOD = {
             def on_epoch_end(self, epoch, logs=None):
                 self.model.stop_training = True
         """,
+    "what a class or a mixin has itself": """
+        import keras
+        class Board(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                self.add_metric(logs)
+        class Own(keras.layers.Layer):
+            def add_loss(self, x):
+                self.sums.append(x)
+            def call(self, x):
+                self.add_loss(x)
+        class Mixed(Mixin, keras.layers.Layer):
+            def call(self, x):
+                self.add_loss(x)
+        """,
     "functional models and pieces of one's own": """
         from tensorflow import keras
         from tensorflow.keras import layers, ops
@@ -164,8 +178,11 @@ BAD = {
             def call(self, x):
                 self.add_loss(x)
                 return x
+        model.save(filepath='m')
+        model.save('m.keras', save_format='tf')
         """,
-        [(3, "give its length"), (4, "*.keras"), (5, "whole models"), (9, "activity_regularizer")],
+        [(3, "give its length"), (4, "*.keras"), (5, "whole models"), (9, "activity_regularizer"), (11, "*.keras"),
+         (12, "save_format: 'tf'")],
     ),
     "packages around it": (
         "import tensorflow_datasets as tfds\nfrom keras_tuner import Hyperband",

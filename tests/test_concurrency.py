@@ -188,11 +188,10 @@ def go(n):
     wrong = []
     for _ in range(n // 4):
         wrong += together([work] * 4)
-    while len(os.listdir("/proc/self/task")) > tasks:  # join returns before a thread's own memory is freed
-        time.sleep(0.01)
+    there = 0
+    while there != (there := len(os.listdir("/proc/self/task"))):  # join returns before a thread's own memory is freed;
+        time.sleep(0.2)  # LLVM's OpenMP keeps threads for the next team
     return wrong
-ops.matmul(large, large)
-tasks = len(os.listdir("/proc/self/task"))  # with this thread's team
 wrong = go(200)
 before = resident()
 wrong += go({threads})

@@ -135,6 +135,14 @@ def test_intervals_are_levels_and_periods_dates():
     levels = ["(0, 2]", "(2, 3]", "(3, 5]"]
     same = {"bin": [levels[0], None, *levels[1:]], "month": begins}
     np.testing.assert_array_equal(table.apply(same), numbers)
+
+    class Interval:
+        pass
+
+    with pytest.raises(TypeError, match="column 'a': expected numbers"):
+        Table.fit({"a": [Interval()] * 3}, None, 0)
+    levels = pandas.DataFrame({"month": frame["month"].astype("category")})
+    assert Table.fit(levels, None, 0)[0].columns[0].kind == "category"
     whole = frame[frame["bin"].notna()]  # whose intervals have whole numbers for ends
     np.testing.assert_array_equal(table.apply(whole), numbers[[0, 2, 3]])
 

@@ -110,6 +110,27 @@ def test_keras_operations(name):
     check_gradients(OPERATIONS[name], A, B)
 
 
+def test_padding_otherwise_is_refused_and_nested_lists_are_traced():
+    for mode in ("mean", "linear_ramp", "empty"):
+        with pytest.raises(ValueError, match="mode: expected one of"):
+            ops.pad(Traced(A), 1, mode)
+        with pytest.raises(TypeError, match="'wrap'"):
+            np.pad(Traced(A), 1, mode)
+    nested = ops.sum([[Traced(A), Traced(B)], [Traced(B), Traced(A)]], axis=0)
+    assert isinstance(nested, Traced)
+    np.testing.assert_array_equal(nested.value, [A + B, A + B])
+
+
+def test_hard_activations_keep_float32_and_their_ends():
+    for function in (ops.hard_sigmoid, ops.hard_silu, ops.relu6):
+        ends = np.array([-np.inf, np.nan, np.inf, -9, 9], np.float32)
+        with np.errstate(invalid="ignore"):  # infinity times 0
+            plain, traced = function(ends), function(Traced(ends)).value
+        np.testing.assert_array_equal(plain, traced)
+        assert plain.dtype == np.float32 and plain[4] in (1, 6, 9) and np.isnan(plain[1])
+    assert {ops.hard_sigmoid(x).dtype for x in ([1, 2], 3, 3.0, np.int8(1), True)} == {np.dtype("float32")}
+
+
 def test_operations_on_arrays_agree_with_numpy():
     x = A.astype(np.float32)
     for name in ("exp", "sqrt", "tanh", "sin", "floor", "sign", "square", "abs", "isnan", "log1p"):

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, cast
 
 from ._missing import attribute_instead
 from ._names import Configurable, KeywordChecked, check_keywords, constructor_keywords
-from .layers import Input
+from .layers import Input, Layer
+from .models import Model
 
 _ROOTS = {"tensorflow": "lanewise", "keras": "lanewise.keras", "tf_keras": "lanewise.keras", "lanewise": "lanewise"}
 _RELATED = ("tensorflow_", "keras_", "kerastuner")  # packages that need TensorFlow's or Keras's own objects
@@ -215,9 +216,12 @@ class _Checker(ast.NodeVisitor):
                 type(node.name, tuple(bases), {**methods, "__module__": "__main__"})
             except _ERRORS as error:
                 self._report(node, str(error))
-        for call in (item for item in ast.walk(node) if bases and isinstance(item, ast.Call)):
+        known = len(bases) == len(node.bases) and any(issubclass(base, Layer | Model) for base in bases)
+        for call in (item for item in ast.walk(node) if known and isinstance(item, ast.Call)):
             match call.func:
-                case ast.Attribute(value=ast.Name(id="self"), attr="add_loss" | "add_metric" as name):
+                case ast.Attribute(value=ast.Name(id="self"), attr="add_loss" | "add_metric" as name) if (
+                    name not in methods
+                ):
                     self._report(call, f"{name}: {attribute_instead(name)}")
         self.generic_visit(node)
         self._names.pop(node.name, None)
@@ -269,14 +273,16 @@ class _Checker(ast.NodeVisitor):
                 self._report(node, _of(function, str(error)))
 
     def _check_path(self, node: ast.Call) -> None:
-        from .saving.model import check_suffix
+        from .saving.model import check_format, check_suffix
 
-        for path in (self._literal(a) for a in node.args[:1]):
+        given = {**dict(zip(["filepath"], node.args, strict=False)), **{str(k.arg): k.value for k in node.keywords}}
+        path, form = (self._literal(given[name]) if name in given else None for name in ("filepath", "save_format"))
+        try:
+            check_format(form)
             if isinstance(path, str):
-                try:
-                    check_suffix("filepath", path, cast(ast.Attribute, node.func).attr == "save_weights")
-                except ValueError as error:
-                    self._report(node, str(error))
+                check_suffix("filepath", path, cast(ast.Attribute, node.func).attr == "save_weights")
+        except ValueError as error:
+            self._report(node, str(error))
 
     def _strings(self, node: ast.Call, function: Any) -> Iterator[tuple[str, str]]:
         """(argument, text) of each argument that is a text."""

@@ -108,6 +108,17 @@ def concat(values: Any, axis: int, name: Any = "concat") -> Any:
     return _ops.concatenate(values, axis)
 
 
+def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0, name: Any = None) -> Any:
+    """More elements at both ends of each axis: paddings holds (before, after) for each."""
+    mode = mode.lower()
+    return _ops.pad(tensor, np.asarray(paddings).tolist(), mode, constant_values if mode == "constant" else None)
+
+
+def roll(input: Any, shift: Any, axis: Any, name: Any = None) -> Any:
+    """Elements moved along an axis; what leaves at one end comes in at the other."""
+    return _ops.roll(input, shift, axis)
+
+
 def stack(values: Any, axis: int = 0, name: Any = "stack") -> Any:
     """Arrays along a new axis."""
     return _ops.stack(values, axis)
@@ -117,7 +128,12 @@ def split(value: Any, num_or_size_splits: Any, axis: int = 0) -> Any:
     """Equal parts along an axis, or parts of the sizes given."""
     if isinstance(num_or_size_splits, int):
         return _ops.split(value, num_or_size_splits, axis)
-    return _ops.split(value, np.cumsum(num_or_size_splits)[:-1].tolist(), axis)
+    axes, sizes = _ops.shape(value), [int(size) for size in num_or_size_splits]
+    if sizes.count(-1) == 1:  # whatever is left
+        sizes[sizes.index(-1)] = axes[axis] - builtins.sum(sizes) - 1
+    if builtins.sum(sizes) != axes[axis] or builtins.min(sizes) < 0:
+        raise ValueError(f"split: expected sizes that add up to {axes[axis]}, received {num_or_size_splits}")
+    return _ops.split(value, np.cumsum(sizes)[:-1].tolist(), axis)
 
 
 def gather(params: Any, indices: Any, axis: int = 0) -> Any:
@@ -226,8 +242,8 @@ test = module_of(
 __all__ = sorted({
     "argsort", "bool", "broadcast_to", "cast", "clip_by_value", "concat", "constant", "convert_to_tensor", "device",
     "einsum", "executing_eagerly", "expand_dims", "eye", "fill", "float16", "float32", "float64", "gather",
-    "get_logger", "identity", "int8", "int16", "int32", "int64", "is_tensor", "linalg", "linspace", "math", "matmul",
-    "norm", "one_hot", "ones", "ones_like", "print", "range", "rank", "repeat", "reshape", "shape", "size", "sort",
-    "split", "squeeze", "stack", "stop_gradient", "tensordot", "test", "tile", "transpose", "uint8", "uint16", "uint32",
-    "uint64", "where", "zeros", "zeros_like", *_MATH,
+    "get_logger", "identity", "int16", "int32", "int64", "int8", "is_tensor", "linalg", "linspace", "math",
+    "matmul", "norm", "one_hot", "ones", "ones_like", "pad", "print", "range", "rank", "repeat", "reshape", "roll",
+    "shape", "size", "sort", "split", "squeeze", "stack", "stop_gradient", "tensordot", "test", "tile", "transpose",
+    "uint16", "uint32", "uint64", "uint8", "where", "zeros", "zeros_like", *_MATH,
 } - {"log", "log_sigmoid", "reciprocal", "reduce_std", "reduce_variance", "rsqrt"})  # fmt: skip

@@ -147,8 +147,10 @@ def _gathered(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _pad(x: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
-    if mode != "constant":
-        return _gathered(np.pad)(x, pad_width, mode, **options)
+    if mode in ("edge", "reflect", "symmetric", "wrap") and not options:
+        return _gathered(np.pad)(x, pad_width, mode)
+    if mode != "constant" or isinstance(pad_width, dict):
+        raise TypeError(f"numpy.pad: expected 'constant', 'edge', 'reflect', 'symmetric' or 'wrap', received {mode!r}")
     before = np.broadcast_to(pad_width, (x.ndim, 2))[:, 0]
     inside = tuple(slice(first, first + n) for first, n in zip(before, x.shape, strict=True))
     return Traced(np.pad(x.value, pad_width, mode, **options), [(x, lambda g: g[inside])])

@@ -37,8 +37,8 @@ def stack(x: Any, axis: int = 0) -> Any:
 
 def hstack(xs: Any) -> Any:
     """Arrays one after the other along the second axis, vectors along the first."""
-    values = [_value(x) for x in xs]
-    return concatenate(values, 1 if np.ndim(plain(values[0])) > 1 else 0)
+    values = [x if np.ndim(plain(x)) else np.reshape(x, (1,)) for x in map(_value, xs)]
+    return concatenate(values, 1 if values and np.ndim(plain(values[0])) > 1 else 0)
 
 
 def vstack(xs: Any) -> Any:
@@ -81,6 +81,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
     mode: 'constant' (`constant_values`, 0), 'edge', 'reflect', 'symmetric' or 'wrap'.
     """
+    modes = ("constant", "edge", "reflect", "symmetric", "wrap")
+    if mode not in modes or (constant_values is not None and mode != "constant"):
+        raise ValueError(f"mode: expected one of {modes}, the first for constant_values, received {mode!r}")
     options: Any = {} if constant_values is None else {"constant_values": constant_values}
     padded: Any = np.pad
     return _out(padded(_value(x), pad_width, mode, **options))

@@ -23,19 +23,29 @@ def relu(x: Any) -> Any:
     return _out(np.where(np.greater(x, 0), x, np.multiply(x, 0.0)) if isinstance(x, Traced) else np.maximum(x, 0))
 
 
+def _real(x: Any) -> Any:
+    """x; integers and bare numbers as float32."""
+    x = _value(x)
+    return (
+        x
+        if isinstance(x, Traced) or getattr(x, "dtype", np.dtype(bool)).kind == "f"
+        else convert_to_tensor(x, "float32")
+    )
+
+
 def relu6(x: Any) -> Any:
     """max(x, 0), at most 6."""
-    return _out(np.minimum(relu(x), 6))
+    return _out(np.clip(_value(x), 0, 6))
 
 
 def hard_sigmoid(x: Any) -> Any:
     """x/6 + 1/2, limited to [0, 1]."""
-    return relu6(np.add(_value(x), 3.0)) / 6.0
+    return np.clip(_real(x) / 6.0 + 0.5, 0.0, 1.0)
 
 
 def hard_silu(x: Any) -> Any:
     """x*hard_sigmoid(x)."""
-    return np.multiply(_value(x), hard_sigmoid(x))
+    return _real(x) * hard_sigmoid(x)
 
 
 hard_swish = hard_silu

@@ -5,6 +5,7 @@ Arrays come out as ndarrays with `.numpy()`. Lists become float32 or int32, as i
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Callable
 from typing import Any
@@ -43,9 +44,13 @@ def _value(x: Any) -> Any:
     x = current(x)
     if isinstance(x, Traced | np.ndarray | float | int | bool):
         return x
-    if isinstance(x, list | tuple) and [item for item in x if isinstance(item, Traced)]:
+    if isinstance(x, list | tuple) and _holds_traced(x):
         return np.stack([_value(item) for item in x])
     return convert_to_tensor(x)
+
+
+def _holds_traced(x: Any) -> bool:
+    return isinstance(x, Traced) or (isinstance(x, list | tuple) and builtins.any(map(_holds_traced, x)))
 
 
 def _out(y: Any) -> Any:
@@ -117,7 +122,11 @@ outer = _pairwise(np.outer, "outer", "Outer product")
 def inner(x1: Any, x2: Any) -> Any:
     """Sums of products along the last axes."""
     x1, x2 = _value(x1), _value(x2)
-    return tensordot(x1, x2, (-1, -1)) if ndim(x1) and ndim(x2) else multiply(x1, x2)
+    if not (ndim(x1) and ndim(x2)):
+        return multiply(x1, x2)
+    if shape(x1)[-1] != shape(x2)[-1]:
+        raise ValueError(f"inner: expected last axes of one length, received shapes {shape(x1)} and {shape(x2)}")
+    return tensordot(x1, x2, (-1, -1))
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Any:

@@ -59,5 +59,8 @@ def decoded(value: Any) -> Any:
         case "__ellipsis__":
             return Ellipsis
         case "__numpy__" if isinstance(config, dict):
-            return np.asarray(config["value"], config.get("dtype", "float32"))
+            dtype = np.dtype(config.get("dtype", "float32"))
+            if dtype.kind not in "biuf":
+                raise ValueError(f"dtype: expected numbers, received {config['dtype']!r}")
+            return np.asarray(config["value"], dtype)
     return {key: decoded(entry) for key, entry in value.items()}

@@ -6,6 +6,7 @@ once a batch in Python, differentiated by the tape.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -107,7 +108,19 @@ def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims
 
 _GROW = frozenset({"tile", "repeat", "broadcast_to", "one_hot"})
 _MOST_ELEMENTS = 2**24  # of two samples
+_FEW_ELEMENTS = 2**20
 _SUMS = {"sum": {"sum": 1.0}}
+
+
+def _padding(axes: int, width: Any) -> list[int]:
+    """How many elements `pad` adds to each axis."""
+    with suppress(ValueError):
+        pairs = np.broadcast_to(np.asarray(width, object), (axes, 2)).tolist()
+        if all(isinstance(n, int) and n >= 0 for pair in pairs for n in pair):
+            return [before + after for before, after in pairs]
+    raise ValueError(
+        f"pad_width: expected numbers of elements, (before, after) for each of {axes} axes, received {str(width)[:99]}"
+    )
 
 
 class Function(Layer):
@@ -154,21 +167,39 @@ class Function(Layer):
         if not input_shape:
             raise ValueError(f"{self.function}: expected a symbolic tensor among its arguments, received none")
         shapes = [(2, *(axis or 1 for axis in shape[1:])) for shape in input_shape]
-        if self._elements(shapes) > _MOST_ELEMENTS:  # a file may say any number
+        elements = self._elements(shapes)
+        if not elements <= _MOST_ELEMENTS:  # a file may say any number, and NaN
             raise ValueError(f"{self.function}: expected fewer than {_MOST_ELEMENTS} elements of two samples")
         ones = [np.ones(shape, np.float32) for shape in shapes]
+        given = ", ".join(map(str, input_shape))
         with np.errstate(all="ignore"):
             try:
-                shape = np.shape(self._call(ones))
+                result = np.asarray(self._call(ones))
             except ValueError as error:
-                given = ", ".join(map(str, input_shape))
                 raise ValueError(f"{self.function}: called on {given}: with two rows, {error}") from None
-        if shape[:1] != (2,):
+        if result.shape[:1] != (2,):
             raise ValueError(
-                f"{self.function}: expected a result with the rows of {', '.join(map(str, input_shape))} as its first "
-                f"axis, received shape {shape} for two rows"
+                f"{self.function}: expected a result with the rows of {given} as its first axis, received shape "
+                f"{result.shape} for two rows"
             )
-        return (None, *shape[1:])
+        if elements <= _FEW_ELEMENTS and not self._rows_alone(ones, result):
+            raise ValueError(
+                f"{self.function}: expected that the rows of {given} do not go into one another and their number does "
+                "not matter: sum, sort, roll, take, ... along another axis than 0"
+            )
+        return (None, *result.shape[1:])
+
+    def _rows_alone(self, rows: Sequence[Any], result: Any) -> bool:
+        """Whether two equal rows give one result, and give it too beside a third one and rows of zeros."""
+        five = [np.concatenate([two, two[:1], np.zeros_like(two)]) for two in rows]
+        with np.errstate(all="ignore"):
+            try:
+                again = np.asarray(self._call(five))
+            except ValueError:
+                return False
+        if again.shape != (5, *result.shape[1:]):
+            return False
+        return np.allclose([*result, *again[:3]], result[0], rtol=1e-3, equal_nan=again.dtype.kind == "f")
 
     def _elements(self, inputs: Sequence[tuple[int, ...]]) -> int:
         """No fewer elements than the inputs and the result have."""
@@ -177,7 +208,8 @@ class Function(Layer):
         shapes = [leaf.shape for leaf in leaves if isinstance(leaf, np.ndarray)]
         sizes = list(map(math.prod, shapes))
         if self.function in _GROW:
-            return math.prod(max(abs(n), 1) for n in (*(n for n in leaves if isinstance(n, int)), *sizes))
+            numbers: list[Any] = [abs(n) for n in leaves if isinstance(n, int | float)]
+            return math.prod(max(n, 1) for n in (*numbers, *sizes))
         result = 0
         if self.function == "einsum":
             terms, arrow, kept = str(self._args[0]).replace(" ", "").partition("->")
@@ -189,9 +221,16 @@ class Function(Layer):
                 axes |= dict(zip(left + right, (*shape[: len(left)], *shape[end:]), strict=False))
                 middle = max(middle, math.prod(shape[len(left) : end]))
             result = middle * math.prod(axes.get(c, 1) for c in (kept if arrow else "".join(axes)))
-        elif self.function in ("matmul", "dot", "outer"):
-            inner = max(shapes[0][-1:] or (1,)) if self.function != "outer" else 1
-            result = math.prod(sizes) // max(inner, 1) ** 2
+        elif self.function in ("matmul", "dot", "outer", "inner", "tensordot"):
+            over: Any = 0 if self.function == "outer" else 1
+            if self.function == "tensordot":
+                over = [*self._args[2:], self._kwargs.get("axes", 2)][0]
+            first = range(-over, 0) if isinstance(over, int) else map(int, np.ravel(over[0]))
+            summed = math.prod(shapes[0][a] for a in first if -len(shapes[0]) <= a < len(shapes[0]))
+            result = math.prod(sizes) // max(summed, 1) ** 2
+        elif self.function == "pad":
+            width = [*self._args[1:], self._kwargs.get("pad_width")][0]
+            result = math.prod(map(sum, zip(shapes[0], _padding(len(shapes[0]), width), strict=True)))
         else:
             with suppress(ValueError):  # of concatenate
                 result = math.prod(np.broadcast_shapes(*shapes))
@@ -255,6 +294,9 @@ class Function(Layer):
                 "name": self.name}  # fmt: skip
 
 
+_WITHOUT_TENSORS = frozenset({"arange", "eye", "full", "linspace", "ones", "zeros"})
+
+
 def get_item(x: Any, key: Any) -> Any:
     """x[key]."""
     return x[tuple(key) if isinstance(key, list) else key]
@@ -266,6 +308,8 @@ def function_called(name: str) -> Callable[..., Any]:
 
     for module in (operations, moves, neural):
         if name in module.__all__:
+            if name in _WITHOUT_TENSORS:
+                raise ValueError(f"{name}: makes an array of numbers, received a symbolic tensor")
             found: Callable[..., Any] = getattr(module, name)
             return found
     if name == "get_item":
@@ -289,20 +333,27 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
             return [slots(entry) for entry in value]
         return value
 
-    if name in ("shape", "ndim", "size") and isinstance(args[0], KerasTensor):
+    if name in ("shape", "ndim", "size") and args and isinstance(args[0], KerasTensor):
+        if name == "size":
+            raise ValueError(f"size: the number of rows of {args[0]} is not known; x.shape has the other axes")
         return args[0].shape if name == "shape" else args[0].ndim
+    if name in ("top_k", "reshape", "split"):
+        bound = inspect.signature(function_called(name)).bind(*args, **kwargs)
+        bound.apply_defaults()
+        args, kwargs = bound.args, {}
     if name == "top_k":
-        x, k = (*args, *kwargs.values())[:2]
+        x, k = args[:2]
         places = apply("get_item", apply("argsort", apply("negative", x)), (..., slice(k)))
         return apply("take_along_axis", x, places, axis=-1), places
     if name == "reshape":
-        x, shape = (*args, *kwargs.values())[:2]
-        args, kwargs = (x, _rows_kept(x, shape)), {}
+        args = (args[0], _rows_kept(*args))
     if name == "split":
-        x, sections, axis = (*args, *kwargs.values(), 0)[:3]
+        x, sections, axis = args
+        if axis % x.ndim == 0:
+            raise ValueError(f"split: called on {x.shape}: expected another axis than 0, that of the rows")
         places = np.split(np.arange(x.shape[axis]), sections)
         lead = (slice(None),) * (axis % x.ndim)
-        return [x[(*lead, slice(int(part[0]), int(part[-1]) + 1))] for part in places]
+        return [x[(*lead, slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0))] for part in places]
     layer = Function(name, [slots(value) for value in args], {key: slots(value) for key, value in kwargs.items()})
     return layer.call_on(tensors)
 
@@ -330,8 +381,6 @@ _MODULES = {"nn": "sigmoid softplus log_sigmoid softsign silu relu relu6 leaky_r
 
 def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
     """A function as Keras 3 describes its operation; `tensors`: descriptions of what it is called on."""
-    import inspect
-
     name = _KERAS.get(layer.function, layer.function)
     config: dict[str, Any] = {"name": layer.name}
     if name == "einsum":
@@ -363,8 +412,6 @@ def from_keras(kind: str, config: Mapping[str, Any], args: Sequence[Any]) -> tup
     Raises:
         ValueError: an operation that is not in `keras.ops` here.
     """
-    import inspect
-
     from .._names import snake_case
 
     name = snake_case(kind)

@@ -174,8 +174,11 @@ def _function(entry: Mapping[str, Any], arguments: list[Any]) -> tuple[Operation
 
     kind, name = entry.get("class_name"), entry.get("config", {}).get("name")
     try:
-        called = entry["inbound_nodes"][0].get("kwargs") or {}
-        function, tensors = from_keras(str(kind), {**entry["config"], **called}, arguments)
+        node = entry["inbound_nodes"][0] if entry.get("inbound_nodes") else None
+        called = node.get("kwargs") if isinstance(node, Mapping) else None
+        value = called.get("constant_values") if isinstance(called, Mapping) else None  # of pad
+        options = {} if value is None else {"constant_values": value}
+        function, tensors = from_keras(str(kind), {**entry["config"], **options}, arguments)
     except (ValueError, TypeError) as error:
         raise ValueError(f"layers: the operation {kind!r} of Keras ({name}) is not known here: {error}") from error
     return function, [{"args": [tensors], "kwargs": {}}]

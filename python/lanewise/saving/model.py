@@ -119,7 +119,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     from .shapes import check_nameable
 
     include_optimizer = bool(kwargs.pop("include_optimizer", True))
-    _check_format(kwargs.pop("save_format", None))
+    check_format(kwargs.pop("save_format", None))
     kwargs.pop("zipped", None)
     if kwargs:
         raise TypeError(f"save: unknown arguments {sorted(kwargs)}")
@@ -130,7 +130,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     model._weights_lock.read(writer, path, model, include_optimizer)  # of one moment: another thread may be training
 
 
-def _check_format(save_format: Any) -> None:
+def check_format(save_format: Any) -> None:
+    """Raises ValueError for a format of TensorFlow's."""
     if save_format == "tf":
         raise ValueError(
             "save_format: 'tf' is TensorFlow's own; the suffix of the file says the format, such as '*.keras'"
@@ -167,7 +168,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: An
     """
     from . import keras_h5, keras_state, native, tensors
 
-    _check_format(kwargs.pop("save_format", None))
+    check_format(kwargs.pop("save_format", None))
     if kwargs:
         raise TypeError(f"save_weights: unknown arguments {sorted(kwargs)}")
     path = _path(filepath)

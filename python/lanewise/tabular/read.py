@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,12 +124,18 @@ def _interval(value: Any) -> str:
     return f"{opened}{_label(value.left)}, {_label(value.right)}{ended}"
 
 
-_NAMED: dict[str, Callable[[Any], Any]] = {"Interval": _interval, "Period": lambda period: period.to_timestamp()}
+def _plain(value: Any, labelled: bool) -> Any:
+    kind = type(value)
+    if kind.__name__ not in ("Interval", "Period") or kind.__module__.partition(".")[0] != "pandas":
+        return value
+    if kind.__name__ == "Interval":
+        return _interval(value)
+    return str(value) if labelled else value.to_timestamp()
 
 
 def _objects(name: str, given: list[Any], labelled: bool) -> Values:
     """A column of Python objects; of pandas' a Period is the date it begins with, an Interval a level by its text."""
-    given = [_NAMED[type(v).__name__](v) if type(v).__name__ in _NAMED else v for v in given]
+    given = [_plain(v, labelled) for v in given]
     known = [v for v in given if v is not None]
     if not known:
         return Values(None, np.full(len(given), np.nan))
