@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 
 def check_regular(path: str) -> None:
@@ -19,7 +19,14 @@ def open_regular(path: str) -> BinaryIO:
         ValueError: it is no regular file. OSError: it cannot be read.
     """
     check_regular(path)
-    return open(path, "rb")
+    return _opened(path, "rb")
+
+
+def _opened(path: str, mode: str, **options: Any) -> BinaryIO:
+    try:
+        return cast(BinaryIO, open(path, mode, **options))
+    except RuntimeError as error:  # before 3.13 Python's word for a lock that finds no memory
+        raise MemoryError(str(error)) from error
 
 
 @contextmanager
@@ -45,7 +52,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     handle = os.open(directory, os.O_RDONLY)  # before anything is written
     try:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
-        with open(temporary, "w+b", opener=lambda name, _: os.open(name, flags, 0o666)) as file:
+        with _opened(temporary, "w+b", opener=lambda name, _: os.open(name, flags, 0o666)) as file:
             with suppress(FileNotFoundError):
                 os.chmod(temporary, os.stat(target).st_mode & 0o777)
             yield file
