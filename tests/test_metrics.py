@@ -281,3 +281,9 @@ def test_labels_and_rows_do_not_mix_in_one_model() -> None:
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=[metrics.AUC(name="auc")])
     with pytest.raises(ValueError, match="auc takes one-hot rows, the loss sparse_categorical_crossentropy takes"):
         model.evaluate(PROBS, ONE_HOT.argmax(axis=1), verbose=0)
+
+
+def test_scores_of_classes_take_rows_of_them():
+    for metric in (lw.metrics.F1Score(threshold=0.5), lw.metrics.FBetaScore()):
+        with pytest.raises(ValueError, match=r"\(rows, classes\), received shape \(3,\)"):
+            metric.update_state(np.zeros(3), np.zeros(3))

@@ -219,3 +219,23 @@ def test_models_that_are_none(wine):
         KerasClassifier(3).fit(x, y)
     with pytest.raises(TypeError, match="return a lanewise model, received 3"):
         KerasClassifier(lambda: 3).fit(x, y)
+
+
+def test_parameters_that_do_not_reach_the_model_are_told_of():
+    def own():
+        model = lw.Sequential([lw.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    x, y = np.ones((8, 3), np.float32), np.ones(8, np.float32)
+    given = {"loss": "mae", "optimizer": "adam", "optimizer__learning_rate": 0.1}
+    with pytest.warns(UserWarning, match="optimizer, loss, optimizer__learning_rate do not reach the model"):
+        KerasRegressor(own, verbose=0, **given).fit(x, y)
+    KerasRegressor(own, verbose=0).fit(x, y)
+
+    def taking(compile_kwargs):
+        model = lw.Sequential([lw.layers.Dense(1)])
+        model.compile(compile_kwargs["optimizer"], compile_kwargs["loss"])
+        return model
+
+    assert KerasRegressor(taking, verbose=0, **given).fit(x, y).model_.loss == "mae"

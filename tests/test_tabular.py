@@ -124,6 +124,22 @@ def test_types_of_pandas():
     assert np.isfinite(numbers).all()
 
 
+def test_numbers_and_dates_that_are_text_are_told_of():
+    numbers = [str(i / 7) for i in range(40)] + [" "]
+    days = [f"2024-01-{1 + i % 31:02}" for i in range(40)] + ["soon"]
+    for column, said in ((numbers, "40 of its 41 values are numbers: pandas.to_numeric"), (days, "are dates")):
+        with pytest.warns(UserWarning, match=said):
+            Table.fit({"a": column, "b": list(range(41))}, None, 0)
+        Table.fit({"a": column, "b": list(range(41))}, {"a": "category"}, 0)
+    Table.fit({"a": [f"id {i}" for i in range(41)]} | {"b": list(range(41))}, None, 0)
+
+
+def test_a_file_says_by_its_name_what_it_is(tmp_path, fitted):
+    with pytest.raises(ValueError, match=r"'\*.lanewise' file, received"):
+        fitted.save(tmp_path / "t.keras")
+    assert not list(tmp_path.iterdir())
+
+
 def test_intervals_are_levels_and_periods_dates():
     pandas = pytest.importorskip("pandas")
     cut = pandas.cut([1.0, np.nan, 2.5, 4.0], [0, 2, 3, 5])

@@ -321,14 +321,18 @@ def test_sample_weight_is_divided_by_the_rows():
 
 def test_class_weight_is_a_sample_weight():
     labels = (X[:, 0] > 0.3).astype(int)
-    one, two = two_layers(outputs=2), two_layers(outputs=2)
+    one, two, three = (two_layers(outputs=2) for _ in range(3))
     loss = lw.losses.SparseCategoricalCrossentropy(from_logits=True)
-    for model in (one, two):
+    for model in (one, two, three):
         model.compile(SGD(0.05), loss)
     by_class = losses_of(one, y=labels, class_weight={1: 2.5}, shuffle=False, epochs=3)
     by_row = losses_of(two, y=labels, sample_weight=np.where(labels == 1, 2.5, 1.0), shuffle=False, epochs=3)
     assert by_class == by_row
     assert lw.fingerprint(one) == lw.fingerprint(two)
+    keys = dict(zip(np.unique(labels).astype(np.float32), (1.0, 2.5), strict=True))  # as scikit-learn's users write it
+    assert losses_of(three, y=labels, class_weight=keys, shuffle=False, epochs=3) == by_class
+    with pytest.raises((TypeError, ValueError), match="class_weight: key"):
+        one.fit(X, labels, class_weight={0.5: 2.0}, verbose=0)
     with pytest.raises(ValueError, match="class_weight, sample_weight"):
         one.fit(X, labels, class_weight={1: 2.0}, sample_weight=np.ones(70), verbose=0)
 

@@ -223,9 +223,9 @@ class Builder:
     def __init__(self) -> None:
         self.graph = _core.Graph()
         self._made_by: dict[int, tuple[str, int]] = {}
+        self.for_ids = False  # whether only layers that look ids up read what is written now
         self.mode: bool | None = None  # what is written now: False as when predicting, True as in training, always
-        self.random = False  # something is random when predicting too
-        self.python = False  # something is written in Python
+        self.random = self.python = False  # something is random when predicting too, something is written in Python
         self.frozen: list[_core.Variable] = []  # moving means of batch norms written so
         self.masks: dict[int, int] = {}  # (..., k) -> (..., 1), 0 for steps that do not count
         self.prepared: set[int] = set()  # inputs that a layer's `prepare` has been over

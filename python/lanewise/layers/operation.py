@@ -116,6 +116,16 @@ class KerasTensor:
 
     __array__ = __bool__ = __float__ = __int__ = __len__ = __iter__ = numpy = _no_values
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, int | float | np.ndarray | np.generic):
+            raise TypeError(f"{self!r} == {other!r}: of symbolic tensors == asks whether they are one; use ops.equal")
+        return self is other
+
+    def __ne__(self, other: object) -> Any:
+        return True if other is None else _applied("not_equal", self, other)
+
+    __hash__ = object.__hash__
+
     __array_ufunc__ = None  # NumPy's arrays and numbers on the left give way
 
     def __repr__(self) -> str:
@@ -141,10 +151,12 @@ def _operator(name: str, swapped: bool = False) -> Callable[..., Any]:
 
 for _method, _name in {
     "getitem": "get_item", "pow": "power", "abs": "absolute", "mod": "mod", "floordiv": "floor_divide",
-    "matmul": "matmul", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+    "matmul": "matmul", "and": "logical_and", "or": "logical_or", "invert": "logical_not",
+    "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
 }.items():  # fmt: skip
     setattr(KerasTensor, f"__{_method}__", _operator(_name))
-for _method, _name in {"truediv": "true_divide", "pow": "power", "mod": "mod", "matmul": "matmul"}.items():
+for _method, _name in {"truediv": "true_divide", "pow": "power", "mod": "mod", "matmul": "matmul", "and": "logical_and",
+                        "or": "logical_or"}.items():  # fmt: skip
     setattr(KerasTensor, f"__r{_method}__", _operator(_name, swapped=True))
 
 

@@ -33,6 +33,7 @@ class OwnCall(Operation):
 
     own: ClassVar[bool] = False
     reads_ids: ClassVar[bool] = False
+    moves_ids: ClassVar[bool] = False
     _regularized: list[Any]
     _constrained: list[Any]
     _sample_shape: tuple[int, ...] | None

@@ -18,6 +18,7 @@ class Flatten(Layer):
     """Samples of any shape as one axis: (n, a, b) -> (n, a*b)."""
 
     mask_use = "drops"
+    moves_ids = True
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         if data_format not in (None, "channels_last"):
@@ -42,6 +43,7 @@ class Reshape(Layer):
     """
 
     mask_use = "drops"
+    moves_ids = True
 
     def __init__(self, target_shape: Sequence[int] | int, **kwargs: Any) -> None:
         axes = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
@@ -76,6 +78,7 @@ class Permute(Layer):
     """
 
     mask_use = "drops"
+    moves_ids = True
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         self.dims = tuple(check_integer("dims", axis, 1) for axis in dims)

@@ -134,6 +134,11 @@ class Function(Layer):
     several_inputs = True
     mask_use = "used"
 
+    @property
+    def moves_ids(self) -> bool:  # type: ignore[override]
+        """Whether numbers that are ids stay what they are."""
+        return self.function in _MOVES or self.function == "cast"
+
     def __init__(self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], name: str | None = None) -> None:
         self.function = function
         self._function = function_called(function)
@@ -276,8 +281,11 @@ class Function(Layer):
             return reduce(lambda a, b: builder.add("multiply", [a, b]), [value] * int(power))
         if name in ("matmul", "dot") and len(args) == 2 and np.ndim(args[1]) == 2 and shape:
             return builder.add("matmul", value, [_variable(args[1])])
-        if name == "cast" and builder.graph.integer_input(value) >= 0:  # ids, checked to be whole numbers
-            return value
+        if name == "cast":
+            dtype = np.dtype((args[1:] or [kwargs["dtype"]])[0])
+            ids = dtype.kind in "iu" and builder.for_ids and builder.graph.integer_input(value) >= 0
+            if ids or dtype in (np.float32, np.float64):  # ids are checked to be whole numbers
+                return value
         return None
 
     def _in_python(self, builder: Builder, values: Sequence[int]) -> int:
@@ -331,7 +339,7 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
             return Slot(len(tensors) - 1)
         if isinstance(value, list | tuple):
             return [slots(entry) for entry in value]
-        return value
+        return np.dtype(value).name if isinstance(value, np.dtype | type) else value
 
     if name in ("shape", "ndim", "size") and args and isinstance(args[0], KerasTensor):
         if name == "size":
@@ -388,7 +396,7 @@ def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
     else:
         bound = inspect.signature(layer._function).bind(*layer._args, **layer._kwargs)
         bound.apply_defaults()
-        config |= {key: encoded(value) for key, value in bound.arguments.items() if key not in _CALLED}
+        config |= {k: encoded(value) for k, value in bound.arguments.items() if k not in _CALLED and k != "name"}
         called = [value for key, value in bound.arguments.items() if key in _CALLED]
     args = [filled(_encoded_slots(value), tensors) for value in called]
     kwargs = {key: config.pop(key) for key in ("constant_values",) if key in config}  # of the call in Keras

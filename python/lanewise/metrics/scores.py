@@ -50,6 +50,11 @@ class FBetaScore(Metric):
     def size(self, columns: int) -> int:
         return 4 * columns
 
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        if np.ndim(y_pred) < 2:
+            raise ValueError(f"{self.name}: expected predictions (rows, classes), received shape {np.shape(y_pred)}")
+        return super().update_state(y_true, y_pred, sample_weight)
+
     def finish(self, sums: Float64) -> Any:
         tp, fp, fn, support = sums.reshape(-1, 4).T
         if self.average == "micro":

@@ -109,7 +109,8 @@ def class_weights(class_weight: Any, y: AnyArray) -> Float32:
     labels = np.rint(y)
     weights = np.ones(len(labels), np.float32)
     for key, value in class_weight.items():
-        label = check_integer("class_weight: key", key, 0)
+        whole = isinstance(key, bool | np.bool_ | float | np.floating) and float(key).is_integer()  # as labels may be
+        label = check_integer("class_weight: key", int(key) if whole else key, 0)
         weights[labels == label] = check_not_negative(f"class_weight[{label}]", value)
     return weights
 

@@ -133,12 +133,25 @@ def write(
 ) -> list[int]:
     """Write the operations of all calls on the values of the inputs; returns the values of the outputs."""
     known: dict[Key, int] = dict(zip((tensor.key for tensor in inputs), values, strict=True))
+    counted = _counted(graph, outputs)
     for call in graph.calls:
         if call.node.inputs and (*call.key, 0) not in known:
+            builder.for_ids = not any((*call.key, i) in counted for i in range(len(call.node.shapes)))
             with builder.in_mode(call.node.training):
                 found = call.operation.write_all(builder, [known[tensor.key] for tensor in call.node.inputs])
             known.update({(*call.key, i): value for i, value in enumerate(found)})
     return [known[tensor.key] for tensor in outputs]
+
+
+def _counted(graph: Graph, outputs: Sequence[KerasTensor]) -> set[Key]:
+    """The tensors that something else reads than layers which look ids up, moved or not: their values count."""
+    counted = {tensor.key for tensor in outputs}
+    for call in reversed(graph.calls):
+        leaves: Any = call.operation.leaves()  # of a model within the model those that it has
+        moved = not any((*call.key, i) in counted for i in range(len(call.node.shapes)))
+        if not any(leaf.reads_ids or (leaf.moves_ids and moved) for leaf in leaves):
+            counted.update(tensor.key for tensor in call.node.inputs)
+    return counted
 
 
 def run(

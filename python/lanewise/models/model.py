@@ -59,6 +59,8 @@ class Model(Trainer):
             "losses, metrics and layers of your own go to compile() and call(); for training loops of your own there "
             "are model.value_and_grad(x, y) and model.apply_gradients(gradients)",
         )  # fmt: skip
+        if not any(base.__name__ == "Subclassed" for base in cls.__mro__) and Model not in cls.__bases__:
+            refuse_methods(cls, ("call",), "write a subclass of Model that has the layers as attributes")
         if Model in cls.__bases__:  # what `call` does becomes a graph
             from .subclassed import Subclassed
 

@@ -187,7 +187,7 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
         config.pop(key, None)
     if isinstance(config.get("dtype"), str):
         _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
-        if name != "InputLayer":
+        if name not in ("InputLayer", "Cast", "OneHot"):
             del config["dtype"]
     shape = config.get("batch_input_shape")
     if isinstance(shape, list) and None in shape[1:]:  # an Embedding's of Keras 2, which takes any length

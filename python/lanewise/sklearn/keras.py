@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import activations, losses, optimizers, random
 from .._given import is_own
-from .._names import check_keywords
+from .._names import check_keywords, warn
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.model import _rebuilt
@@ -117,6 +117,15 @@ class KerasEstimator(Estimator):
             optimizer = optimizer(**options)
         return {"optimizer": copy.deepcopy(optimizer), "loss": self.loss, "metrics": self.metrics}
 
+    def _not_read(self) -> list[str]:
+        """The parameters for `compile` that were set, for a function which compiles its model without them."""
+        if isinstance(self.model, Model) or "compile_kwargs" in _arguments(self.model):
+            return []
+        usual = inspect.signature(type(self).__init__).parameters
+        known = _arguments(self.model)
+        own = [n for n in ("optimizer", "loss", "metrics") if n not in known and getattr(self, n) != usual[n].default]
+        return [*own, *(f"optimizer__{name}" for name in self._route("optimizer"))]
+
     def _usual_loss(self, model: Any) -> Any:
         """The loss where none is given."""
         return "mse"
@@ -166,6 +175,8 @@ class KerasEstimator(Estimator):
                 model._run_seed()
             model._seed_generation = random.generation()  # goes on with the seed that it has
         model = self.model_
+        if model.compiled and (unread := self._not_read()):
+            warn(f"{type(self).__name__}: {', '.join(unread)} do not reach the model: the function compiles it itself")
         if not model.compiled:
             model.build((None, *X.shape[1:])) if not model.built else None
             arguments = self._compile_arguments()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Self
 
@@ -73,6 +75,25 @@ def parts(kind: str, values: Values) -> list[Float64]:
     return [np.where(blank, np.nan, part) for part in (days.astype(np.int64) + day, *turns)]
 
 
+def _warn_of_numbers(name: str, levels: list[str]) -> None:
+    """A cell or two with something else make text of a column of numbers."""
+    for what, reads, makes in (
+        ("numbers", float, "pandas.to_numeric"),
+        ("dates", datetime.fromisoformat, "pandas.to_datetime"),
+    ):
+        read = 0
+        for level in levels:
+            with suppress(ValueError):
+                reads(level.strip())
+                read += 1
+        if read >= 0.9 * len(levels):
+            warn(
+                f"x: column {name!r} is taken as text, and {read} of its {len(levels)} values are {what}: "
+                f"{makes}(column, errors='coerce') reads them; with columns={{{name!r}: 'category'}} they are names"
+            )
+            return
+
+
 @dataclass
 class Column:
     """One column: its kind, and what `fit` learnt of it.
@@ -100,7 +121,7 @@ class Column:
     @classmethod
     def fit(cls, name: str, kind: str | None, values: Values, bins: int) -> Self:
         """What these values say."""
-        kind = values.kind if kind is None else kind
+        given, kind = kind, values.kind if kind is None else kind
         if kind in (None, "drop"):
             return cls(name, "drop", note="left out by you" if kind else "every value is missing")
         assert kind is not None
@@ -113,6 +134,8 @@ class Column:
             least = 1
             if len(counts) > ONE_HOT:
                 column.embedded, least = True, _RARE
+                if given is None and values.text:
+                    _warn_of_numbers(name, list(counts))
             ranked = sorted(counts, key=lambda level: (-counts[level], level))
             column.levels = [level for level in ranked if counts[level] >= least][:_LEVELS]
             if len(counts) + column.gaps < 2:

@@ -25,6 +25,8 @@ def write(estimator: Any, filepath: Any) -> None:
     """Write a fitted estimator in the place of `filepath`."""
     from .. import __version__
 
+    if not os.fspath(filepath).lower().endswith(".lanewise"):
+        raise ValueError(f"filepath: tables go into a '*.lanewise' file, received {os.fspath(filepath)!r}")
     members = [model.get_weights() for model in estimator.members_]
     arrays = {f"members/{i}/{j}.npy": w for i, weights in enumerate(members) for j, w in enumerate(weights)}
     if hasattr(estimator, "_scores"):
