@@ -319,3 +319,18 @@ def test_formats_of_tensorflow_are_refused(tmp_path):
         with pytest.raises(ValueError, match="save_format: 'tf'"):
             save(path, save_format="tf")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_memory_for_a_lock_is_a_memory_error(monkeypatch, tmp_path):
+    """Before 3.13 Python says RuntimeError there."""
+
+    def opened(*args, **kwargs):
+        raise RuntimeError("can't allocate read lock")
+
+    path = tmp_path / "m.keras"
+    trained().save(path)
+    monkeypatch.setattr(files, "open", opened, raising=False)
+    for call in (lambda: lw.load_model(path), lambda: trained().save(path)):
+        with pytest.raises(MemoryError, match="lock"):
+            call()
+    assert [p.name for p in tmp_path.iterdir()] == ["m.keras"]

@@ -232,6 +232,10 @@ def test_parameters_that_do_not_reach_the_model_are_told_of():
     with pytest.warns(UserWarning, match="optimizer, loss, optimizer__learning_rate do not reach the model"):
         KerasRegressor(own, verbose=0, **given).fit(x, y)
     KerasRegressor(own, verbose=0).fit(x, y)
+    with pytest.warns(UserWarning, match="metrics do not reach the model"):
+        KerasRegressor(own(), verbose=0, metrics=np.array(["mae"])).fit(x, y)
+    plain = KerasRegressor(lambda: lw.Sequential([lw.layers.Dense(1)]), loss="mae", warm_start=True, verbose=0)
+    assert plain.fit(x, y).fit(x, y).partial_fit(x, y).model_.loss == "mae"
 
     def taking(compile_kwargs):
         model = lw.Sequential([lw.layers.Dense(1)])

@@ -45,6 +45,9 @@ def test_arguments_by_name() -> None:
         ops.reshape(x, foo=(-1, 3, 2))
     sizes = [(None, 2), (None, 4)]
     assert [part.shape for part in lw.split(x, [2, -1], axis=1)] == sizes
+    assert len(lw.split(x, np.int64(3), axis=1)) == 3
+    with pytest.raises(ValueError, match="rows"):
+        lw.split(x, [2, 2])
     with pytest.raises(ValueError, match="add up to 6"):
         lw.split(x, [2, 2], axis=1)
     assert lw.pad(x, [[0, 0], [1, 2]], "REFLECT").shape == (None, 9)
@@ -135,3 +138,52 @@ def test_a_call_that_would_not_be_made_is_refused() -> None:
         class Mine(keras.Sequential):
             def call(self, x: Any, training: Any = None) -> Any:
                 return x
+
+
+def test_ids_are_looked_up_beside_what_else_reads_them() -> None:
+    """The usual mask of padding, in one graph, in a nested model and in a subclass."""
+    ids = np.array([[0, 1, 2, 3], [4, 0, 2, 1]], np.float32)
+    table = L.Embedding(5, 2)
+
+    def masked(x: Any) -> Any:
+        whole = ops.cast(x, "int32")
+        return table(whole) * ops.expand_dims(ops.cast(ops.not_equal(whole, 0), "float32"), -1)
+
+    class Own(keras.Model):
+        def call(self, x: Any) -> Any:
+            return masked(x)
+
+    x = keras.Input((4,))
+    inner = keras.Model(x, masked(x))
+    y, z = keras.Input((4,)), keras.Input((4,))
+    cast = keras.Model(z, ops.cast(z, "int32"))
+    parts = ops.cast(y, "int32")
+    for model, wanted in (
+        (inner, None), (Own(), None), (keras.Model(y, inner(y)), None),
+        (keras.Model(y, table(cast(y))), lambda t: t),
+        (keras.Model(y, ops.concatenate([table(parts[:, :1])[:, 0], parts[:, 1:] * 1.0], 1)), False),
+    ):  # fmt: skip
+        out = model.predict(ids, verbose=0)
+        rows = table.get_weights()[0][ids.astype(int)]
+        if wanted is False:
+            np.testing.assert_array_equal(out, np.concatenate([rows[:, 0], ids[:, 1:]], 1))
+        else:
+            np.testing.assert_array_equal(out, rows if wanted else rows * (ids != 0)[..., None])
+
+
+def test_casts_before_a_model_within_a_model_count() -> None:
+    a, b = keras.Input((4,)), keras.Input((4,))
+    inner = keras.Model([a, b], L.Concatenate()([L.Flatten()(L.Embedding(5, 1)(a)), b]))
+    p, q = keras.Input((4,)), keras.Input((4,))
+    model = keras.Model([p, q], inner([p, ops.cast(q, "int32")]))
+    numbers = np.array([[0.7, 1.7, 2.7, 3.7]], np.float32)
+    assert model.predict([np.zeros((1, 4)), numbers], verbose=0)[0, 4:].tolist() == [0, 1, 2, 3]
+
+
+def test_matrices_whose_columns_add_up_to_nothing_are_no_mixture_of_rows() -> None:
+    for n in (8, 50, 256):
+        centred = (np.eye(n) - 1 / n).astype(np.float32)
+        assert ops.matmul(keras.Input((n,)), centred).shape == (None, n)
+    n = np.int64(2)
+    assert ops.pad(keras.Input((4,)), ((0, 0), (n, n))).shape == (None, 8)
+    assert ops.shape(x=keras.Input((4,))) == (None, 4)

@@ -131,6 +131,8 @@ def test_numbers_and_dates_that_are_text_are_told_of():
         with pytest.warns(UserWarning, match=said):
             Table.fit({"a": column, "b": list(range(41))}, None, 0)
         Table.fit({"a": column, "b": list(range(41))}, {"a": "category"}, 0)
+    for harmless in ([f"{i:05}" for i in range(41)], list(map(str, range(41))), [f"1_{i}" for i in range(40)] + [" "]):
+        Table.fit({"a": harmless, "b": list(range(41))}, None, 0)
     Table.fit({"a": [f"id {i}" for i in range(41)]} | {"b": list(range(41))}, None, 0)
 
 

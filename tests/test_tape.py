@@ -128,6 +128,8 @@ def test_hard_activations_keep_float32_and_their_ends():
             plain, traced = function(ends), function(Traced(ends)).value
         np.testing.assert_array_equal(plain, traced)
         assert plain.dtype == np.float32 and plain[4] in (1, 6, 9) and np.isnan(plain[1])
+    _, (at_ends,) = value_and_gradients(lambda x: ops.sum(ops.hard_sigmoid(x)), np.array([-3.0, 0.0, 3.0]))
+    np.testing.assert_allclose(at_ends, [0, 1 / 6, 0])
     assert {ops.hard_sigmoid(x).dtype for x in ([1, 2], 3, 3.0, np.int8(1), True)} == {np.dtype("float32")}
 
 

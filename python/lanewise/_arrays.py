@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ._engine import AnyArray, unmasked
+from ._engine import AnyArray
+from ._operators import unmasked
 
 _WHAT_NOW = {
     "O": "make every column numeric first",

@@ -173,30 +173,7 @@ class Graph:
     def input(self, shape: Sequence[int]) -> int:
         """A float32 input of this per-sample shape; returns the value's id."""
     def add(self, op: str, inputs: Sequence[int], variables: Sequence[Variable] = (), **attributes: float) -> int:
-        """Append an operation; returns the id of its output value. Operations (x is the last axis of the input):
-
-        "matmul"     x @ variables[0]                  "bias_add"  x + variables[0]
-        "linear" "relu" "sigmoid" "tanh" "exponential" "softsign" "gelu" "gelu_tanh" "silu" "mish" "hard_silu"
-        "softmax" "log_softmax"                        activations
-        "softplus"   attribute sign, 1 or -1           "hard_sigmoid"  attributes width, shift, least
-        "leaky_relu" attributes slope, threshold, most "elu"       attributes alpha, rate, scale
-        "prelu"      variables[0]: the slopes          "reshape"   flatten to one axis
-        "dropout" "alpha_dropout" "gaussian_dropout"   attribute rate in [0, 1), of dropout in [0, 1]
-        "gaussian_noise"                               attribute stddev
-        "activity_penalty"  x itself; adds (l1 * sum |x| + l2 * sum x**2) / rows to the loss (attributes l1, l2)
-        "normalize"  (x - variables[0]) / variables[1] (mean, std; not trained)
-        "batch_norm"  variables gamma, beta, moving mean, moving variance; attributes momentum, epsilon
-        "layer_norm" "rms_norm"  variables gamma, beta; attribute epsilon      "unit_norm"  attribute epsilon
-        "scale_columns"  x * variables[0] + variables[1]                       "embedding"  variables[0][x]
-        "encode"  one row of `tokens` columns for each id (mode 0), or for the ids along the last axis: 1 for each
-                  that is there (mode 1), or how often (mode 2)
-        "average_pool" "max_pool"  over the first axis of a sample (attribute sum: the sum)
-        "repeat"  attribute times                                              "reshape"  to axis0, axis1, ...
-        "differs"  1 for each row that has another number than the attribute other, else 0
-        "add" "subtract" "multiply" "divide" "maximum" "minimum"               of two values of one shape
-        attribute always of dropout and its kin: when predicting too
-        embedding and encode read integers: an input of the graph, maybe reshaped
-        """
+        """Append an operation (cpp/README.md lists them); returns the id of its output value."""
     def gather(self, input: int, map: Sequence[int] | NDArray[np.int64], shape: Sequence[int]) -> int:
         """Append an operation whose element i of a sample, of this shape, is element map[i] of the input's sample."""
     def call_host(self, input: int, variables: Sequence[Variable], shape: Sequence[int], host: Host) -> int:
@@ -209,13 +186,7 @@ class Graph:
 
 @final
 class Host:
-    """An operation written in Python: function(stage, arrays, training, scale), called by one thread, with the GIL.
-
-    The arrays are views that are valid during the call, None where there is none; the last ones are written to:
-    "forward" x, variables, y; "backward" dy, dx; "gradient" the gradient of variable number `scale`; "rows" prediction,
-    target, one value a row; "slope" prediction, target, weights, gradient of scale * sum of weight * row; "undo" nothing:
-    the step failed, and what "forward" changed is to be as it was before.
-    """
+    """An operation written in Python: function(stage, arrays, training, scale), called by one thread, with the GIL."""
 
     def __init__(
         self,
@@ -227,14 +198,7 @@ class Host:
 
 @final
 class Optimizer:
-    """Slots and step count of an optimizer. Hyper-parameters by keyword; `set` changes them between steps.
-
-    All: learning_rate, clipnorm, clipvalue, global_clipnorm, weight_decay (0: none), use_ema, ema_momentum,
-    ema_overwrite_frequency, gradient_accumulation_steps (0: none).
-    sgd: momentum, nesterov. rmsprop: rho, momentum, epsilon, centered. adam, amsgrad, adamax, nadam: beta_1, beta_2, epsilon.
-    adagrad: initial_accumulator_value, epsilon. adadelta: rho, epsilon. lion: beta_1, beta_2.
-    ftrl: initial_accumulator_value, power (minus Keras's learning_rate_power), l1, l2, shrinkage, beta.
-    """
+    """Slots and step count of an optimizer. Hyper-parameters by keyword (cpp/README.md)."""
 
     def __init__(self, name: str, **hyper: float) -> None: ...
     def set(self, key: str, value: float) -> None: ...
@@ -253,17 +217,7 @@ class Optimizer:
 
 @final
 class Network:
-    """A compiled graph: instruction lists for predicting, evaluating, and training, fused unless fuse=False.
-
-    losses: (kernel name, value id of prediction or logits, param, weight); loss i is fitted to target i;
-    targets: (value id, labels) of targets that come after those, for metrics;
-    frozen: moving means of batch norms that always use their moving statistics;
-    metrics: (kernel name, value id, param, target index, weighted) — a loss or a metric kernel;
-    regularizers: (variable, l1, l2); constraints: (variable, kind, least, largest, rate), kind "norm" (of columns),
-    "row_norm", "last_norm" (rows of a kernel, the whole of a bias), "whole_norm" or "non_neg",
-    enforced after each update; trainable: the variables that training updates, in order.
-    outputs: the values that predict returns.
-    """
+    """A compiled graph: instruction lists for predicting, evaluating and training, fused unless fuse=False."""
 
     def __init__(
         self,
@@ -295,15 +249,7 @@ class Network:
         *,
         weights_in_order: bool = False,
     ) -> NDArray[np.float64]:
-        """Train on rows order[start:stop] (order None: rows start..stop) in batches of batch_size, the last one partial.
-
-        x, y: arrays of any real dtype and any strides, first axis the rows; read in place, converted batch by batch.
-        sample_weight: one array for all targets, or a list with an array or None for each: of all rows of x, or with
-        weights_in_order of those that are trained on, in their order.
-        Returns float64 sums [rows, sum(rows * loss), sum(rows * loss_i) for each loss, then for each metric its sum over the
-        rows and what to divide it by], loss with regularizers.
-        The GIL is released; one call is one slice of an epoch.
-        """
+        """Train on rows order[start:stop] (order None: rows start..stop) in batches of batch_size, the last one partial."""
     def train_epochs(
         self,
         rows: tuple[
@@ -327,13 +273,7 @@ class Network:
         ],
         done: list[NDArray[np.float64]],
     ) -> None:
-        """Whole epochs, one for each of `validated`, with an evaluation after those where that is true.
-
-        rows, held: (x, y, sample_weight, order, batch_size) as of `train` and `evaluate`: all rows, or those of order.
-        first: number of the first epoch, by which the order of its rows is drawn; shuffle: whether it is.
-        done: gets the sums of each epoch and of its evaluation (zeros where there is none), one after the other, those
-        of the epochs before an error too.
-        """
+        """Whole epochs, one for each of `validated`, with an evaluation after those where that is true."""
     def evaluate(
         self,
         x: Sequence[AnyArray],

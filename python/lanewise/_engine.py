@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._operators import Operators, TracedBase
+from ._operators import Operators, TracedBase, unmasked
 from ._structure import Trained
 
 Float32 = NDArray[np.float32]
@@ -210,13 +210,6 @@ def _plain(x: Any) -> AnyArray:
     return np.asarray(x.numpy() if isinstance(x := current(x), TracedBase) else unmasked(x))
 
 
-def unmasked(value: Any) -> Any:
-    """value. Raises TypeError: a masked array, which hides what `asarray` would take for data."""
-    if isinstance(value, np.ndarray) and hasattr(value, "_mask"):
-        raise TypeError("expected an array without a mask, received MaskedArray; fill it first: .filled(0)")
-    return value
-
-
 class Builder:
     """A graph being written. It remembers what made each value, so that a loss can find the logits."""
 
@@ -224,6 +217,7 @@ class Builder:
         self.graph = _core.Graph()
         self._made_by: dict[int, tuple[str, int]] = {}
         self.for_ids = False  # whether only layers that look ids up read what is written now
+        self.ids: dict[int, int] = {}  # casts to integers, moved or not, and what is looked up in their place
         self.mode: bool | None = None  # what is written now: False as when predicting, True as in training, always
         self.random = self.python = False  # something is random when predicting too, something is written in Python
         self.frozen: list[_core.Variable] = []  # moving means of batch norms written so
@@ -248,11 +242,14 @@ class Builder:
     ) -> int:
         """Append an operation on one value, or on a list of values; returns the id of its output."""
         values = [value] if isinstance(value, int) else list(value)
+        values = [self.ids.get(v, v) for v in values] if op in ("embedding", "encode") else values
         if self.mode and op in _NOISE:
             self.random, attributes["always"] = True, 1.0
         out = self.graph.add(op, values, variables, **attributes)
         # a penalty passes its input through: the loss behind it still finds the logits
         self._made_by[out] = self.made_by(values[0]) if op == "activity_penalty" else (op, values[0])
+        if op == "reshape" and values[0] in self.ids:
+            self.ids[out] = self.add(op, self.ids[values[0]], variables, **attributes)
         return out
 
     def call_python(
@@ -289,6 +286,8 @@ class Builder:
             return value if shape == sample else self.reshaped(value, shape)
         out = self.graph.gather(value, first.ravel(), shape)
         self._made_by[out] = ("gather", value)
+        if value in self.ids:
+            self.ids[out] = self.moved(self.ids[value], function)
         return out
 
     def reshaped(self, value: int, shape: Sequence[int]) -> int:

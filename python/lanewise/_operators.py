@@ -104,3 +104,10 @@ class TracedBase(Operators):
     def numpy(self) -> Any:
         """The values alone."""
         raise NotImplementedError
+
+
+def unmasked(value: Any) -> Any:
+    """value. Raises TypeError: a masked array, which hides what `asarray` would take for data."""
+    if isinstance(value, np.ndarray) and hasattr(value, "_mask"):
+        raise TypeError("expected an array without a mask, received MaskedArray; fill it first: .filled(0)")
+    return value

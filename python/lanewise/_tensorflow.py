@@ -126,8 +126,10 @@ def stack(values: Any, axis: int = 0, name: Any = "stack") -> Any:
 
 def split(value: Any, num_or_size_splits: Any, axis: int = 0) -> Any:
     """Equal parts along an axis, or parts of the sizes given."""
-    if isinstance(num_or_size_splits, int):
-        return _ops.split(value, num_or_size_splits, axis)
+    if np.ndim(num_or_size_splits) == 0 or _ops.shape(value)[axis] is None:
+        return _ops.split(
+            value, int(np.size(num_or_size_splits)) if np.ndim(num_or_size_splits) else int(num_or_size_splits), axis
+        )
     axes, sizes = _ops.shape(value), [int(size) for size in num_or_size_splits]
     if sizes.count(-1) == 1:  # whatever is left
         sizes[sizes.index(-1)] = axes[axis] - builtins.sum(sizes) - 1

@@ -35,17 +35,24 @@ def _real(x: Any) -> Any:
 
 def relu6(x: Any) -> Any:
     """max(x, 0), at most 6."""
-    return _out(np.clip(_value(x), 0, 6))
+    return _limited(_value(x), 0, 6)
 
 
 def hard_sigmoid(x: Any) -> Any:
     """x/6 + 1/2, limited to [0, 1]."""
-    return np.clip(_real(x) / 6.0 + 0.5, 0.0, 1.0)
+    return _limited(_real(x) / 6.0 + 0.5, 0.0, 1.0)
 
 
 def hard_silu(x: Any) -> Any:
     """x*hard_sigmoid(x)."""
     return _real(x) * hard_sigmoid(x)
+
+
+def _limited(x: Any, low: float, high: float) -> Any:
+    """np.clip, whose gradient at both ends is 0, as the engine's."""
+    if not isinstance(x, Traced):
+        return _out(np.clip(x, low, high))
+    return np.where((x.value > low) & (x.value < high), x, np.clip(x.value, low, high))
 
 
 hard_swish = hard_silu

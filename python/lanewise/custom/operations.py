@@ -50,7 +50,7 @@ def _value(x: Any) -> Any:
 
 
 def _holds_traced(x: Any) -> bool:
-    return isinstance(x, Traced) or (isinstance(x, list | tuple) and builtins.any(map(_holds_traced, x)))
+    return builtins.any(isinstance(v, Traced) or (isinstance(v, list | tuple) and _holds_traced(v)) for v in x)
 
 
 def _out(y: Any) -> Any:

@@ -118,11 +118,13 @@ class KerasTensor:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, int | float | np.ndarray | np.generic):
-            raise TypeError(f"{self!r} == {other!r}: of symbolic tensors == asks whether they are one; use ops.equal")
+            raise TypeError(
+                f"{self!r} == {other!r}: == asks whether two symbolic tensors are one, as `is`; use ops.equal"
+            )
         return self is other
 
     def __ne__(self, other: object) -> Any:
-        return True if other is None else _applied("not_equal", self, other)
+        return True if other is None or isinstance(other, str) else _applied("not_equal", self, other)
 
     __hash__ = object.__hash__
 

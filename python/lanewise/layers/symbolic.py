@@ -116,8 +116,8 @@ def _padding(axes: int, width: Any) -> list[int]:
     """How many elements `pad` adds to each axis."""
     with suppress(ValueError):
         pairs = np.broadcast_to(np.asarray(width, object), (axes, 2)).tolist()
-        if all(isinstance(n, int) and n >= 0 for pair in pairs for n in pair):
-            return [before + after for before, after in pairs]
+        if all(isinstance(n, int | np.integer) and n >= 0 for pair in pairs for n in pair):
+            return [int(before) + int(after) for before, after in pairs]
     raise ValueError(
         f"pad_width: expected numbers of elements, (before, after) for each of {axes} axes, received {str(width)[:99]}"
     )
@@ -187,19 +187,20 @@ class Function(Layer):
                 f"{self.function}: expected a result with the rows of {given} as its first axis, received shape "
                 f"{result.shape} for two rows"
             )
-        if elements <= _FEW_ELEMENTS and not self._rows_alone(ones, result):
+        if elements <= _FEW_ELEMENTS and not self._rows_alone(ones):
             raise ValueError(
                 f"{self.function}: expected that the rows of {given} do not go into one another and their number does "
                 "not matter: sum, sort, roll, take, ... along another axis than 0"
             )
         return (None, *result.shape[1:])
 
-    def _rows_alone(self, rows: Sequence[Any], result: Any) -> bool:
+    def _rows_alone(self, rows: Sequence[Any]) -> bool:
         """Whether two equal rows give one result, and give it too beside a third one and rows of zeros."""
+        rows = [two.astype(np.float64) for two in rows]  # a sum that is 0 but for rounding is the same
         five = [np.concatenate([two, two[:1], np.zeros_like(two)]) for two in rows]
         with np.errstate(all="ignore"):
             try:
-                again = np.asarray(self._call(five))
+                result, again = np.asarray(self._call(rows)), np.asarray(self._call(five))
             except ValueError:
                 return False
         if again.shape != (5, *result.shape[1:]):
@@ -283,9 +284,15 @@ class Function(Layer):
             return builder.add("matmul", value, [_variable(args[1])])
         if name == "cast":
             dtype = np.dtype((args[1:] or [kwargs["dtype"]])[0])
-            ids = dtype.kind in "iu" and builder.for_ids and builder.graph.integer_input(value) >= 0
-            if ids or dtype in (np.float32, np.float64):  # ids are checked to be whole numbers
+            ids = (
+                dtype in (np.int32, np.int64) and builder.graph.integer_input(value) >= 0
+            )  # checked to be whole numbers
+            if (ids and builder.for_ids) or dtype in (np.float32, np.float64):
                 return value
+            cast = self._in_python(builder, values)
+            if ids:
+                builder.ids[cast] = value
+            return cast
         return None
 
     def _in_python(self, builder: Builder, values: Sequence[int]) -> int:
@@ -341,10 +348,11 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
             return [slots(entry) for entry in value]
         return np.dtype(value).name if isinstance(value, np.dtype | type) else value
 
-    if name in ("shape", "ndim", "size") and args and isinstance(args[0], KerasTensor):
+    first = args[0] if args else kwargs.get("x")
+    if name in ("shape", "ndim", "size") and isinstance(first, KerasTensor):
         if name == "size":
-            raise ValueError(f"size: the number of rows of {args[0]} is not known; x.shape has the other axes")
-        return args[0].shape if name == "shape" else args[0].ndim
+            raise ValueError(f"size: the number of rows of {first} is not known; x.shape has the other axes")
+        return first.shape if name == "shape" else first.ndim
     if name in ("top_k", "reshape", "split"):
         bound = inspect.signature(function_called(name)).bind(*args, **kwargs)
         bound.apply_defaults()

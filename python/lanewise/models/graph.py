@@ -147,9 +147,10 @@ def _counted(graph: Graph, outputs: Sequence[KerasTensor]) -> set[Key]:
     """The tensors that something else reads than layers which look ids up, moved or not: their values count."""
     counted = {tensor.key for tensor in outputs}
     for call in reversed(graph.calls):
-        leaves: Any = call.operation.leaves()  # of a model within the model those that it has
+        layer: Any = call.operation
         moved = not any((*call.key, i) in counted for i in range(len(call.node.shapes)))
-        if not any(leaf.reads_ids or (leaf.moves_ids and moved) for leaf in leaves):
+        model = not hasattr(layer, "reads_ids")
+        if model or not (layer.reads_ids or (layer.moves_ids and moved)):
             counted.update(tensor.key for tensor in call.node.inputs)
     return counted
 

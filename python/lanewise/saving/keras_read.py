@@ -186,7 +186,8 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
     for key in _MEANINGLESS.get(name, ()):
         config.pop(key, None)
     if isinstance(config.get("dtype"), str):
-        _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
+        if name not in ("Cast", "OneHot"):
+            _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
         if name not in ("InputLayer", "Cast", "OneHot"):
             del config["dtype"]
     shape = config.get("batch_input_shape")

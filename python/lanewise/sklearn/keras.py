@@ -119,11 +119,11 @@ class KerasEstimator(Estimator):
 
     def _not_read(self) -> list[str]:
         """The parameters for `compile` that were set, for a function which compiles its model without them."""
-        if isinstance(self.model, Model) or "compile_kwargs" in _arguments(self.model):
+        if not isinstance(self.model, Model) and "compile_kwargs" in _arguments(self.model):
             return []
         usual = inspect.signature(type(self).__init__).parameters
-        known = _arguments(self.model)
-        own = [n for n in ("optimizer", "loss", "metrics") if n not in known and getattr(self, n) != usual[n].default]
+        given = {name: getattr(self, name) for name in ("optimizer", "loss", "metrics")}
+        own = [n for n, v in given.items() if (v != usual[n].default if isinstance(v, str) else v is not None)]
         return [*own, *(f"optimizer__{name}" for name in self._route("optimizer"))]
 
     def _usual_loss(self, model: Any) -> Any:
@@ -175,8 +175,8 @@ class KerasEstimator(Estimator):
                 model._run_seed()
             model._seed_generation = random.generation()  # goes on with the seed that it has
         model = self.model_
-        if model.compiled and (unread := self._not_read()):
-            warn(f"{type(self).__name__}: {', '.join(unread)} do not reach the model: the function compiles it itself")
+        if not keep and model.compiled and (unread := self._not_read()):
+            warn(f"{type(self).__name__}: {', '.join(unread)} do not reach the model, which is compiled already")
         if not model.compiled:
             model.build((None, *X.shape[1:])) if not model.built else None
             arguments = self._compile_arguments()

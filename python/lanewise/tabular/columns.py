@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from itertools import pairwise
 from typing import Any, Self
 
@@ -75,23 +74,23 @@ def parts(kind: str, values: Values) -> list[Float64]:
     return [np.where(blank, np.nan, part) for part in (days.astype(np.int64) + day, *turns)]
 
 
+_NUMBER = re.compile(r"[-+]?(0|[1-9]\d*)?(\.\d*)?([eE][-+]?\d+)?")  # no 007
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
+
+
 def _warn_of_numbers(name: str, levels: list[str]) -> None:
-    """A cell or two with something else make text of a column of numbers."""
-    for what, reads, makes in (
-        ("numbers", float, "pandas.to_numeric"),
-        ("dates", datetime.fromisoformat, "pandas.to_datetime"),
+    """A cell or two with something else make text of a column of numbers; dates that were not read are text too."""
+    numbers = sum(any(c.isdigit() for c in level) and bool(_NUMBER.fullmatch(level.strip())) for level in levels)
+    dates = sum(bool(_DATE.fullmatch(level.strip())) for level in levels)
+    for found, least, what, makes in (
+        (numbers, 1, "numbers", "pandas.to_numeric"),
+        (dates, 0, "dates", "pandas.to_datetime"),
     ):
-        read = 0
-        for level in levels:
-            with suppress(ValueError):
-                reads(level.strip())
-                read += 1
-        if read >= 0.9 * len(levels):
+        if 0.9 * len(levels) <= found <= len(levels) - least:
             warn(
-                f"x: column {name!r} is taken as text, and {read} of its {len(levels)} values are {what}: "
+                f"x: column {name!r} is taken as text, and {found} of its {len(levels)} values are {what}: "
                 f"{makes}(column, errors='coerce') reads them; with columns={{{name!r}: 'category'}} they are names"
             )
-            return
 
 
 @dataclass
@@ -125,7 +124,7 @@ class Column:
         if kind in (None, "drop"):
             return cls(name, "drop", note="left out by you" if kind else "every value is missing")
         assert kind is not None
-        values = as_kind(name, kind, values)
+        named, values = given is not None or values.labelled, as_kind(name, kind, values)
         missing = values.missing()
         gaps = bool(missing.any()) and not missing.all()
         column = cls(name, kind, text=values.text, gaps=gaps, zone=values.zone)
@@ -134,7 +133,7 @@ class Column:
             least = 1
             if len(counts) > ONE_HOT:
                 column.embedded, least = True, _RARE
-                if given is None and values.text:
+                if values.text and not named:
                     _warn_of_numbers(name, list(counts))
             ranked = sorted(counts, key=lambda level: (-counts[level], level))
             column.levels = [level for level in ranked if counts[level] >= least][:_LEVELS]

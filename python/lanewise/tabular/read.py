@@ -22,13 +22,14 @@ class Values(NamedTuple):
     """A column: float64 with NaN (numbers, booleans), datetime64[us] with NaT, or text with None (categories).
 
     kind: None where every value is missing. text: whether a category was text, not numbers. zone: whether dates had a
-    time zone (they are in UTC then).
+    time zone (they are in UTC then). labelled: whether its library has the column as a category.
     """
 
     kind: str | None
     array: AnyArray
     text: bool = False
     zone: bool = False
+    labelled: bool = False
 
     def missing(self) -> NDArray[np.bool_]:
         """Which rows have no value."""
@@ -155,7 +156,7 @@ def _objects(name: str, given: list[Any], labelled: bool) -> Values:
         odd = next(v for v in known if not isinstance(v, (str, bytes, *real)))
         raise TypeError(f"x: column {name!r}: expected numbers, text, booleans or dates, received {odd!r}")
     texts = np.array([None if v is None else _label(v) for v in given], object)
-    return Values("category", texts, any(isinstance(v, str | bytes) for v in known))
+    return Values("category", texts, any(isinstance(v, str | bytes) for v in known), labelled=labelled)
 
 
 def _floats(given: list[Any]) -> NDArray[np.float64]:
