@@ -126,15 +126,15 @@ def stack(values: Any, axis: int = 0, name: Any = "stack") -> Any:
 
 def split(value: Any, num_or_size_splits: Any, axis: int = 0) -> Any:
     """Equal parts along an axis, or parts of the sizes given."""
-    if np.ndim(num_or_size_splits) == 0 or _ops.shape(value)[axis] is None:
-        return _ops.split(
-            value, int(np.size(num_or_size_splits)) if np.ndim(num_or_size_splits) else int(num_or_size_splits), axis
-        )
-    axes, sizes = _ops.shape(value), [int(size) for size in num_or_size_splits]
+    if np.ndim(num_or_size_splits) == 0:
+        return _ops.split(value, int(num_or_size_splits), axis)
+    length, sizes = _ops.shape(value)[axis], [int(size) for size in num_or_size_splits]
+    if length is None:  # the rows of a symbolic tensor, which are not split
+        return _ops.split(value, len(sizes), axis)
     if sizes.count(-1) == 1:  # whatever is left
-        sizes[sizes.index(-1)] = axes[axis] - builtins.sum(sizes) - 1
-    if builtins.sum(sizes) != axes[axis] or builtins.min(sizes) < 0:
-        raise ValueError(f"split: expected sizes that add up to {axes[axis]}, received {num_or_size_splits}")
+        sizes[sizes.index(-1)] = length - builtins.sum(sizes) - 1
+    if builtins.sum(sizes) != length or builtins.min(sizes) < 0:
+        raise ValueError(f"split: expected sizes that add up to {length}, received {num_or_size_splits}")
     return _ops.split(value, np.cumsum(sizes)[:-1].tolist(), axis)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,11 @@ def filled(value: Any, inputs: Sequence[Any]) -> Any:
     if isinstance(value, list):
         return [filled(entry, inputs) for entry in value]
     return {key: filled(entry, inputs) for key, entry in value.items()} if isinstance(value, dict) else value
+
+
+def given_as(args: Sequence[Any], place: int, kwargs: Mapping[str, Any], name: str, usual: Any = None) -> Any:
+    """An argument that stands in its place or by its name."""
+    return args[place] if len(args) > place else kwargs.get(name, usual)
 
 
 def encoded(value: Any) -> Any:

@@ -21,7 +21,7 @@ from .._names import automatic_name
 from .._structure import flatten
 from .base import Layer
 from .operation import KerasTensor, Shape
-from .slots import Slot, decoded, encoded, filled
+from .slots import Slot, decoded, encoded, filled, given_as
 
 _KERAS = {"abs": "absolute", "swish": "silu", "amax": "max", "amin": "min", "divide": "true_divide"}
 """Keras's classes are called after these names."""
@@ -230,12 +230,12 @@ class Function(Layer):
         elif self.function in ("matmul", "dot", "outer", "inner", "tensordot"):
             over: Any = 0 if self.function == "outer" else 1
             if self.function == "tensordot":
-                over = [*self._args[2:], self._kwargs.get("axes", 2)][0]
+                over = given_as(self._args, 2, self._kwargs, "axes", 2)
             first = range(-over, 0) if isinstance(over, int) else map(int, np.ravel(over[0]))
             summed = math.prod(shapes[0][a] for a in first if -len(shapes[0]) <= a < len(shapes[0]))
             result = math.prod(sizes) // max(summed, 1) ** 2
         elif self.function == "pad":
-            width = [*self._args[1:], self._kwargs.get("pad_width")][0]
+            width = given_as(self._args, 1, self._kwargs, "pad_width")
             result = math.prod(map(sum, zip(shapes[0], _padding(len(shapes[0]), width), strict=True)))
         else:
             with suppress(ValueError):  # of concatenate
@@ -254,7 +254,7 @@ class Function(Layer):
         alone = len(values) == 1 and isinstance(first, _Value)
         if name in ("concatenate", "stack") and isinstance(first, list | tuple) and len(first) == len(values):
             rank = len(builder.shape(values[0])) + 1
-            axis = (args[1:] or [kwargs.get("axis", 0)])[0] % (rank + (name == "stack"))
+            axis = given_as(args, 1, kwargs, "axis", 0) % (rank + (name == "stack"))
             if name == "stack":
                 values = [builder.moved(value, lambda rows: np.expand_dims(rows, axis)) for value in values]
             return builder.add("concatenate", values, axis=axis - 1) if axis > 0 else None
@@ -268,7 +268,7 @@ class Function(Layer):
         if name in _ACTIVATIONS and len(args) == 1:
             operation, numbers = _ACTIVATIONS[name](**kwargs)
             return builder.add(operation, value, (), **numbers)
-        if name in ("softmax", "log_softmax") and (args[1:] or [kwargs.get("axis", -1)])[0] in (-1, len(shape)):
+        if name in ("softmax", "log_softmax") and given_as(args, 1, kwargs, "axis", -1) in (-1, len(shape)):
             return builder.add(name, value)
         if name in ("sum", "mean", "max", "min", "amax", "amin"):
             options = dict(zip(("axis", "keepdims"), args[1:], strict=False)) | kwargs
@@ -283,7 +283,7 @@ class Function(Layer):
         if name in ("matmul", "dot") and len(args) == 2 and np.ndim(args[1]) == 2 and shape:
             return builder.add("matmul", value, [_variable(args[1])])
         if name == "cast":
-            dtype = np.dtype((args[1:] or [kwargs["dtype"]])[0])
+            dtype = np.dtype(given_as(args, 1, kwargs, "dtype"))
             ids = (
                 dtype in (np.int32, np.int64) and builder.graph.integer_input(value) >= 0
             )  # checked to be whole numbers

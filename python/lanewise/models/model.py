@@ -59,12 +59,12 @@ class Model(Trainer):
             "losses, metrics and layers of your own go to compile() and call(); for training loops of your own there "
             "are model.value_and_grad(x, y) and model.apply_gradients(gradients)",
         )  # fmt: skip
-        if not any(base.__name__ == "Subclassed" for base in cls.__mro__) and Model not in cls.__bases__:
-            refuse_methods(cls, ("call",), "write a subclass of Model that has the layers as attributes")
-        if Model in cls.__bases__:  # what `call` does becomes a graph
-            from .subclassed import Subclassed
+        from .subclassed import Subclassed
 
+        if Model in cls.__bases__:  # what `call` does becomes a graph
             cls.__bases__ = tuple(Subclassed if base is Model else base for base in cls.__bases__)
+        elif not issubclass(cls, Subclassed):
+            refuse_methods(cls, ("call",), "write a subclass of Model that has the layers as attributes")
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__()

@@ -185,10 +185,9 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
     config = {_RENAMED.get(name, {}).get(key, key): own_form(value) for key, value in config.items()}
     for key in _MEANINGLESS.get(name, ()):
         config.pop(key, None)
-    if isinstance(config.get("dtype"), str):
-        if name not in ("Cast", "OneHot"):
-            _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
-        if name not in ("InputLayer", "Cast", "OneHot"):
+    if isinstance(config.get("dtype"), str) and name not in ("Cast", "OneHot"):  # of these it is an argument
+        _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
+        if name != "InputLayer":
             del config["dtype"]
     shape = config.get("batch_input_shape")
     if isinstance(shape, list) and None in shape[1:]:  # an Embedding's of Keras 2, which takes any length
