@@ -88,7 +88,8 @@ def test_results() -> None:
         "index", "units", "learning_rate", "seed", "fold", "loss", "mae", "val_loss", "val_mae", "epochs", "seconds",
     ]  # fmt: skip
     assert len(frame) == 16
-    assert "16 of 16" in repr(fits)
+    assert "16 of 16" in repr(fits) and "trained on" not in repr(fits)
+    assert "best loss (of the rows that they are trained on) " in repr(lw.fit_many(build, X, Y, seeds=2, verbose=0))
 
 
 def test_larger_may_be_better() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,34 @@ def test_rows_that_go_into_one_another_are_refused_where_they_are_written() -> N
         lambda: ops.roll(x, 2, axis=0), lambda: ops.roll(x, 6), lambda: ops.flip(x, 0), lambda: ops.sort(x, 0),
         lambda: ops.cumsum(x, 0), lambda: ops.softmax(x, 0), lambda: ops.take(x, [0, 1], axis=0),
         lambda: ops.sum(keras.Input((2,)), axis=0), lambda: x + np.ones((2, 4)), lambda: lw.argmax(keras.Input((2,))),
-        lambda: ops.split(x, 2),
+        lambda: ops.split(x, 2), lambda: x[:5], lambda: x[..., :5, :2], lambda: x[0:7, None], lambda: ops.roll(x, 5, 0),
+        lambda: ops.roll(x, 5, axis=[1, -2]), lambda: ops.sort(keras.Input((600_000,)), axis=0),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="row"):
             function()
     with pytest.raises(ValueError, match="number of rows"):
         ops.size(x)
+    assert ops.take(np.arange(9.0), ops.cast(x, "int32"), axis=0).shape == (None, 4)
+    whole = (x[:], x[0:], x[..., :3], x[:, None], x[:, ::2], x[...], ops.roll(x, 5, axis=1))
+    assert [part.shape[1:] for part in whole] == [(4,), (4,), (3,), (1, 4), (2,), (4,), (4,)]
+
+
+def test_a_graph_and_its_file_give_the_same_bits_however_arguments_were_given(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).standard_normal((64, 6)).astype(np.float32)
+    x = keras.Input((6,))
+    for made in (
+        ops.elu(x, 0.5), ops.elu(alpha=0.5, x=x), ops.leaky_relu(x, 0.3), ops.gelu(x, False), ops.sum(x, 1, True),
+        ops.softmax(x, -1), ops.power(x, 3), ops.max(x=x, axis=1),
+    ):  # fmt: skip
+        model = keras.Model(x, made)
+        model.save(tmp_path / "a.keras")
+        again = keras.models.load_model(tmp_path / "a.keras")
+        assert model.predict(data, verbose=0).tobytes() == again.predict(data, verbose=0).tobytes()
+
+
+def test_text_goes_to_a_lookup_first() -> None:
+    with pytest.raises(TypeError, match=r"get_item: expected numbers, received the text of .* StringLookup"):
+        keras.Input((3,), dtype="string")[:, :1]
 
 
 def test_arguments_by_name() -> None:
@@ -138,6 +161,15 @@ def test_a_call_that_would_not_be_made_is_refused() -> None:
         class Mine(keras.Sequential):
             def call(self, x: Any, training: Any = None) -> Any:
                 return x
+
+    class Mixin:
+        def call(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(NotImplementedError, match="subclass of Model"):
+
+        class Mixed(Mixin, keras.Sequential):
+            pass
 
 
 def test_ids_are_looked_up_beside_what_else_reads_them() -> None:

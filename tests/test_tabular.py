@@ -37,6 +37,13 @@ def fitted():
     return TabularRegressor(**SMALL).fit(columns(), PRICE)
 
 
+def test_a_dict_of_plain_values_is_one_row(fitted):
+    row = {name: values[20] for name, values in columns().items()}
+    assert fitted.predict(row).tolist() == fitted.predict(columns())[20:21].tolist()
+    with pytest.raises(ValueError, match="at least two rows"):
+        TabularRegressor(**SMALL).fit(row, [1.0])
+
+
 # --- columns ----------------------------------------------------------------------------------------------------
 
 

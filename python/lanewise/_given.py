@@ -31,7 +31,8 @@ def is_model(obj: Any) -> bool:
 def refuse_methods(cls: type, names: Collection[str], instead: str) -> None:
     """Raises NotImplementedError for a person's class that defines what compiled code would pass over."""
     for name in names:
-        if is_own(cls) and name in cls.__dict__:
+        definer = next((base for base in cls.__mro__ if name in vars(base)), None)
+        if definer is not None and is_own(cls) and is_own(definer):
             raise NotImplementedError(
                 f"{cls.__name__}: a {name}() of its own would not be called, steps run in compiled code; {instead}"
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial, reduce
 from typing import Any
 
@@ -18,10 +17,10 @@ import numpy as np
 from .. import activations
 from .._engine import Builder, Weight
 from .._names import automatic_name
-from .._structure import flatten
 from .base import Layer
 from .operation import KerasTensor, Shape
 from .slots import Slot, decoded, encoded, filled, given_as
+from .trial import Applied
 
 _KERAS = {"abs": "absolute", "swish": "silu", "amax": "max", "amin": "min", "divide": "true_divide"}
 """Keras's classes are called after these names."""
@@ -106,21 +105,7 @@ def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims
     return builder.moved(flat, lambda rows: rows.reshape(len(rows), *(whole if keepdims else kept)))
 
 
-_GROW = frozenset({"tile", "repeat", "broadcast_to", "one_hot"})
-_MOST_ELEMENTS = 2**24  # of two samples
-_FEW_ELEMENTS = 2**20
 _SUMS = {"sum": {"sum": 1.0}}
-
-
-def _padding(axes: int, width: Any) -> list[int]:
-    """How many elements `pad` adds to each axis."""
-    with suppress(ValueError):
-        pairs = np.broadcast_to(np.asarray(width, object), (axes, 2)).tolist()
-        if all(isinstance(n, int | np.integer) and n >= 0 for pair in pairs for n in pair):
-            return [int(before) + int(after) for before, after in pairs]
-    raise ValueError(
-        f"pad_width: expected numbers of elements, (before, after) for each of {axes} axes, received {str(width)[:99]}"
-    )
 
 
 class Function(Layer):
@@ -141,12 +126,8 @@ class Function(Layer):
 
     def __init__(self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], name: str | None = None) -> None:
         self.function = function
-        self._function = function_called(function)
-        self._args, self._kwargs = decoded(list(args)), decoded(dict(kwargs))
+        self.applied = Applied(function, function_called(function), decoded(list(args)), decoded(dict(kwargs)))
         super().__init__(name=automatic_name(_KERAS.get(function, function)) if name is None else name)
-
-    def _call(self, inputs: Sequence[Any]) -> Any:
-        return self._function(*filled(self._args, inputs), **filled(self._kwargs, inputs))
 
     def _argument(self, shapes: Sequence[Shape]) -> Any:
         return list(shapes)
@@ -171,76 +152,7 @@ class Function(Layer):
         """Shape of the result, found by a call on two rows of ones. Raises ValueError where rows do not stay rows."""
         if not input_shape:
             raise ValueError(f"{self.function}: expected a symbolic tensor among its arguments, received none")
-        shapes = [(2, *(axis or 1 for axis in shape[1:])) for shape in input_shape]
-        elements = self._elements(shapes)
-        if not elements <= _MOST_ELEMENTS:  # a file may say any number, and NaN
-            raise ValueError(f"{self.function}: expected fewer than {_MOST_ELEMENTS} elements of two samples")
-        ones = [np.ones(shape, np.float32) for shape in shapes]
-        given = ", ".join(map(str, input_shape))
-        with np.errstate(all="ignore"):
-            try:
-                result = np.asarray(self._call(ones))
-            except ValueError as error:
-                raise ValueError(f"{self.function}: called on {given}: with two rows, {error}") from None
-        if result.shape[:1] != (2,):
-            raise ValueError(
-                f"{self.function}: expected a result with the rows of {given} as its first axis, received shape "
-                f"{result.shape} for two rows"
-            )
-        if elements <= _FEW_ELEMENTS and not self._rows_alone(ones):
-            raise ValueError(
-                f"{self.function}: expected that the rows of {given} do not go into one another and their number does "
-                "not matter: sum, sort, roll, take, ... along another axis than 0"
-            )
-        return (None, *result.shape[1:])
-
-    def _rows_alone(self, rows: Sequence[Any]) -> bool:
-        """Whether two equal rows give one result, and give it too beside a third one and rows of zeros."""
-        rows = [two.astype(np.float64) for two in rows]  # a sum that is 0 but for rounding is the same
-        five = [np.concatenate([two, two[:1], np.zeros_like(two)]) for two in rows]
-        with np.errstate(all="ignore"):
-            try:
-                result, again = np.asarray(self._call(rows)), np.asarray(self._call(five))
-            except ValueError:
-                return False
-        if again.shape != (5, *result.shape[1:]):
-            return False
-        return np.allclose([*result, *again[:3]], result[0], rtol=1e-3, equal_nan=again.dtype.kind == "f")
-
-    def _elements(self, inputs: Sequence[tuple[int, ...]]) -> int:
-        """No fewer elements than the inputs and the result have."""
-        given = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
-        leaves = flatten([filled(self._args, given), list(filled(self._kwargs, given).values())])
-        shapes = [leaf.shape for leaf in leaves if isinstance(leaf, np.ndarray)]
-        sizes = list(map(math.prod, shapes))
-        if self.function in _GROW:
-            numbers: list[Any] = [abs(n) for n in leaves if isinstance(n, int | float)]
-            return math.prod(max(n, 1) for n in (*numbers, *sizes))
-        result = 0
-        if self.function == "einsum":
-            terms, arrow, kept = str(self._args[0]).replace(" ", "").partition("->")
-            axes: dict[str, int] = {}
-            middle = 1
-            for term, shape in zip(terms.split(","), shapes, strict=False):
-                left, dots, right = term.partition("...")
-                end = len(shape) - len(right) if dots else len(left)
-                axes |= dict(zip(left + right, (*shape[: len(left)], *shape[end:]), strict=False))
-                middle = max(middle, math.prod(shape[len(left) : end]))
-            result = middle * math.prod(axes.get(c, 1) for c in (kept if arrow else "".join(axes)))
-        elif self.function in ("matmul", "dot", "outer", "inner", "tensordot"):
-            over: Any = 0 if self.function == "outer" else 1
-            if self.function == "tensordot":
-                over = given_as(self._args, 2, self._kwargs, "axes", 2)
-            first = range(-over, 0) if isinstance(over, int) else map(int, np.ravel(over[0]))
-            summed = math.prod(shapes[0][a] for a in first if -len(shapes[0]) <= a < len(shapes[0]))
-            result = math.prod(sizes) // max(summed, 1) ** 2
-        elif self.function == "pad":
-            width = given_as(self._args, 1, self._kwargs, "pad_width")
-            result = math.prod(map(sum, zip(shapes[0], _padding(len(shapes[0]), width), strict=True)))
-        else:
-            with suppress(ValueError):  # of concatenate
-                result = math.prod(np.broadcast_shapes(*shapes))
-        return max(result, sum(sizes))
+        return self.applied.result_shape(input_shape)
 
     def merge(self, builder: Builder, values: Sequence[int]) -> int:
         found = self._native(builder, values)
@@ -249,7 +161,7 @@ class Function(Layer):
     def _native(self, builder: Builder, values: Sequence[int]) -> int | None:
         """The operations of the engine; None where there are none for this function with these arguments."""
         name, wrapped = self.function, [_Value(value) for value in values]
-        args, kwargs = filled(self._args, wrapped), filled(self._kwargs, wrapped)
+        args, kwargs = filled(self.applied.args, wrapped), filled(self.applied.kwargs, wrapped)
         first = args[0] if args else None
         alone = len(values) == 1 and isinstance(first, _Value)
         if name in ("concatenate", "stack") and isinstance(first, list | tuple) and len(first) == len(values):
@@ -264,9 +176,11 @@ class Function(Layer):
             return None
         value, shape = values[0], builder.shape(values[0])
         if name in _MOVES:
-            return builder.moved(value, lambda rows: self._call([rows]))
-        if name in _ACTIVATIONS and len(args) == 1:
-            operation, numbers = _ACTIVATIONS[name](**kwargs)
+            return builder.moved(value, lambda rows: self.applied.on([rows]))
+        options = inspect.signature(self.applied.function).bind(*args, **kwargs).arguments
+        numbers = {key: option for key, option in options.items() if option is not first}
+        if name in _ACTIVATIONS and all(isinstance(number, int | float) for number in numbers.values()):
+            operation, numbers = _ACTIVATIONS[name](**numbers)
             return builder.add(operation, value, (), **numbers)
         if name in ("softmax", "log_softmax") and given_as(args, 1, kwargs, "axis", -1) in (-1, len(shape)):
             return builder.add(name, value)
@@ -300,12 +214,12 @@ class Function(Layer):
 
         samples = [builder.shape(value) for value in values]
         shape = self.compute_output_shape([(None, *sample) for sample in samples])
-        host = LayerHost(lambda inputs, training: self._call(inputs), self.name, [])
+        host = LayerHost(lambda inputs, training: self.applied.on(inputs), self.name, [])
         host.takes(samples, [0] * len(samples))
         return builder.call_python(values, [], [axis or 1 for axis in shape[1:]], host)
 
     def get_config(self) -> dict[str, Any]:
-        return {"function": self.function, "args": encoded(self._args), "kwargs": encoded(self._kwargs),
+        return {"function": self.function, "args": encoded(self.applied.args), "kwargs": encoded(self.applied.kwargs),
                 "name": self.name}  # fmt: skip
 
 
@@ -348,7 +262,11 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
             return [slots(entry) for entry in value]
         return np.dtype(value).name if isinstance(value, np.dtype | type) else value
 
-    first = args[0] if args else kwargs.get("x")
+    if "x" in kwargs:
+        args = (kwargs.pop("x"), *args)
+    first = args[0] if args else None
+    if isinstance(first, KerasTensor) and first.dtype in ("string", "str", "object"):
+        raise TypeError(f"{name}: expected numbers, received the text of {first}; StringLookup makes ids of an Input")
     if name in ("shape", "ndim", "size") and isinstance(first, KerasTensor):
         if name == "size":
             raise ValueError(f"size: the number of rows of {first} is not known; x.shape has the other axes")
@@ -400,12 +318,11 @@ def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
     name = _KERAS.get(layer.function, layer.function)
     config: dict[str, Any] = {"name": layer.name}
     if name == "einsum":
-        config["subscripts"], called = layer._args[0], layer._args[1:]
+        config["subscripts"], called = layer.applied.args[0], layer.applied.args[1:]
     else:
-        bound = inspect.signature(layer._function).bind(*layer._args, **layer._kwargs)
-        bound.apply_defaults()
-        config |= {k: encoded(value) for k, value in bound.arguments.items() if k not in _CALLED and k != "name"}
-        called = [value for key, value in bound.arguments.items() if key in _CALLED]
+        options = layer.applied.options()
+        config |= {k: encoded(value) for k, value in options.items() if k not in _CALLED and k != "name"}
+        called = [value for key, value in options.items() if key in _CALLED]
     args = [filled(_encoded_slots(value), tensors) for value in called]
     kwargs = {key: config.pop(key) for key in ("constant_values",) if key in config}  # of the call in Keras
     home = next((module for module, names in _MODULES.items() if name in names.split()), "numpy")

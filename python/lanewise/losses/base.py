@@ -162,6 +162,11 @@ def _check_range(function: RowFunction, y: AnyArray, argument: str) -> None:
     if low != low:
         row = next(i for i, values in enumerate(y) if np.isnan(values).any())
         raise ValueError(f"{argument}: expected numbers, received NaN in row {row}")
+    most = float(np.finfo(np.float32).max)
+    if max(-float(low), float(high)) > most:
+        row = next(i for i, values in enumerate(y) if np.abs(values).max() > most)
+        bad = low if -float(low) > most else high
+        raise ValueError(f"{argument}: expected finite numbers in the range of float32, received {bad} (row {row})")
     if function.interval:
         check, words = INTERVALS[function.interval]
         if not check(float(low), float(high)):

@@ -205,5 +205,6 @@ class Fits:
 
     def __repr__(self) -> str:
         ended = ", interrupted" if self.interrupted else ""
-        best = f", best {self.monitor} {self.best.logs[self.monitor]:.6g}" if self.fits else ""
+        seen = "" if self.monitor.startswith("val_") else " (of the rows that they are trained on)"
+        best = f", best {self.monitor}{seen} {self.best.logs[self.monitor]:.6g}" if self.fits else ""
         return f"<Fits {len(self.fits)} of {self.total} networks, {len(self.errors)} failed{ended}{best}>"

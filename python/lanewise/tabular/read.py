@@ -42,7 +42,8 @@ def read(x: Any) -> tuple[list[str], list[Any], int, bool]:
     """(names, columns, rows, whether the names are its own) of a table.
 
     Args:
-        x: a data frame of pandas or polars, a PyArrow table, a dict of columns, a (structured) array or a list of rows.
+        x: a data frame of pandas or polars, a PyArrow table, a dict of columns (or of the values of one row), a
+            (structured) array or a list of rows.
 
     Raises:
         TypeError: something else. ValueError: no rows, no columns, two columns of one name, columns of unequal lengths.
@@ -50,6 +51,8 @@ def read(x: Any) -> tuple[list[str], list[Any], int, bool]:
     named = True
     if isinstance(x, Mapping):
         names, columns = list(x), list(x.values())
+        if not any(hasattr(value, "__len__") and not isinstance(value, str) for value in columns):  # one row
+            columns = [[value] for value in columns]
     elif hasattr(x, "collect"):
         raise TypeError("x: expected a table, received a lazy one; call collect() first")
     elif hasattr(x, "column_names") and hasattr(x, "to_pylist"):  # PyArrow
