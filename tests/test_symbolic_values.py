@@ -36,7 +36,11 @@ def test_rows_that_go_into_one_another_are_refused_where_they_are_written() -> N
             function()
     with pytest.raises(ValueError, match="number of rows"):
         ops.size(x)
-    assert ops.take(np.arange(9.0), ops.cast(x, "int32"), axis=0).shape == (None, 4)
+    ids = keras.Input((4,), dtype="int32")
+    looked_up = keras.Model(ids, ops.take(np.arange(9.0) * 3, ids, axis=0))
+    assert looked_up.predict(np.array([[1, 8, 0, 2]]), verbose=0).tolist() == [[3, 24, 0, 6]]
+    with pytest.raises(ValueError, match="whole numbers"):
+        looked_up.predict(np.array([[1, 2.5, 0, 2]]), verbose=0)
     whole = (x[:], x[0:], x[..., :3], x[:, None], x[:, ::2], x[...], ops.roll(x, 5, axis=1))
     assert [part.shape[1:] for part in whole] == [(4,), (4,), (3,), (1, 4), (2,), (4,), (4,)]
 

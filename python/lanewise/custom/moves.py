@@ -94,14 +94,24 @@ def flip(x: Any, axis: Any = None) -> Any:
     return _out(np.flip(_value(x), axis))
 
 
+def _places(indices: Any) -> Any:
+    """As integers, whatever type a layer's call has them in."""
+    given = np.asarray(plain(_value(indices)))
+    with np.errstate(invalid="ignore"):
+        places = given.astype(np.int64)
+    if not np.array_equal(places, given):
+        raise ValueError(f"indices: expected whole numbers, received {given.ravel()[:4]}")
+    return places
+
+
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Elements, or slices along an axis, by their places."""
-    return _out(np.take(_value(x), plain(_value(indices)), axis))
+    return _out(np.take(_value(x), _places(indices), axis))
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Elements along an axis by their places, a place for each row."""
-    return _out(np.take_along_axis(_value(x), plain(_value(indices)).astype(np.int64), axis))
+    return _out(np.take_along_axis(_value(x), _places(indices), axis))
 
 
 def tile(x: Any, repeats: Any) -> Any:
