@@ -130,6 +130,52 @@ def test_to_keras_gives_it_all_numbers_and_back(monkeypatch):
     np.testing.assert_array_equal(back.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+class Block(lw.layers.Layer):
+    """A person's own, with a layer of its own inside."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = lw.layers.Dense(3)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class TheirBlock(Dense):
+    finalized = 0
+
+    def set_weights(self, values):
+        self.values = list(values)
+
+    def _flatten_layers(self):
+        def finalize():
+            self.finalized += 1
+
+        return [self, SimpleNamespace(finalize_state=finalize)]
+
+
+class TheirNested:
+    """A model within a model: what has `train_on_batch` is one."""
+
+    name, train_on_batch = "nested", None
+
+    def __init__(self, layers):
+        self.layers = layers
+
+
+def test_to_keras_reaches_layers_within_models_and_layers(monkeypatch):
+    block, dense = TheirBlock("block"), Dense("dense")
+    twin = SimpleNamespace(layers=[block, TheirNested([dense])], optimizer=None)
+    stand_in = SimpleNamespace(saving=SimpleNamespace(deserialize_keras_object=lambda form: twin))
+    monkeypatch.setitem(sys.modules, "keras", stand_in)
+    nested = lw.Sequential([lw.Input((3,)), lw.layers.Dense(2, name="dense")], name="nested")
+    model = lw.Sequential([lw.Input((4,)), Block(name="block"), nested])
+    assert lw.to_keras(model) is twin
+    for got, wanted in zip([*block.values, *dense.values], model.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    assert block.finalized == 1
+
+
 def test_what_they_take(monkeypatch):
     with pytest.raises(TypeError, match="expected a model of Keras's"):
         lw.from_keras(3)

@@ -220,3 +220,43 @@ def test_what_contains_itself(tmp_path: Path) -> None:
     model.save_weights(tmp_path / "w.weights.h5")
     assert sorted(arrays(tmp_path / "w.weights.h5"))[:4] == [*dense("layers/dense"), *dense("layers/ring/dense")]
     model.load_weights(tmp_path / "w.weights.h5")
+
+
+class Kept(keras.Model):
+    """Beside layers, a number in their list, a name with a type and a property that fails."""
+
+    label: str = "kept"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces = [layers.Dense(3), 7, [layers.Dense(1)]]
+
+    @property
+    def later(self) -> Any:
+        raise RuntimeError("not yet")
+
+    def call(self, x: Any) -> Any:
+        return self.pieces[2][0](self.pieces[0](x))  # type: ignore[index, operator]
+
+
+def test_what_is_no_layer_is_passed_over(tmp_path: Path) -> None:
+    one, other = Kept(), Kept()
+    wanted = one.predict(X, verbose=0)
+    assert not np.array_equal(other.predict(X, verbose=0), wanted)
+    one.save_weights(tmp_path / "a.weights.h5")
+    other.load_weights(tmp_path / "a.weights.h5")
+    np.testing.assert_array_equal(other.predict(X, verbose=0), wanted)
+
+
+def test_a_sequential_of_ones_own_is_described_by_its_layers() -> None:
+    class Mine(keras.Sequential):
+        def __init__(self, units: int = 3) -> None:
+            super().__init__([layers.Dense(units, activation="relu", input_shape=(4,))])
+            self.units = units
+
+        def get_config(self) -> dict[str, Any]:
+            return {"units": self.units}
+
+    again = keras.models.model_from_json(Mine(5).to_json())
+    assert type(again) is keras.Sequential
+    assert [(layer.units, layer.activation.__name__) for layer in again.layers] == [(5, "relu")]

@@ -10,6 +10,7 @@
 # INTEGERS=all: every size of the products of integers there too, and on generic. ONLY=random: nothing but these,
 # ONLY=cases: not even integers and special values, ONLY=training: nothing but a training, ONLY=fixed: a training, and
 # kernels at fixed sizes.
+# KERNELS="column_sum row_sum": random cases of these alone (and no planted faults, which are of others).
 # ISA: that instruction set alone is checked; with OBJECTS too, its kernels are compiled here, with EXTRA_FLAGS, and all
 # else is of OBJECTS or stands in WORK. OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks (-O1).
 set -euo pipefail
@@ -77,8 +78,9 @@ fi
 # takes longer than the check, with -O1: the contract holds for any.
 driver="${DRIVER:--O1}" optimise="${OPTIMISE:--O2}"
 compile "$CXX" "$work/native" "${native[@]}"
-cases="${CASES:-500}"
-"$work/native/kernel_check" isa="${ISA:-}" cases="$cases" integers="${INTEGERS:-fused}" planted=yes check="${ONLY:-all}" \
+cases="${CASES:-500}" planted=yes
+[ -z "${KERNELS:-}" ] || planted=no
+"$work/native/kernel_check" isa="${ISA:-}" cases="$cases" integers="${INTEGERS:-fused}" planted="$planted" check="${ONLY:-all}" \
   > "$work/native.txt" &  # beside what runs under the emulator
 native_check=$!
 native_done() {
