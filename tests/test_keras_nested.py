@@ -223,9 +223,9 @@ def test_what_contains_itself(tmp_path: Path) -> None:
 
 
 class Kept(keras.Model):
-    """Beside layers, a number in their list, a name with a type and a property that fails."""
+    """Beside layers, a number in their list, a name of two lines and a property that fails."""
 
-    label: str = "kept"
+    __note__ = "kept"
 
     def __init__(self) -> None:
         super().__init__()
