@@ -145,7 +145,7 @@ def tables():
         ("TabularClassifier", {"scaling": {"sharpness": "x"}}, "no finite numbers"),
         ("TabularClassifier", {"classes": {"dtype": "U500000000", "values": ["x", "y"]}}, "is no type of labels"),
         ("TabularClassifier", {"classes": {"dtype": "V8", "values": ["x", "y"]}}, "is no type of labels"),
-        ("TabularClassifier", {"classes": {"dtype": "O", "values": [["x", "y"], ["z", "u"]]}}, "the classes are no labels"),
+        ("TabularClassifier", {"classes": {"dtype": "O", "values": [["x"], ["y"]]}}, "the classes are no labels"),
         ("TabularClassifier", {"classes": {"dtype": "<U1", "values": ["x", "y", "z"]}}, "as many classes"),
     ],
 )  # fmt: skip
