@@ -68,9 +68,28 @@ def test_targets_beyond_float32_are_refused() -> None:
         y = np.where(np.arange(10) == 4, value, Y.astype(np.float64))
         for method in ("fit", "evaluate", "train_on_batch"):
             refused(
-                model(), lambda m, f=method, y=y: getattr(m, f)(X, y), ValueError, "y: ", f"received {said} (row 4)"
+                model(), lambda m, f=method, y=y: getattr(m, f)(X, y), ValueError, "y: ", f"received {said} in row 4"
             )
-    model().fit(X, np.where(np.arange(10) == 4, 3e38, Y) * 1e-30, verbose=0)
+    with np.errstate(over="ignore"):
+        half = np.where(np.arange(10) == 7, np.inf, Y).astype(np.float16)
+    refused(model(), lambda m: m.fit(X, half), ValueError, "y: ", "received inf in row 7")
+    two = np.where(np.arange(10) == 4, np.inf, np.where(np.arange(10) == 7, -np.inf, Y))
+    refused(model(), lambda m: m.fit(X, two), ValueError, "received inf in row 4")
+    assert keras.losses.MeanSquaredError()([[np.inf]], [[1.0]]) == np.inf  # on arrays, by its formula
+    assert keras.metrics.MeanAbsoluteError()([[np.inf]], [[1.0]]) == np.inf
+
+
+def test_weights_beyond_float32_are_refused() -> None:
+    weights = np.where(np.arange(10) == 3, 1e39, 1.0)
+    refused(model(), lambda m: m.fit(X, Y, sample_weight=weights), ValueError, "sample_weight: ", "received 1e+39")
+    refused(model(), lambda m: m.fit(X, Y, class_weight={0: 1e39}), ValueError, "class_weight[0]", "received 1e+39")
+
+
+def test_infinite_targets_of_a_loss_of_ones_own_are_said() -> None:
+    network = model()
+    network.compile("sgd", lambda y_true, y_pred: keras.ops.square(y_true - y_pred))
+    with pytest.warns(RuntimeWarning, match="y has inf in row 4"):
+        network.fit(X, np.where(np.arange(10) == 4, np.inf, Y), verbose=0)
 
 
 def test_nan_in_x_is_allowed_and_said_once() -> None:

@@ -101,3 +101,82 @@ def test_a_constructor_that_leaves_out_super_is_told_so() -> None:
     for act in (lambda m: m.compile("sgd", "mse"), lambda m: m.fit(x, x), lambda m: m(x), lambda m: m.summary()):
         with pytest.raises(RuntimeError, match=f"^BareModel: {text}"):
             act(BareModel())
+
+
+class Twice:
+    """Brings a call by inheritance."""
+
+    def call(self, x: Any) -> Any:
+        return x * 2.0
+
+
+def test_methods_that_a_mixin_brings_count_as_ones_own() -> None:
+    class Alone(Twice, layers.Layer):
+        pass
+
+    class Doubled(Twice, layers.Dense):
+        pass
+
+    class Built:
+        def build(self, input_shape: Any) -> None:
+            self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")  # type: ignore[attr-defined]
+
+    class Scaled(Built, layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x * self.scale
+
+    class Again(Scaled):
+        pass
+
+    x = np.full((2, 3), 5.0, np.float32)
+    for layer, wanted in ((Alone(), x * 2), (Doubled(3), x * 2), (Scaled(), x), (Again(), x)):
+        assert np.array_equal(layer(x), wanted)
+        assert np.array_equal(keras.Sequential([keras.Input((3,)), layer]).predict(x, verbose=0), wanted)
+    assert len(Again().weights) == 0 and len(layer.weights) == 1
+
+
+def test_models_that_would_not_call_what_they_define_are_refused() -> None:
+    class Both(keras.Model):
+        def call(self, x: Any) -> Any:
+            return x
+
+    inputs = keras.Input((3,))
+    with pytest.raises(NotImplementedError, match=r"Both: a call\(\).*not both"):
+        Both(inputs, layers.Dense(1)(inputs))
+    for base in (keras.Model, keras.Sequential):
+        with pytest.raises(NotImplementedError, match=r"a __call__\(\).*call\(self, inputs\)"):
+            type("Called", (base,), {"__call__": lambda self, x: x, "__module__": __name__})
+
+
+def test_a_schedule_of_ones_own_that_begins_with_a_known_one() -> None:
+    class Stopped(keras.optimizers.schedules.ExponentialDecay):
+        def __call__(self, step: Any) -> Any:
+            return super().__call__(step) * 0
+
+    model = keras.Sequential([layers.Dense(1, input_shape=(2,))])
+    model.compile(keras.optimizers.SGD(Stopped(0.1, 10, 0.5)), "mse")
+    before = model.get_weights()[0]
+    model.fit(np.ones((8, 2)), np.ones(8), verbose=0)
+    assert np.array_equal(model.get_weights()[0], before)
+
+
+def test_losses_that_go_on_from_a_known_one() -> None:
+    class Double(keras.losses.MeanSquaredError):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return 2 * super().call(y_true, y_pred)
+
+    class Nothing(keras.losses.Loss):
+        pass
+
+    y, z = np.ones((4, 1), np.float32), np.zeros((4, 1), np.float32)
+    assert Double()(y, z) == 2.0
+    assert keras.losses.MeanSquaredError().call(y, z).tolist() == [1.0] * 4
+    with pytest.raises(NotImplementedError, match=r"Nothing: define call\(self, y_true, y_pred\)"):
+        Nothing()(y, z)
+    weights = []
+    for loss, rate in ((Double(), 0.05), ("mse", 0.1)):
+        model = keras.Sequential([layers.Dense(1, input_shape=(2,), kernel_initializer="ones")])
+        model.compile(keras.optimizers.SGD(rate), loss)
+        model.fit(np.ones((8, 2)), np.zeros(8), verbose=0, batch_size=8)
+        weights.append(model.get_weights()[0])
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-6)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import pytest
 
 import lanewise as lw
 from lanewise import keras
+from lanewise.layers import Function
+from lanewise.layers.slots import Slot
 
 L, ops = keras.layers, keras.ops
 
@@ -36,31 +41,113 @@ def test_rows_that_go_into_one_another_are_refused_where_they_are_written() -> N
             function()
     with pytest.raises(ValueError, match="number of rows"):
         ops.size(x)
-    ids = keras.Input((4,), dtype="int32")
-    looked_up = keras.Model(ids, ops.take(np.arange(9.0) * 3, ids, axis=0))
-    assert looked_up.predict(np.array([[1, 8, 0, 2]]), verbose=0).tolist() == [[3, 24, 0, 6]]
-    with pytest.raises(ValueError, match="whole numbers"):
-        looked_up.predict(np.array([[1, 2.5, 0, 2]]), verbose=0)
     whole = (x[:], x[0:], x[..., :3], x[:, None], x[:, ::2], x[...], ops.roll(x, 5, axis=1))
     assert [part.shape[1:] for part in whole] == [(4,), (4,), (3,), (1, 4), (2,), (4,), (4,)]
 
 
-def test_a_graph_and_its_file_give_the_same_bits_however_arguments_were_given(tmp_path: Path) -> None:
-    data = np.random.default_rng(0).standard_normal((64, 6)).astype(np.float32)
-    x = keras.Input((6,))
-    for made in (
-        ops.elu(x, 0.5), ops.elu(alpha=0.5, x=x), ops.leaky_relu(x, 0.3), ops.gelu(x, False), ops.sum(x, 1, True),
-        ops.softmax(x, -1), ops.power(x, 3), ops.max(x=x, axis=1),
+def again(model: Any, folder: Path) -> dict[str, Any]:
+    """The model in every other form that it can have."""
+    for name in ("a.keras", "a.h5", "a.lanewise"):
+        model.save(folder / name)
+    described = keras.models.model_from_json(model.to_json())
+    described.set_weights(model.get_weights())
+    files = {name: keras.models.load_model(folder / name) for name in ("a.keras", "a.h5", "a.lanewise")}
+    copies = {"clone": keras.models.clone_model(model), "copy": copy.deepcopy(model), "json": described}
+    return files | copies | {"pickle": pickle.loads(pickle.dumps(model))}
+
+
+WIDE = np.array([0.1, 0.2, 0.3, 0.7])
+SQUARE = np.random.default_rng(1).standard_normal((4, 4))
+SAME: list[Callable[[Any], Any]] = [
+    lambda x: ops.elu(x, 0.5), lambda x: ops.elu(alpha=0.5, x=x), lambda x: ops.elu(x, np.float32(0.3)),
+    lambda x: ops.elu(x, np.array(0.3)), lambda x: ops.elu(x, True), lambda x: ops.leaky_relu(x, 0.3),
+    lambda x: ops.gelu(x, False), lambda x: ops.gelu(x, np.bool_(False)), lambda x: ops.sum(x, 1, True),
+    lambda x: ops.softmax(x, -1), lambda x: ops.softmax(x, axis=[1]), lambda x: ops.power(x, 3),
+    lambda x: ops.power(x, x2=3), lambda x: ops.power(x1=x, x2=np.int64(3)), lambda x: x ** np.float32(3),
+    lambda x: ops.max(x=x, axis=1), lambda x: ops.divide(x, x2=3), lambda x: ops.true_divide(x1=x, x2=3.0),
+    lambda x: ops.divide(x, x2=SQUARE[0]), lambda x: ops.add(x1=x, x2=WIDE), lambda x: ops.matmul(x, x2=SQUARE),
+    lambda x: ops.dot(x, x2=SQUARE), lambda x: ops.where(x > WIDE, 100.0 * x, -x), lambda x: x > np.float64(0.1),
+    lambda x: x // WIDE, lambda x: x % WIDE, lambda x: ops.equal(x, WIDE), lambda x: ops.mod(x, np.float64(0.3)),
+    lambda x: abs(x) ** WIDE, lambda x: ops.logaddexp(x, np.float64(0.3)), lambda x: ops.arctan2(x, WIDE),
+    lambda x: ops.einsum("bi,ij->bj", x, SQUARE), lambda x: ops.tensordot(x, SQUARE, 1), lambda x: ops.inner(x, SQUARE),
+    lambda x: ops.where(x > 0, x, -np.inf), lambda x: ops.clip(x, 0.0, np.inf), lambda x: ops.norm(x, np.inf, axis=1),
+    lambda x: ops.maximum(x, np.array([-np.inf, 0, np.nan, np.inf])), lambda x: x[:, : np.int64(3)],
+    lambda x: x[:, range(2)], lambda x: x[:, np.array([2, 0])],
+    lambda x: ops.take(np.array([3_000_000_000, 5_000_000_000]), ops.cast(x > 0, "int32"), axis=0),
+    lambda x: ops.where(x > 0, np.array([3_000_000_000]), 0.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", range(len(SAME)))
+def test_a_graph_and_its_copies_give_the_same_bits_however_arguments_were_given(at: int, tmp_path: Path) -> None:
+    x = keras.Input((4,))
+    data = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32)
+    data[0] = WIDE
+    model = keras.Model(x, SAME[at](x))
+    wanted = model.predict(data, verbose=0)
+    for form, other in again(model, tmp_path).items():
+        assert other.predict(data, verbose=0).tobytes() == wanted.tobytes(), form
+
+
+def test_what_keras_cannot_say_is_not_written(tmp_path: Path) -> None:
+    x = keras.Input((4,))
+    model = keras.Model(x, ops.elu(x, x[:, :1]))
+    for name in ("a.keras", "a.h5"):
+        with pytest.raises(ValueError, match="Keras has no elu with a tensor as alpha"):
+            model.save(tmp_path / name)
+    model.save(tmp_path / "a.lanewise")
+    data = np.array([[-1, 2, -3, 4]], np.float32)
+    wanted = model.predict(data, verbose=0)
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "a.lanewise").predict(data, verbose=0), wanted)
+
+
+def test_places_that_are_a_tensor() -> None:
+    ids = keras.Input((4,), dtype="int32")
+    looked_up = keras.Model(ids, ops.take(np.arange(9.0) * 3, ids, axis=0))
+    assert looked_up.predict(np.array([[1, 8, 0, 2]]), verbose=0).tolist() == [[3, 24, 0, 6]]
+    with pytest.raises(ValueError, match=r"indices: expected whole numbers, received 2\.5"):
+        looked_up.predict(np.array([[1, 2.5, 0, 2]]), verbose=0)
+    assert ops.take(np.array([7.0]), ids, axis=0).shape == (None, 4)
+    with pytest.raises(ValueError, match="indices: expected -9 to 8, received 9"):
+        looked_up.predict(np.array([[1, 9, 0, 2]]), verbose=0)
+
+
+def test_arguments_that_do_not_fit_are_refused() -> None:
+    x = keras.Input((4,))
+    for function in (lambda: ops.sum(1, x=x), lambda: ops.elu(0.5, x=x), lambda: ops.elu(x, slope=1)):
+        with pytest.raises(TypeError, match=r"^(sum|elu): "):
+            function()
+
+
+def test_rows_by_name_in_a_description_are_seen() -> None:
+    x = keras.Input((4,))
+    for name, options in (("roll", {"shift": 5, "axis": 0}), ("get_item", {"key": slice(None, 5)})):
+        layer = Function(name, [], {"x": Slot(0), **options})
+        with pytest.raises(ValueError, match="do not go into one another"):
+            layer.call_on([x])
+
+
+def test_large_inputs_are_tried_too() -> None:
+    x = keras.Input((2, 600_000))
+    for function in (
+        lambda: ops.sum(x, axis=0), lambda: ops.argmax(x, axis=0), lambda: ops.norm(x, axis=0),
+        lambda: ops.transpose(x, (1, 0, 2)), lambda: x + np.array([1.0, 2.0])[:, None, None],
+        lambda: ops.sort(x, axis=0), lambda: ops.take(x, [0, 1], axis=0),
     ):  # fmt: skip
-        model = keras.Model(x, made)
-        model.save(tmp_path / "a.keras")
-        again = keras.models.load_model(tmp_path / "a.keras")
-        assert model.predict(data, verbose=0).tobytes() == again.predict(data, verbose=0).tobytes()
+        with pytest.raises(ValueError, match="row"):
+            function()
+    assert ops.sum(x, axis=1).shape == (None, 600_000)
 
 
 def test_text_goes_to_a_lookup_first() -> None:
-    with pytest.raises(TypeError, match=r"get_item: expected numbers, received the text of .* StringLookup"):
-        keras.Input((3,), dtype="string")[:, :1]
+    text, numbers = keras.Input((3,), dtype="string"), keras.Input((3,))
+    for function in (
+        lambda: text[:, :1], lambda: 2 - text, lambda: numbers + text, lambda: ops.concatenate([text, text]),
+        lambda: L.Dense(2)(text),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=r"expected numbers, received the text of .* StringLookup"):
+            function()
+    assert ops.shape(text) == (None, 3)
 
 
 def test_arguments_by_name() -> None:
@@ -98,6 +185,18 @@ def test_files_cannot_ask_for_much_by_other_ways() -> None:
             continue
         with pytest.raises(ValueError, match=said):
             keras.models.model_from_json(text.replace(old, new))
+    wide = keras.Input((1, 2**20))
+    for x, name, args in (
+        (wide, "take", [[0] * 40, 1]), (wide, "get_item", [[slice(None), [0] * 80]]), (wide, "outer", [[1.0] * 1200]),
+        (wide, "get_item", [[..., [0] * 80, slice(None)]]), (wide, "add", [[[[[1.0]]]] * 60]),
+        (wide, "where", [[[[[1.0]]]] * 60, 1.0]), (keras.Input((4,)), "tensordot", [np.eye(4), 20_000_000]),
+        (keras.Input((4,)), "tensordot", [np.eye(4), 2**63]), (keras.Input((4,)), "roll", [[0] * 1000, [1] * 1000]),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=name):
+            Function(name, [Slot(0), *args], {}).call_on([x])
+    with pytest.raises(ValueError, match="expected fewer than"):
+        Function("einsum", ["bij,k->bijk", Slot(0), [1.0] * 90], {}).call_on([wide])
+    assert ops.take(np.ones((10_000, 64)), keras.Input((50,), dtype="int32"), axis=0).shape == (None, 50, 64)
     for function in ("zeros", "ones", "full", "eye", "arange", "linspace"):
         with pytest.raises(ValueError, match="makes an array of numbers"):
             L.deserialize({"class_name": "Function", "config": {"function": function, "args": [3], "kwargs": {}}})

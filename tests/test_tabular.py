@@ -40,8 +40,16 @@ def fitted():
 def test_a_dict_of_plain_values_is_one_row(fitted):
     row = {name: values[20] for name, values in columns().items()}
     assert fitted.predict(row).tolist() == fitted.predict(columns())[20:21].tolist()
+    row["size"] = np.array(row["size"])  # an axis less
+    assert fitted.predict(row).tolist() == fitted.predict(columns())[20:21].tolist()
     with pytest.raises(ValueError, match="at least two rows"):
         TabularRegressor(**SMALL).fit(row, [1.0])
+    for odd in ({"a": 1.0, "b": [1, 2]}, {"b": [1, 2], "a": 1.0}):
+        with pytest.raises((TypeError, ValueError), match=r"column '[ab]'"):
+            Table.fit(odd, None, 0)
+    table, _ = Table.fit({"t": [datetime.timedelta(hours=12), None, datetime.timedelta(days=2)]}, None, 0)
+    assert [column.kind for column in table.columns] == ["number"]
+    assert np.isfinite(table.apply({"t": datetime.timedelta(days=1)})).all()
 
 
 # --- columns ----------------------------------------------------------------------------------------------------

@@ -28,11 +28,16 @@ def is_model(obj: Any) -> bool:
     return hasattr(type(obj), "train_on_batch")
 
 
+def own_method(cls: type, name: str) -> type | None:
+    """The person's class, this one or one that it inherits from, whose method of this name objects of it have."""
+    definer = next((base for base in cls.__mro__ if name in vars(base)), None)
+    return definer if definer is not None and is_own(cls) and is_own(definer) else None
+
+
 def refuse_methods(cls: type, names: Collection[str], instead: str) -> None:
-    """Raises NotImplementedError for a person's class that defines what compiled code would pass over."""
+    """Raises NotImplementedError for a person's class that has a method which compiled code would pass over."""
     for name in names:
-        definer = next((base for base in cls.__mro__ if name in vars(base)), None)
-        if definer is not None and is_own(cls) and is_own(definer):
+        if own_method(cls, name):
             raise NotImplementedError(
                 f"{cls.__name__}: a {name}() of its own would not be called, steps run in compiled code; {instead}"
             )

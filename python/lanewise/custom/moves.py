@@ -95,18 +95,26 @@ def flip(x: Any, axis: Any = None) -> Any:
 
 
 def _places(indices: Any) -> Any:
-    """As integers, whatever type a layer's call has them in."""
+    """Integers, of whatever type; a layer's call has them as float32. Raises ValueError for what is no whole number."""
     given = np.asarray(plain(_value(indices)))
+    if given.dtype.kind in "iub":
+        return given.astype(np.int64, copy=False)
     with np.errstate(invalid="ignore"):
         places = given.astype(np.int64)
-    if not np.array_equal(places, given):
-        raise ValueError(f"indices: expected whole numbers, received {given.ravel()[:4]}")
+    if (places != given).any():
+        raise ValueError(f"indices: expected whole numbers, received {given[places != given][0]}")
     return places
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Elements, or slices along an axis, by their places."""
-    return _out(np.take(_value(x), _places(indices), axis))
+    x, places = _value(x), _places(indices)
+    try:
+        return _out(np.take(x, places, axis))
+    except IndexError:
+        n = np.size(plain(x)) if axis is None else np.shape(plain(x))[axis]
+        odd = places[(places < -n) | (places >= n)]
+        raise ValueError(f"indices: expected {-n} to {n - 1}, received {odd[0] if odd.size else 'nothing'}") from None
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn, Self
 import numpy as np
 
 from .._engine import Builder, Weight
-from .._given import is_own
+from .._given import is_model, is_own
 from .._missing import Unset
 from .._names import Configurable, automatic_name, constructor_keywords, name_of
 from .._structure import Trained, flatten, pack
@@ -319,6 +319,10 @@ class Operation(Trained, Configurable):
                 raise TypeError(
                     f"{self.name}: called on symbolic tensors and a {type(tensor).__name__} together; give all of them "
                     "as Input(...) or what layers make of it"
+                )
+            if tensor.dtype in ("string", "str", "object") and self.input_dtype != "string" and not is_model(self):
+                raise TypeError(
+                    f"{self.name}: expected numbers, received the text of {tensor}; StringLookup makes ids of an Input"
                 )
         shapes = [tensor.shape for tensor in tensors]
         self.build_for(shapes)

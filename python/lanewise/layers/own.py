@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from .. import constraints, initializers, random, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
-from .._given import is_own, refuse_methods
+from .._given import own_method, refuse_methods
 from .._names import warn
 from .._structure import flatten, instances
 from .operation import Operation, Shape, tracing
@@ -47,11 +47,12 @@ class OwnCall(Operation):
         refuse_methods(
             cls, ("compute_mask",), "supports_masking = True passes a mask on, call(self, x, mask) is given it"
         )
-        if "call" in cls.__dict__ and is_own(cls):
+        if own_method(cls, "call"):
             from ..custom import layer  # noqa: F401  not in `fit`, as `compile` says
 
             cls.own = True
-        if "build" in cls.__dict__ and is_own(cls):
+        builder = own_method(cls, "build")
+        if builder is not None and (builder is cls or not issubclass(builder, OwnCall)):  # else it was wrapped there
             cls.build = _made_once(cls.build)  # type: ignore[method-assign]
 
     def lower(self, builder: Builder, value: int) -> int:

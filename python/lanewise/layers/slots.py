@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,30 @@ def filled(value: Any, inputs: Sequence[Any]) -> Any:
     return {key: filled(entry, inputs) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
-def given_as(args: Sequence[Any], place: int, kwargs: Mapping[str, Any], name: str, usual: Any = None) -> Any:
-    """An argument that stands in its place or by its name."""
-    return args[place] if len(args) > place else kwargs.get(name, usual)
+def settled(value: Any) -> Any:
+    """An argument as a file can say it, so that a graph and its file are one: NumPy's numbers as Python's, arrays of
+    real numbers in float32."""
+    if isinstance(value, Slot):
+        return value
+    if isinstance(value, list | tuple | range):
+        return [settled(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: settled(entry) for key, entry in value.items()}
+    if isinstance(value, slice):
+        return slice(settled(value.start), settled(value.stop), settled(value.step))
+    if not hasattr(value, "__array__") or isinstance(value, type):
+        return value
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return array.item()
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+
+
+def _finite(value: Any) -> Any:
+    """What JSON has no number for, as text."""
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def encoded(value: Any) -> Any:
@@ -44,9 +66,11 @@ def encoded(value: Any) -> Any:
     if value is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
     if isinstance(value, np.ndarray):
-        config = {"value": value.tolist(), "dtype": str(value.dtype)}
+        config = {"value": _finite(value.tolist()), "dtype": str(value.dtype)}
         return {"class_name": "__numpy__", "config": config}
-    return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"class_name": "__float__", "config": str(value)}
+    return value
 
 
 def decoded(value: Any) -> Any:
@@ -63,6 +87,8 @@ def decoded(value: Any) -> Any:
             return slice(config.get("start"), config.get("stop"), config.get("step"))
         case "__ellipsis__":
             return Ellipsis
+        case "__float__" if config in ("inf", "-inf", "nan"):
+            return float(str(config))
         case "__numpy__" if isinstance(config, dict):
             dtype = np.dtype(config.get("dtype", "float32"))
             if dtype.kind not in "biuf":

@@ -17,9 +17,10 @@ import numpy as np
 from .. import activations
 from .._engine import Builder, Weight
 from .._names import automatic_name
+from .._structure import flatten
 from .base import Layer
 from .operation import KerasTensor, Shape
-from .slots import Slot, decoded, encoded, filled, given_as
+from .slots import Slot, decoded, encoded, filled
 from .trial import Applied
 
 _KERAS = {"abs": "absolute", "swish": "silu", "amax": "max", "amin": "min", "divide": "true_divide"}
@@ -38,9 +39,9 @@ _ALONE = {"sigmoid", "tanh", "softplus", "log_sigmoid", "softsign", "silu", "sel
           "hard_silu"}  # fmt: skip
 _ACTIVATIONS: dict[str, Callable[..., activations.Operation]] = {
     "relu": activations.relu_operation,
-    "leaky_relu": lambda negative_slope=0.2: activations.relu_operation(negative_slope),
-    "elu": activations.elu_operation,
-    "gelu": lambda approximate=True: ("gelu_tanh" if approximate else "gelu", {}),
+    "leaky_relu": lambda negative_slope: activations.relu_operation(float(negative_slope)),
+    "elu": lambda alpha: activations.elu_operation(float(alpha)),
+    "gelu": lambda approximate: ("gelu_tanh" if approximate else "gelu", {}),
     "exp": lambda: ("exponential", {}),
     **{name: partial(activations.operation_of, name) for name in _ALONE},
 }
@@ -126,7 +127,7 @@ class Function(Layer):
 
     def __init__(self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], name: str | None = None) -> None:
         self.function = function
-        self.applied = Applied(function, function_called(function), decoded(list(args)), decoded(dict(kwargs)))
+        self.applied = Applied.of(function, function_called(function), decoded(list(args)), decoded(dict(kwargs)))
         super().__init__(name=automatic_name(_KERAS.get(function, function)) if name is None else name)
 
     def _argument(self, shapes: Sequence[Shape]) -> Any:
@@ -160,44 +161,40 @@ class Function(Layer):
 
     def _native(self, builder: Builder, values: Sequence[int]) -> int | None:
         """The operations of the engine; None where there are none for this function with these arguments."""
-        name, wrapped = self.function, [_Value(value) for value in values]
-        args, kwargs = filled(self.applied.args, wrapped), filled(self.applied.kwargs, wrapped)
-        first = args[0] if args else None
-        alone = len(values) == 1 and isinstance(first, _Value)
-        if name in ("concatenate", "stack") and isinstance(first, list | tuple) and len(first) == len(values):
+        name = self.function
+        options = filled(self.applied.options, [_Value(value) for value in values])
+        first, *others = options.values()
+        if name in ("concatenate", "stack") and isinstance(first, list) and len(first) == len(values):
             rank = len(builder.shape(values[0])) + 1
-            axis = given_as(args, 1, kwargs, "axis", 0) % (rank + (name == "stack"))
+            axis = options["axis"] % (rank + (name == "stack"))
             if name == "stack":
                 values = [builder.moved(value, lambda rows: np.expand_dims(rows, axis)) for value in values]
             return builder.add("concatenate", values, axis=axis - 1) if axis > 0 else None
-        if name in _PAIRS and not kwargs and len(args) == 2:
-            return _pair(builder, _PAIRS[name], *args)
-        if not alone:
+        if name in _PAIRS:
+            return _pair(builder, _PAIRS[name], first, *others)
+        if len(values) != 1 or not isinstance(first, _Value):
             return None
         value, shape = values[0], builder.shape(values[0])
         if name in _MOVES:
             return builder.moved(value, lambda rows: self.applied.on([rows]))
-        options = inspect.signature(self.applied.function).bind(*args, **kwargs).arguments
-        numbers = {key: option for key, option in options.items() if option is not first}
-        if name in _ACTIVATIONS and all(isinstance(number, int | float) for number in numbers.values()):
-            operation, numbers = _ACTIVATIONS[name](**numbers)
+        if name in _ACTIVATIONS and all(isinstance(other, int | float) and math.isfinite(other) for other in others):
+            operation, numbers = _ACTIVATIONS[name](*others)
             return builder.add(operation, value, (), **numbers)
-        if name in ("softmax", "log_softmax") and given_as(args, 1, kwargs, "axis", -1) in (-1, len(shape)):
+        if name in ("softmax", "log_softmax") and options["axis"] in (-1, len(shape), [-1], [len(shape)]):
             return builder.add(name, value)
         if name in ("sum", "mean", "max", "min", "amax", "amin"):
-            options = dict(zip(("axis", "keepdims"), args[1:], strict=False)) | kwargs
-            return _reduced(builder, name.removeprefix("a"), value, **options)
+            return _reduced(builder, name.removeprefix("a"), value, *others)
         if name == "negative":
             return builder.add("scale", value, factor=-1.0)
         if name in ("abs", "absolute"):
             return builder.add("maximum", [value, builder.add("scale", value, factor=-1.0)])
-        power = 2 if name == "square" else args[1] if name == "power" and len(args) == 2 else None
+        power = 2 if name == "square" else others[0] if name == "power" else None
         if isinstance(power, int | float) and power in (1, 2, 3, 4):
             return reduce(lambda a, b: builder.add("multiply", [a, b]), [value] * int(power))
-        if name in ("matmul", "dot") and len(args) == 2 and np.ndim(args[1]) == 2 and shape:
-            return builder.add("matmul", value, [_variable(args[1])])
+        if name in ("matmul", "dot") and np.ndim(others[0]) == 2 and shape:
+            return builder.add("matmul", value, [_variable(others[0])])
         if name == "cast":
-            dtype = np.dtype(given_as(args, 1, kwargs, "dtype"))
+            dtype = np.dtype(options["dtype"])
             ids = (
                 dtype in (np.int32, np.int64) and builder.graph.integer_input(value) >= 0
             )  # checked to be whole numbers
@@ -219,8 +216,8 @@ class Function(Layer):
         return builder.call_python(values, [], [axis or 1 for axis in shape[1:]], host)
 
     def get_config(self) -> dict[str, Any]:
-        return {"function": self.function, "args": encoded(self.applied.args), "kwargs": encoded(self.applied.kwargs),
-                "name": self.name}  # fmt: skip
+        bound = self.applied.bound(encoded(self.applied.options))
+        return {"function": self.function, "args": list(bound.args), "kwargs": bound.kwargs, "name": self.name}
 
 
 _WITHOUT_TENSORS = frozenset({"arange", "eye", "full", "linspace", "ones", "zeros"})
@@ -262,11 +259,7 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
             return [slots(entry) for entry in value]
         return np.dtype(value).name if isinstance(value, np.dtype | type) else value
 
-    if "x" in kwargs:
-        args = (kwargs.pop("x"), *args)
-    first = args[0] if args else None
-    if isinstance(first, KerasTensor) and first.dtype in ("string", "str", "object"):
-        raise TypeError(f"{name}: expected numbers, received the text of {first}; StringLookup makes ids of an Input")
+    first = args[0] if args else kwargs.get("x")
     if name in ("shape", "ndim", "size") and isinstance(first, KerasTensor):
         if name == "size":
             raise ValueError(f"size: the number of rows of {first} is not known; x.shape has the other axes")
@@ -317,12 +310,14 @@ def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
     """A function as Keras 3 describes its operation; `tensors`: descriptions of what it is called on."""
     name = _KERAS.get(layer.function, layer.function)
     config: dict[str, Any] = {"name": layer.name}
+    options = dict(layer.applied.options)
+    called = [value for key in list(options) if key in _CALLED for value in [options.pop(key)]]
     if name == "einsum":
-        config["subscripts"], called = layer.applied.args[0], layer.applied.args[1:]
-    else:
-        options = layer.applied.options()
-        config |= {k: encoded(value) for k, value in options.items() if k not in _CALLED and k != "name"}
-        called = [value for key, value in options.items() if key in _CALLED]
+        called = called[0]
+    for key, value in options.items():
+        if any(isinstance(leaf, Slot) for leaf in flatten([value])):
+            raise ValueError(f"save: {layer.name}: Keras has no {name} with a tensor as {key}; save it as *.lanewise")
+    config |= {key: encoded(value) for key, value in options.items() if key != "name"}
     args = [filled(_encoded_slots(value), tensors) for value in called]
     kwargs = {key: config.pop(key) for key in ("constant_values",) if key in config}  # of the call in Keras
     home = next((module for module, names in _MODULES.items() if name in names.split()), "numpy")

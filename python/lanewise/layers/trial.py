@@ -6,28 +6,63 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .._structure import flatten
 from .operation import Shape
-from .slots import Slot, filled, given_as
+from .slots import Slot, filled, settled
 
 _GROW = frozenset({"tile", "repeat", "broadcast_to", "one_hot"})
 _MOST_ELEMENTS = 2**24  # of two samples
 _FEW_ELEMENTS = 2**20
-_ALONG = frozenset({"argsort", "cumprod", "cumsum", "flip", "log_softmax", "normalize", "roll", "softmax", "sort",
-                    "take", "take_along_axis"})  # fmt: skip
-"""Functions whose result goes along `axis`."""
+_KEEP = frozenset(
+    {"argsort", "cumsum", "flip", "log_softmax", "normalize", "roll", "softmax", "sort", "take_along_axis"}
+)
+"""Functions along `axis` whose result has the shape of x, which tells nothing of the axis."""
+
+
+_VALUES = frozenset({"condition", "output", "target", "x", "x1", "x2", "x_max", "x_min"})
+_AXES = frozenset({"axes", "axis", "destination", "shift", "source"})
+_MOST_AXES = 64  # of an array of NumPy's
+
+
+def _checked(name: str, key: str, value: Any) -> Any:
+    """An argument; numbers in a list where arrays stand are one, so that their size counts."""
+    if key == "operands":
+        return [_checked(name, "x", operand) for operand in value]
+    leaves = flatten([value]) if isinstance(value, list) and key in _VALUES | _AXES else []
+    if key in _AXES and len(leaves) > 2 * _MOST_AXES:
+        raise ValueError(f"{name}: {key}: expected at most {2 * _MOST_AXES} numbers, received {len(leaves)}")
+    if key in _VALUES and leaves and all(isinstance(leaf, int | float) for leaf in leaves):
+        return settled(np.asarray(value))
+    if name == "tensordot" and key == "axes" and isinstance(value, int) and not 0 <= value <= _MOST_AXES:
+        raise ValueError(f"tensordot: axes: expected 0 to {_MOST_AXES}, received {value}")
+    return value
 
 
 def _all_rows(key: Any, axes: int) -> bool:
     """Whether x[key] has every row, however many there are, of an x of so many axes."""
-    entries = [entry for entry in (key if isinstance(key, list | tuple) else [key]) if entry is not None]
+    entries = [entry for entry in (key if isinstance(key, list) else [key]) if entry is not None]
     if entries and entries[0] is Ellipsis:
         entries = entries[1:] if len(entries) > axes else []
     return not entries or (isinstance(entries[0], slice) and entries[0].indices(2**62) == (0, 2**62, 1))
+
+
+def _picked(shape: Shape, key: Any) -> int:
+    """How many elements x[key] has at most, x of this shape, for places in lists and arrays."""
+    entries = [entry for entry in (key if isinstance(key, list) else [key]) if entry is not None]
+    left = [int(axis or 1) for axis in shape]
+    before = next((i for i, entry in enumerate(entries) if entry is Ellipsis), len(entries))
+    behind = len(entries) - before - 1
+    at = [*range(before), -1, *range(len(left) - behind, len(left))] if behind >= 0 else [*range(before)]
+    places = 1
+    for entry, axis in zip(entries, at, strict=True):
+        if isinstance(entry, list | np.ndarray) and 0 <= axis < len(left):
+            places, left[axis] = max(places, np.size(entry)), 1
+    return math.prod(left) * places
 
 
 def _padding(axes: int, width: Any) -> list[int]:
@@ -41,77 +76,97 @@ def _padding(axes: int, width: Any) -> list[int]:
     )
 
 
-class Applied(NamedTuple):
-    """A function of `keras.ops`, called `name`, and its arguments, slots in the places of the tensors."""
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """A function of `keras.ops`, called `name`, and all its arguments by name, slots in the places of the tensors."""
 
     name: str
     function: Callable[..., Any]
-    args: list[Any]
-    kwargs: dict[str, Any]
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Applied:
+        """With these arguments, and those that are left out. Raises TypeError where they are not the function's."""
+        try:
+            bound = inspect.signature(function).bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+        bound.apply_defaults()
+        options = {key: _checked(name, key, settled(value)) for key, value in bound.arguments.items()}
+        return cls(name, function, options)
+
+    def bound(self, options: dict[str, Any]) -> inspect.BoundArguments:
+        """Arguments in their places."""
+        return inspect.BoundArguments(inspect.signature(self.function), options)
 
     def on(self, inputs: Sequence[Any]) -> Any:
         """The result for these tensors."""
-        return self.function(*filled(self.args, inputs), **filled(self.kwargs, inputs))
-
-    def options(self) -> Mapping[str, Any]:
-        """All arguments by name, those left out too."""
-        bound = inspect.signature(self.function).bind(*self.args, **self.kwargs)
-        bound.apply_defaults()
-        return bound.arguments
+        bound = self.bound(filled(self.options, inputs))
+        return self.function(*bound.args, **bound.kwargs)
 
     def result_shape(self, input_shape: Sequence[Shape]) -> Shape:
-        """(None, ...): by a call on two rows of ones. Raises ValueError where rows do not stay rows of their own."""
+        """(None, ...): by a call on two rows. Raises ValueError where rows do not stay rows of their own."""
         shapes = [(2, *(axis or 1 for axis in shape[1:])) for shape in input_shape]
         elements = self._elements(shapes)
         if not elements <= _MOST_ELEMENTS:  # a file may say any number, and NaN
             raise ValueError(f"{self.name}: expected fewer than {_MOST_ELEMENTS} elements of two samples")
-        ones = [np.ones(shape, np.float32) for shape in shapes]
+        rows = [np.broadcast_to(self._one, shape) for shape in shapes]
         given = ", ".join(map(str, input_shape))
         with np.errstate(all="ignore"):
             try:
-                result = np.asarray(self.on(ones))
-            except ValueError as error:
+                result = np.asarray(self.on(rows))
+            except (ValueError, IndexError) as error:
                 raise ValueError(f"{self.name}: called on {given}: with two rows, {error}") from None
         if result.shape[:1] != (2,):
             raise ValueError(
                 f"{self.name}: expected a result with the rows of {given} as its first axis, received shape "
                 f"{result.shape} for two rows"
             )
-        if self._moves_rows(input_shape) or (elements <= _FEW_ELEMENTS and not self._rows_alone(ones)):
+        if self._goes_along_rows(input_shape) or not self._rows_alone(rows, elements <= _FEW_ELEMENTS):
             raise ValueError(
                 f"{self.name}: expected that the rows of {given} do not go into one another and their number does "
                 "not matter: sum, sort, roll, take, slices, ... along another axis than 0"
             )
         return (None, *result.shape[1:])
 
-    def _moves_rows(self, input_shape: Sequence[Shape]) -> bool:
-        """Whether it takes some of the rows, or goes along them, as no trial on a few rows tells for certain."""
-        x = self.args[0] if self.args else None
-        if not isinstance(x, Slot):  # places in an array of numbers
+    @property
+    def _one(self) -> Any:
+        """What rows are tried with: places are 0, which is one where there is any."""
+        return np.float32(not self.name.startswith("take"))
+
+    def _goes_along_rows(self, input_shape: Sequence[Shape]) -> bool:
+        """Whether the arguments say so, where a trial on a few rows need not show it."""
+        x = self.options.get("x")
+        if not isinstance(x, Slot):
             return False
         rank = len(input_shape[x.index])
         if self.name == "get_item":
-            return not _all_rows(given_as(self.args, 1, self.kwargs, "key"), rank)
-        axis = self.options()["axis"] if self.name in _ALONG else ()
-        return axis is None or any(a % rank == 0 for a in (axis if isinstance(axis, list | tuple) else [axis]))
+            return not _all_rows(self.options["key"], rank)
+        axis = self.options["axis"] if self.name in _KEEP else []
+        return axis is None or any(a % rank == 0 for a in (axis if isinstance(axis, list) else [axis]))
 
-    def _rows_alone(self, rows: Sequence[Any]) -> bool:
-        """Whether two equal rows give one result, and give it too beside a third one and rows of zeros."""
-        rows = [two.astype(np.float64) for two in rows]  # a sum that is 0 but for rounding is the same
-        five = [np.concatenate([two, two[:1], np.zeros_like(two)]) for two in rows]
+    def _rows_alone(self, two: Sequence[Any], values: bool) -> bool:
+        """Whether three rows give three of the same shape and, asked for values, two equal rows give one result, and
+        give it too beside a third one and rows of zeros."""
+        more = 5 if values else 3
+        if values:
+            two = [rows.astype(np.float64) for rows in two]  # a sum that is 0 but for rounding is the same
+            trial = [np.concatenate([rows, rows[:1], np.zeros_like(rows)]) for rows in two]
+        else:
+            trial = [np.broadcast_to(self._one, (3, *rows.shape[1:])) for rows in two]
         with np.errstate(all="ignore"):
             try:
-                result, again = np.asarray(self.on(rows)), np.asarray(self.on(five))
-            except ValueError:
+                result, again = np.asarray(self.on(two)), np.asarray(self.on(trial))
+            except (ValueError, IndexError):
                 return False
-        if again.shape != (5, *result.shape[1:]):
+        if again.shape != (more, *result.shape[1:]):
             return False
-        return np.allclose([*result, *again[:3]], result[0], rtol=1e-3, equal_nan=again.dtype.kind == "f")
+        return not values or np.allclose([*result, *again[:3]], result[0], rtol=1e-3, equal_nan=again.dtype.kind == "f")
 
     def _elements(self, inputs: Sequence[tuple[int, ...]]) -> int:
         """No fewer elements than the inputs and the result have."""
-        given = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
-        leaves = flatten([filled(self.args, given), list(filled(self.kwargs, given).values())])
+        options = filled(self.options, [np.broadcast_to(np.float32(0), shape) for shape in inputs])
+        leaves = flatten(list(options.values()))
         shapes = [leaf.shape for leaf in leaves if isinstance(leaf, np.ndarray)]
         sizes = list(map(math.prod, shapes))
         if self.name in _GROW:
@@ -119,7 +174,7 @@ class Applied(NamedTuple):
             return math.prod(max(n, 1) for n in (*numbers, *sizes))
         result = 0
         if self.name == "einsum":
-            terms, arrow, kept = str(self.args[0]).replace(" ", "").partition("->")
+            terms, arrow, kept = str(options["subscripts"]).replace(" ", "").partition("->")
             axes: dict[str, int] = {}
             middle = 1
             for term, shape in zip(terms.split(","), shapes, strict=False):
@@ -131,13 +186,19 @@ class Applied(NamedTuple):
         elif self.name in ("matmul", "dot", "outer", "inner", "tensordot"):
             over: Any = 0 if self.name == "outer" else 1
             if self.name == "tensordot":
-                over = given_as(self.args, 2, self.kwargs, "axes", 2)
-            first = range(-over, 0) if isinstance(over, int) else map(int, np.ravel(over[0]))
+                over = options["axes"]
+            first = range(-min(over, len(shapes[0])), 0) if isinstance(over, int) else map(int, np.ravel(over[0]))
             summed = math.prod(shapes[0][a] for a in first if -len(shapes[0]) <= a < len(shapes[0]))
             result = math.prod(sizes) // max(summed, 1) ** 2
         elif self.name == "pad":
-            width = given_as(self.args, 1, self.kwargs, "pad_width")
-            result = math.prod(map(sum, zip(shapes[0], _padding(len(shapes[0]), width), strict=True)))
+            width = _padding(len(shapes[0]), options["pad_width"])
+            result = math.prod(map(sum, zip(shapes[0], width, strict=True)))
+        elif self.name == "take":
+            x, axis = np.shape(options["x"]), options["axis"]
+            whole = math.prod(x) // max(x[axis], 1) if isinstance(axis, int) and -len(x) <= axis < len(x) else 1
+            result = whole * np.size(options["indices"])
+        elif self.name == "get_item":
+            result = _picked(np.shape(options["x"]), options["key"])
         else:
             with suppress(ValueError):  # of concatenate
                 result = math.prod(np.broadcast_shapes(*shapes))

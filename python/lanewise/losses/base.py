@@ -62,6 +62,8 @@ class RowFunction(Configurable):
 
     def kernel_after(self, operation: str) -> tuple[str, bool]:
         """(kernel, whether it reads the input of the last operation) where the model ends with `operation`."""
+        if not hasattr(self, "kernel"):
+            raise NotImplementedError(f"{type(self).__name__}: define call(self, y_true, y_pred), a value for each row")
         return self.kernel, False
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -93,7 +95,7 @@ class RowFunction(Configurable):
         if pred.ndim > 2:  # rows of rows
             true = true.reshape(-1, *true.shape[len(shape) :])
             pred = pred.reshape(-1, columns)
-        target = align(self, true, pred.shape[1:], "y_true")
+        target = align(self, true, pred.shape[1:], "y_true", infinite=True)
         if len(target) != len(pred):
             raise ValueError(f"y_true: expected {len(pred)} rows as y_pred has, received {len(target)}")
         if not self.sparse:
@@ -117,14 +119,20 @@ class RowFunction(Configurable):
         return _engine.as_array(self.rows(y_true, y_pred))
 
 
-def align(function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], argument: str) -> AnyArray:
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def align(
+    function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], argument: str, infinite: bool = False
+) -> AnyArray:
     """y as the kernel wants it for predictions of this shape per sample: int32 labels, or rows of that shape.
 
     (n,) and (n, 1) are the same thing. Every label is checked here, before anything is computed.
 
     Raises:
         TypeError: no real numbers.
-        ValueError: another shape, NaN, a label that is no class, a target outside its interval.
+        ValueError: another shape, NaN, a label that is no class, a target outside its interval, or beyond float32
+            unless `infinite`.
     """
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{argument}: expected real numbers, received dtype {y.dtype}; encode labels as numbers first")
@@ -151,22 +159,22 @@ def align(function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], arg
             f"{', '.join(map(str, wanted))}), received {y.shape}{hint}"
         )
     if y.dtype.kind == "f" or function.interval:
-        _check_range(function, y, argument)
+        _check_range(function, y, argument, infinite)
     return y
 
 
-def _check_range(function: RowFunction, y: AnyArray, argument: str) -> None:
+def _check_range(function: RowFunction, y: AnyArray, argument: str, infinite: bool) -> None:
     if not y.size:
         return
     low, high = np.minimum.reduce(y, None), np.maximum.reduce(y, None)  # NaN propagates: no temporary array of flags
-    if low != low:
-        row = next(i for i, values in enumerate(y) if np.isnan(values).any())
-        raise ValueError(f"{argument}: expected numbers, received NaN in row {row}")
-    most = float(np.finfo(np.float32).max)
-    if max(-float(low), float(high)) > most:
-        row = next(i for i, values in enumerate(y) if np.abs(values).max() > most)
-        bad = low if -float(low) > most else high
-        raise ValueError(f"{argument}: expected finite numbers in the range of float32, received {bad} (row {row})")
+    if low != low or not (infinite or max(-float(low), float(high)) <= _LARGEST):
+        flat = y.reshape(len(y), -1).astype(np.float64)
+        bad = np.isnan(flat) if low != low else np.abs(flat) > _LARGEST
+        row = int(bad.any(axis=1).argmax())
+        if low != low:
+            raise ValueError(f"{argument}: expected numbers, received NaN in row {row}")
+        value = flat[row, bad[row].argmax()]
+        raise ValueError(f"{argument}: expected numbers in the range of float32, received {value} in row {row}")
     if function.interval:
         check, words = INTERVALS[function.interval]
         if not check(float(low), float(high)):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _engine
 from .._engine import Array, Float32
-from .._given import refuse_methods
+from .._given import own_method, refuse_methods
 from .._operators import TracedBase
 from .base import RowFunction
 
@@ -45,7 +45,7 @@ class Loss(RowFunction):
         Args:
             sample_weight: a number, or weights in the shape of the row values, (n,) or (n, 1).
         """
-        if hasattr(self, "call") and not self.own:  # a subclass in Python
+        if own_method(type(self), "call"):
             from .own import own_loss
 
             loss: Loss = own_loss(self, ())
@@ -62,6 +62,10 @@ class Loss(RowFunction):
             return _engine.as_array(total)
         count = rows.size if self.reduction != "mean_with_sample_weight" or weights is None else weights.sum()
         return _engine.as_array(total / count if count else 0.0)
+
+    def call(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+        """The value of each row, not reduced: what a subclass in Python defines, in the operations of `keras.ops`."""
+        return self.values(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "reduction": self.reduction}

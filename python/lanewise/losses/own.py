@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _engine
 from .._engine import Array, Float32
+from .._given import own_method
 from .._names import serialize
 from .._operators import TracedBase
 from .._registry import get_registered_name
@@ -106,13 +107,11 @@ def function_name(function: Any) -> str:
 
 def own_loss(identifier: Any, known: Any) -> Any:
     """An OwnLoss for a person's own function or subclass of `Loss` with `call`; anything else as it is."""
-    if isinstance(identifier, type) and issubclass(identifier, Loss) and hasattr(identifier, "call"):
+    if isinstance(identifier, type) and issubclass(identifier, Loss) and own_method(identifier, "call"):
         identifier = identifier()
     if isinstance(identifier, Loss):
-        call = getattr(identifier, "call", None)
-        if call is None or identifier.own:
-            return identifier
-        return OwnLoss(call, identifier.name, identifier.reduction)
+        own = not identifier.own and own_method(type(identifier), "call")
+        return OwnLoss(identifier.call, identifier.name, identifier.reduction) if own else identifier
     return OwnLoss(identifier) if is_own_function(identifier, known) else identifier
 
 

@@ -91,7 +91,7 @@ class Metric(RowFunction):
             pred = pred.reshape(-1, pred.shape[-1])
         shape = pred.shape[1:]
         metric = self.resolved(true.shape[1:], shape)
-        target = align(metric, true, shape, "y_true")
+        target = align(metric, true, shape, "y_true", infinite=True)
         if len(target) != len(pred):
             raise ValueError(f"y_true: expected {len(pred)} rows as y_pred has, received {len(target)}")
         if not metric.sparse:

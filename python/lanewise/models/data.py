@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._arrays import as_array
 from .._engine import AnyArray, Float32
-from .._names import check_integer, check_not_negative, check_number
+from .._names import check_integer, check_number
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class Rows(NamedTuple):
         return Rows([a[start:stop] for a in self.x], [a[start:stop] for a in self.y], weights)
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+
+
 def check_rows(argument: str, received: int, expected: int, first: str = "x") -> None:
     """Raises ValueError where two arrays do not have the same number of rows."""
     if received != expected:
@@ -83,9 +86,13 @@ def row_weights(argument: str, value: Any, rows: int) -> Float32 | None:
     if weights.ndim != 1:
         raise ValueError(f"{argument}: expected one weight a row, shape (n,), received {weights.shape}")
     check_rows(argument, len(weights), rows)
-    if not np.isfinite(weights).all():
-        raise ValueError(f"{argument}: expected finite numbers, received {weights[~np.isfinite(weights)][0]}")
-    return np.ascontiguousarray(weights, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(weights, dtype=np.float32)
+    if not np.isfinite(single).all():
+        raise ValueError(
+            f"{argument}: expected numbers in the range of float32, received {weights[~np.isfinite(single)][0]}"
+        )
+    return single
 
 
 def class_weights(class_weight: Any, y: AnyArray) -> Float32:
@@ -111,7 +118,9 @@ def class_weights(class_weight: Any, y: AnyArray) -> Float32:
     for key, value in class_weight.items():
         whole = isinstance(key, bool | np.bool_ | float | np.floating) and float(key).is_integer()  # as labels may be
         label = check_integer("class_weight: key", int(key) if whole else key, 0)
-        weights[labels == label] = check_not_negative(f"class_weight[{label}]", value)
+        weights[labels == label] = check_number(
+            f"class_weight[{label}]", value, "a finite number >= 0", lambda v: 0.0 <= v <= _LARGEST
+        )
     return weights
 
 

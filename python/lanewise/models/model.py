@@ -54,10 +54,10 @@ class Model(Trainer):
             cls,
             (
                 "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "make_train_function",
-                "make_test_function", "make_predict_function",
+                "make_test_function", "make_predict_function", "__call__",
             ),
-            "losses, metrics and layers of your own go to compile() and call(); for training loops of your own there "
-            "are model.value_and_grad(x, y) and model.apply_gradients(gradients)",
+            "losses, metrics and layers of your own go to compile() and call(self, inputs); for training loops of your "
+            "own there are model.value_and_grad(x, y) and model.apply_gradients(gradients)",
         )  # fmt: skip
         from .subclassed import Subclassed
 

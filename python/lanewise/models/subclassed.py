@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Program
+from .._given import refuse_methods
 from .._structure import flatten, instances, map_leaves
 from ..layers.base import match_rank
 from ..layers.core import Input
@@ -35,6 +36,7 @@ class Subclassed(Functional):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "inputs" in kwargs or "outputs" in kwargs or len(args) > 1:
+            refuse_methods(type(self), ("call",), "give inputs and outputs, or define call(), not both")
             super().__init__(*args, **kwargs)
             self._traced = self._of_tensors = True
             return

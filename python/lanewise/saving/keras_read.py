@@ -61,7 +61,7 @@ def _object(name: str, value: Mapping[str, Any]) -> Config:
         config = _chain(config)
     elif name in ("Functional", "Model"):
         name, config = "Functional", _graph(config)
-    elif isinstance(config, Mapping):
+    elif isinstance(config, Mapping) and name != "Function":  # whose arrays keep their types
         config = _arguments(name, config)
     result: Config = {"class_name": name, "config": config}
     if str(value.get("module", "")).startswith("keras.src.ops"):  # arithmetic on tensors, no layer

@@ -103,11 +103,16 @@ class Net:
         if hasattr(x, "tocsr"):
             x = x.toarray() if self.dense_x else x.tocsr()
         self.whole = n <= batch_size
+        program = model._ready([(columns,)])
+
+        def aligned(y: Any) -> Any:
+            return compiled.align("y", y, program.output_shapes, lambda _, value: value)
+
+        aligned(y)  # errors name the row as it was given
         if self.whole and self.dense_x and n <= MERGED_ROWS and not (self.norms or self.dropout):
             x, y, weights = merged(x, y, weights)
         n = x.shape[0]
-        program = model._ready([(columns,)])
-        self.x, self.y = x, compiled.align("y", y, program.output_shapes, lambda _, value: value)
+        self.x, self.y = x, aligned(y)
         self.weights = None if weights is None else np.asarray(weights, np.float64)
         self.batch_size = batch_size = min(batch_size, n)
         self.rate_pace = Pace(8) if self.dense_x else _Steady(max(1, _DENSE_BYTES // (8 * columns * batch_size)))

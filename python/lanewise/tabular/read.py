@@ -51,7 +51,7 @@ def read(x: Any) -> tuple[list[str], list[Any], int, bool]:
     named = True
     if isinstance(x, Mapping):
         names, columns = list(x), list(x.values())
-        if not any(hasattr(value, "__len__") and not isinstance(value, str) for value in columns):  # one row
+        if all(isinstance(value, str | bytes) or not _is_column(value) for value in columns):  # one row
             columns = [[value] for value in columns]
     elif hasattr(x, "collect"):
         raise TypeError("x: expected a table, received a lazy one; call collect() first")
@@ -77,13 +77,19 @@ def read(x: Any) -> tuple[list[str], list[Any], int, bool]:
         raise ValueError(f"x: two columns are called {twice[0]!r}")
     if not names:
         raise ValueError("x: expected at least one column, received none")
-    rows = len(columns[0])
+    rows = len(columns[0]) if _is_column(columns[0]) else 0
     for name, column in zip(names, columns, strict=True):
+        if not _is_column(column):
+            raise TypeError(f"x: column {name!r}: expected its values, received {column!r}")
         if len(column) != rows:
             raise ValueError(f"x: column {name!r} has {len(column)} rows, {names[0]!r} has {rows}")
     if not rows:
         raise ValueError("x: expected at least one row, received none")
     return names, columns, rows, named
+
+
+def _is_column(value: Any) -> bool:
+    return hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
 
 
 def is_missing(value: Any) -> bool:
@@ -151,6 +157,9 @@ def _objects(name: str, given: list[Any], labelled: bool) -> Values:
             found = _floats(given)
             found[np.isinf(found)] = np.nan
             return Values("number", found)
+        if all(isinstance(v, datetime.timedelta) for v in known):
+            days = [np.nan if v is None else v / datetime.timedelta(days=1) for v in given]
+            return Values("number", np.array(days))
         if all(isinstance(v, datetime.date | np.datetime64) for v in known):
             moments = [_utc(v) for v in given]
             zone = any(getattr(v, "tzinfo", None) is not None for v in known)
