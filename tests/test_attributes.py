@@ -66,7 +66,6 @@ def test_other_objects():
     for obj, name, text in (
         (keras.layers.Dense(1), "enable_lora", "float32"),
         (keras.metrics.MeanSquaredError(), "total", "result"),
-        (keras.losses.MeanSquaredError(), "call", "reduction=None"),
         (keras.optimizers.Adam(), "apply_gradients", "apply_gradients"),
         (keras.callbacks.EarlyStopping(), "monitor_op", "improves"),
     ):

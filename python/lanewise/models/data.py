@@ -90,7 +90,7 @@ def row_weights(argument: str, value: Any, rows: int) -> Float32 | None:
         single = np.ascontiguousarray(weights, dtype=np.float32)
     if not np.isfinite(single).all():
         raise ValueError(
-            f"{argument}: expected numbers in the range of float32, received {weights[~np.isfinite(single)][0]}"
+            f"{argument}: expected finite numbers in the range of float32, received {weights[~np.isfinite(single)][0]}"
         )
     return single
 
