@@ -82,22 +82,24 @@ class Applied:
 
     name: str
     function: Callable[..., Any]
+    signature: inspect.Signature
     options: dict[str, Any]
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Applied:
         """With these arguments, and those that are left out. Raises TypeError where they are not the function's."""
+        signature = inspect.signature(function)
         try:
-            bound = inspect.signature(function).bind(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
         bound.apply_defaults()
         options = {key: _checked(name, key, settled(value)) for key, value in bound.arguments.items()}
-        return cls(name, function, options)
+        return cls(name, function, signature, options)
 
     def bound(self, options: dict[str, Any]) -> inspect.BoundArguments:
         """Arguments in their places."""
-        return inspect.BoundArguments(inspect.signature(self.function), options)
+        return inspect.BoundArguments(self.signature, options)
 
     def on(self, inputs: Sequence[Any]) -> Any:
         """The result for these tensors."""
