@@ -132,6 +132,7 @@ def test_large_inputs_are_tried_too() -> None:
     for function in (
         lambda: ops.sum(x, axis=0), lambda: ops.argmax(x, axis=0), lambda: ops.norm(x, axis=0),
         lambda: ops.transpose(x, (1, 0, 2)), lambda: x + np.array([1.0, 2.0])[:, None, None],
+        lambda: x + np.ones((3, 1, 1)), lambda: ops.sum(keras.Input((3, 600_000)), axis=0),
         lambda: ops.sort(x, axis=0), lambda: ops.take(x, [0, 1], axis=0),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="row"):

@@ -107,24 +107,32 @@ class Applied:
         return self.function(*bound.args, **bound.kwargs)
 
     def result_shape(self, input_shape: Sequence[Shape]) -> Shape:
-        """(None, ...): by a call on two rows. Raises ValueError where rows do not stay rows of their own."""
+        """(None, ...): by a call on two rows, or on a number of them that large inputs have as no other axis.
+
+        Raises:
+            ValueError: rows that do not stay rows of their own, or more elements than anybody means.
+        """
         shapes = [(2, *(axis or 1 for axis in shape[1:])) for shape in input_shape]
         elements = self._elements(shapes)
         if not elements <= _MOST_ELEMENTS:  # a file may say any number, and NaN
             raise ValueError(f"{self.name}: expected fewer than {_MOST_ELEMENTS} elements of two samples")
-        rows = [np.broadcast_to(self._one, shape) for shape in shapes]
+        few = elements <= _FEW_ELEMENTS
+        arrays = [leaf for leaf in flatten(list(self.options.values())) if isinstance(leaf, np.ndarray)]
+        taken = {axis for shape in (*(shape[1:] for shape in shapes), *(a.shape for a in arrays)) for axis in shape}
+        n = 2 if few else next((n for n in range(3, 9) if n not in taken), 9)
+        rows = [np.full((n, *shape[1:]), self._one) for shape in shapes]
         given = ", ".join(map(str, input_shape))
         with np.errstate(all="ignore"):
             try:
                 result = np.asarray(self.on(rows))
             except (ValueError, IndexError) as error:
-                raise ValueError(f"{self.name}: called on {given}: with two rows, {error}") from None
-        if result.shape[:1] != (2,):
+                raise ValueError(f"{self.name}: called on {given}: with {n} rows, {error}") from None
+        if result.shape[:1] != (n,):
             raise ValueError(
                 f"{self.name}: expected a result with the rows of {given} as its first axis, received shape "
-                f"{result.shape} for two rows"
+                f"{result.shape} for {n} rows"
             )
-        if self._goes_along_rows(input_shape) or not self._rows_alone(rows, elements <= _FEW_ELEMENTS):
+        if self._goes_along_rows(input_shape) or (few and not self._rows_alone(rows)):
             raise ValueError(
                 f"{self.name}: expected that the rows of {given} do not go into one another and their number does "
                 "not matter: sum, sort, roll, take, slices, ... along another axis than 0"
@@ -147,23 +155,18 @@ class Applied:
         axis = self.options["axis"] if self.name in _KEEP else []
         return axis is None or any(a % rank == 0 for a in (axis if isinstance(axis, list) else [axis]))
 
-    def _rows_alone(self, two: Sequence[Any], values: bool) -> bool:
-        """Whether three rows give three of the same shape and, asked for values, two equal rows give one result, and
-        give it too beside a third one and rows of zeros."""
-        more = 5 if values else 3
-        if values:
-            two = [rows.astype(np.float64) for rows in two]  # a sum that is 0 but for rounding is the same
-            trial = [np.concatenate([rows, rows[:1], np.zeros_like(rows)]) for rows in two]
-        else:
-            trial = [np.broadcast_to(self._one, (3, *rows.shape[1:])) for rows in two]
+    def _rows_alone(self, two: Sequence[Any]) -> bool:
+        """Whether two equal rows give one result, and give it too beside a third one and rows of zeros."""
+        two = [rows.astype(np.float64) for rows in two]  # a sum that is 0 but for rounding is the same
+        five = [np.concatenate([rows, rows[:1], np.zeros_like(rows)]) for rows in two]
         with np.errstate(all="ignore"):
             try:
-                result, again = np.asarray(self.on(two)), np.asarray(self.on(trial))
+                result, again = np.asarray(self.on(two)), np.asarray(self.on(five))
             except (ValueError, IndexError):
                 return False
-        if again.shape != (more, *result.shape[1:]):
+        if again.shape != (5, *result.shape[1:]):
             return False
-        return not values or np.allclose([*result, *again[:3]], result[0], rtol=1e-3, equal_nan=again.dtype.kind == "f")
+        return np.allclose([*result, *again[:3]], result[0], rtol=1e-3, equal_nan=again.dtype.kind == "f")
 
     def _elements(self, inputs: Sequence[tuple[int, ...]]) -> int:
         """No fewer elements than the inputs and the result have."""
