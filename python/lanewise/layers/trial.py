@@ -120,17 +120,18 @@ class Applied:
         arrays = [leaf for leaf in flatten(list(self.options.values())) if isinstance(leaf, np.ndarray)]
         taken = {axis for shape in (*(shape[1:] for shape in shapes), *(a.shape for a in arrays)) for axis in shape}
         n = 2 if few else next((n for n in range(3, 9) if n not in taken), 9)
+        many = "two" if few else n
         rows = [np.full((n, *shape[1:]), self._one) for shape in shapes]
         given = ", ".join(map(str, input_shape))
         with np.errstate(all="ignore"):
             try:
                 result = np.asarray(self.on(rows))
             except (ValueError, IndexError) as error:
-                raise ValueError(f"{self.name}: called on {given}: with {n} rows, {error}") from None
+                raise ValueError(f"{self.name}: called on {given}: with {many} rows, {error}") from None
         if result.shape[:1] != (n,):
             raise ValueError(
                 f"{self.name}: expected a result with the rows of {given} as its first axis, received shape "
-                f"{result.shape} for {n} rows"
+                f"{result.shape} for {many} rows"
             )
         if self._goes_along_rows(input_shape) or (few and not self._rows_alone(rows)):
             raise ValueError(
