@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _engine
+from .._arrays import LARGEST
 from .._engine import AnyArray, Array, Float32
 from .._names import Configurable, snake_case
 from .._operators import TracedBase
@@ -119,9 +120,6 @@ class RowFunction(Configurable):
         return _engine.as_array(self.rows(y_true, y_pred))
 
 
-_LARGEST = float(np.finfo(np.float32).max)
-
-
 def align(
     function: RowFunction, y: AnyArray, output_shape: tuple[int, ...], argument: str, infinite: bool = False
 ) -> AnyArray:
@@ -167,9 +165,9 @@ def _check_range(function: RowFunction, y: AnyArray, argument: str, infinite: bo
     if not y.size:
         return
     low, high = np.minimum.reduce(y, None), np.maximum.reduce(y, None)  # NaN propagates: no temporary array of flags
-    if low != low or not (infinite or max(-float(low), float(high)) <= _LARGEST):
+    if low != low or not (infinite or max(-float(low), float(high)) <= LARGEST):
         flat = y.reshape(len(y), -1).astype(np.float64)
-        bad = np.isnan(flat) if low != low else np.abs(flat) > _LARGEST
+        bad = np.isnan(flat) if low != low else np.abs(flat) > LARGEST
         row = int(bad.any(axis=1).argmax())
         if low != low:
             raise ValueError(f"{argument}: expected numbers, received NaN in row {row}")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import losses, metrics as metric_classes, optimizers
+from .._arrays import LARGEST
 from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Network, Program, TargetTerm
 from .._names import serialize
 from .._structure import by_name
@@ -334,12 +335,9 @@ def _flat(results: dict[str, Any]) -> dict[str, Any]:
     return results
 
 
-_LARGEST = float(np.finfo(np.float32).max)
-
-
 def _rounded(value: float) -> float:
     """value as the nearest float32."""
-    return float(np.float32(value)) if -_LARGEST <= value <= _LARGEST else value * np.inf
+    return float(np.float32(value)) if -LARGEST <= value <= LARGEST else value * np.inf
 
 
 def _described(function: Any) -> Any:

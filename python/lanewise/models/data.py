@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import as_array
+from .._arrays import LARGEST, as_array
 from .._engine import AnyArray, Float32
 from .._names import check_integer, check_number
 
@@ -55,9 +55,6 @@ class Rows(NamedTuple):
         if weights is not None:
             weights = [None if w is None else w[start:stop] for w in weights]
         return Rows([a[start:stop] for a in self.x], [a[start:stop] for a in self.y], weights)
-
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def check_rows(argument: str, received: int, expected: int, first: str = "x") -> None:
@@ -119,7 +116,7 @@ def class_weights(class_weight: Any, y: AnyArray) -> Float32:
         whole = isinstance(key, bool | np.bool_ | float | np.floating) and float(key).is_integer()  # as labels may be
         label = check_integer("class_weight: key", int(key) if whole else key, 0)
         weights[labels == label] = check_number(
-            f"class_weight[{label}]", value, "a finite number >= 0", lambda v: 0.0 <= v <= _LARGEST
+            f"class_weight[{label}]", value, "a finite number >= 0", lambda v: 0.0 <= v <= LARGEST
         )
     return weights
 
