@@ -108,6 +108,7 @@ def test_optimizer_steps_refuse_before_they_write() -> None:
         (lambda: ops.rmsprop_step(w, g, g), "overlap"),
         (lambda: ops.sgd_step(w, g[:9]), "g"),
         (lambda: ops.sgd_step(w, g, learning_rate=float("nan")), "learning_rate: expected a finite number"),
+        (lambda: ops.sgd_step(w, g, learning_rate=1e39), "learning_rate: expected a finite number"),
     ]:
         with pytest.raises(ValueError, match=text):
             call()

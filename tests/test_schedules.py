@@ -134,6 +134,8 @@ def test_a_schedule_of_ones_own_and_a_function():
         ValueError, match=r"learning_rate: expected finite numbers >= 0 from .*received -1.0 for step 9"
     ):
         fitted(Bad())
+    with pytest.raises(ValueError, match=r"expected finite numbers >= 0 from .*received 1e\+39 for step 0"):
+        fitted(lambda: 1e39)
     config = {"class_name": "Mine", "config": {}}
     assert isinstance(schedules.deserialize(config, {"Mine": Mine}), Mine)
     with pytest.raises(ValueError, match="schedule: unknown name 'Mine'"):

@@ -169,7 +169,7 @@ void Optimizer::set(const std::string& key, double value) {
   const auto at = hyper_.find(key);
   if (at == hyper_.end()) throw std::invalid_argument("This optimizer has no hyper-parameter '" + key + "'.");
   const Limit limit = limit_of(*equation_, key);
-  if (!std::isfinite(value) || value < 0 || (limit == Limit::kOne && value > 1) ||
+  if (!std::isfinite(static_cast<float>(value)) || value < 0 || (limit == Limit::kOne && value > 1) ||
       (limit == Limit::kBelowOne && value >= 1))
     throw std::invalid_argument(key + ": expected a finite number >= 0" +
                                 (limit == Limit::kNone  ? ""
@@ -203,7 +203,7 @@ void Optimizer::set_iterations(int64_t n) {
 
 void Optimizer::set_rates(int64_t first, std::vector<double> rates) {
   for (double rate : rates)
-    if (!std::isfinite(rate) || rate < 0)
+    if (!std::isfinite(static_cast<float>(rate)) || rate < 0)
       throw std::invalid_argument("rates: expected finite numbers >= 0. Received: " + std::to_string(rate) + ".");
   const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   first_rate_ = first;

@@ -10,9 +10,6 @@ import numpy as np
 from ._engine import AnyArray
 from ._operators import unmasked
 
-LARGEST = float(np.finfo(np.float32).max)
-"""The largest number of float32."""
-
 _WHAT_NOW = {
     "O": "make every column numeric first",
     "U": "encode text as numbers first",

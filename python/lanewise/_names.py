@@ -21,6 +21,9 @@ from ._missing import ABSENT, Absent
 T = TypeVar("T")
 P = ParamSpec("P")
 
+LARGEST = 2.0**128 - 2.0**104
+"""The largest number of float32."""
+
 
 asked = threading.local()
 """In a thread of the package's own: `asked.frame` is the one outside that its work was asked for in."""
@@ -373,24 +376,27 @@ def check_number(argument: str, value: Any, expected: str, allowed: Callable[[fl
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{argument}: expected {expected}, received {_shown(value)}") from None
+    except OverflowError:
+        raise ValueError(f"{argument}: expected {expected}, received {_shown(value)}") from None
     if not allowed(number):
-        raise ValueError(f"{argument}: expected {expected}, received {number!r}")
+        beyond = ", which is infinite in float32" if LARGEST < abs(number) < float("inf") else ""
+        raise ValueError(f"{argument}: expected {expected}, received {number!r}{beyond}")
     return number
 
 
 def check_finite(argument: str, value: Any) -> float:
     """value as a finite float."""
-    return check_number(argument, value, "a finite number", lambda v: abs(v) < float("inf"))
+    return check_number(argument, value, "a finite number", lambda v: abs(v) <= LARGEST)
 
 
 def check_not_negative(argument: str, value: Any) -> float:
     """value as a finite float >= 0."""
-    return check_number(argument, value, "a finite number >= 0", lambda v: 0.0 <= v < float("inf"))
+    return check_number(argument, value, "a finite number >= 0", lambda v: 0.0 <= v <= LARGEST)
 
 
 def check_positive(argument: str, value: Any) -> float:
     """value as a finite float > 0."""
-    return check_number(argument, value, "a finite number > 0", lambda v: 0.0 < v < float("inf"))
+    return check_number(argument, value, "a finite number > 0", lambda v: 0.0 < v <= LARGEST)
 
 
 def check_share(argument: str, value: Any) -> float:

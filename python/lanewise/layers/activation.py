@@ -117,7 +117,7 @@ class Softmax(_Elementwise):
             axis = axis[0]
         if isinstance(axis, list | tuple):
             raise NotImplementedError(f"axis: softmax runs along one axis, the last one; received {axis!r}")
-        self.axis = int(check_number("axis", axis, "a whole number", lambda v: v == int(v)))
+        self.axis = int(check_number("axis", axis, "a whole number", float.is_integer))
         super().__init__(**kwargs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

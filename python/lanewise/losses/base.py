@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _engine
-from .._arrays import LARGEST
 from .._engine import AnyArray, Array, Float32
-from .._names import Configurable, snake_case
+from .._names import LARGEST, Configurable, snake_case
 from .._operators import TracedBase
 from ..initializers.base import take_items
 

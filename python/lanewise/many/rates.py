@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from .. import random
 from .._engine import Float64
-from .._names import check_integer, check_keywords, check_number, check_positive
+from .._names import LARGEST, check_integer, check_keywords, check_number, check_positive
 from .._plots import subplots
 from ..callbacks import Callback, CallbackList
 from ..callbacks.base import Logs
@@ -126,7 +125,7 @@ def lr_find(
     Source: Smith 2017, Cyclical learning rates for training neural networks.
     """
     low = check_positive("low", low)
-    high = check_number("high", high, f"a finite number > low={low}", lambda v: low < v < math.inf)
+    high = check_number("high", high, f"a finite number > low={low}", lambda v: low < v <= LARGEST)
     steps = check_integer("steps", steps, 2)
     smoothing = check_number("smoothing", smoothing, "a number in [0, 1)", lambda v: 0.0 <= v < 1.0)
     limit = check_number("limit", limit, "a number > 1", lambda v: v > 1.0)

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import losses, metrics as metric_classes, optimizers
-from .._arrays import LARGEST
 from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Network, Program, TargetTerm
-from .._names import serialize
+from .._names import LARGEST, serialize
 from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
 from ..losses.own import OwnLoss, OwnRows

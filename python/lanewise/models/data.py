@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import LARGEST, as_array
+from .._arrays import as_array
 from .._engine import AnyArray, Float32
-from .._names import check_integer, check_number
+from .._names import check_integer, check_not_negative, check_number
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ def class_weights(class_weight: Any, y: AnyArray) -> Float32:
     for key, value in class_weight.items():
         whole = isinstance(key, bool | np.bool_ | float | np.floating) and float(key).is_integer()  # as labels may be
         label = check_integer("class_weight: key", int(key) if whole else key, 0)
-        weights[labels == label] = check_number(
-            f"class_weight[{label}]", value, "a finite number >= 0", lambda v: 0.0 <= v <= LARGEST
-        )
+        weights[labels == label] = check_not_negative(f"class_weight[{label}]", value)
     return weights
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._names import check_below_one, check_not_negative, check_number, check_positive, check_share
+from .._names import LARGEST, check_below_one, check_not_negative, check_number, check_positive, check_share
 from .base import Optimizer
 
 
@@ -206,7 +206,7 @@ class Ftrl(Optimizer):
         l2_shrinkage_regularization_strength: float = 0.0, beta: float = 0.0, **kwargs: Any,
     ) -> None:  # fmt: skip
         power = check_number(
-            "learning_rate_power", learning_rate_power, "a finite number <= 0", lambda v: float("-inf") < v <= 0.0
+            "learning_rate_power", learning_rate_power, "a finite number <= 0", lambda v: -LARGEST <= v <= 0.0
         )
         start = check_not_negative("initial_accumulator_value", initial_accumulator_value)
         l1 = check_not_negative("l1_regularization_strength", l1_regularization_strength)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .. import _missing
 from .._engine import Float64
 from .._names import (
+    LARGEST,
     Configurable,
     check_finite,
     check_not_negative,
@@ -61,7 +62,7 @@ class LearningRateSchedule(Configurable):
 def checked_rates(source: Any, rates: Any, first: int) -> Float64:
     """rates as float64, all finite and >= 0."""
     array = np.asarray([float(np.asarray(rate)) for rate in rates], np.float64)
-    bad = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
+    bad = np.flatnonzero(~((array >= 0) & (array <= LARGEST)))
     if bad.size:
         raise ValueError(
             f"learning_rate: expected finite numbers >= 0 from {source!r}, received {array[bad[0]]} for step "
