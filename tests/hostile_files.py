@@ -11,7 +11,6 @@ import json
 import os
 import re
 import sys
-import time
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -309,33 +308,14 @@ def every(target: str, whole: bytes) -> Files:
 # --- the loading process ------------------------------------------------------------------------------------------
 
 
-def memory(key: str) -> int:
-    """VmHWM or VmRSS of this process in bytes."""
-    with open("/proc/self/status") as file:
-        return int(re.search(rf"{key}:\s+(\d+) kB", file.read())[1]) * 1024  # type: ignore[index]
-
-
 def main(folder: str, name: str) -> None:
     with open(os.path.join(folder, "files.json"), encoding="utf-8") as file:
         sizes = json.load(file)
     runner = targets.Runner(name, folder)
     with open(os.path.join(folder, "files"), "rb") as whole:
         for key, size in sizes:
-            with open(runner.path, "wb") as file:
-                file.write(whole.read(size))
-            with open("/proc/self/clear_refs", "w") as file:
-                file.write("5")  # the peak begins anew
-            before, error = memory("VmRSS"), None
-            begun = time.process_time()
-            runner.watch.on = True
-            try:
-                runner.target.load(runner.path)
-            except BaseException as caught:
-                error = [type(caught).__name__, str(caught)[:300]]
-            runner.watch.on = False
-            took = time.process_time() - begun
-            seen, runner.watch.seen = runner.watch.seen, []
-            print(json.dumps([key, error, took, memory("VmHWM") - before - 2 * size, seen]))
+            error, took, more, seen = runner.load(whole.read(size))
+            print(json.dumps([key, error and [type(error).__name__, str(error)[:300]], took, more, seen]))
 
 
 if __name__ == "__main__":

@@ -125,9 +125,15 @@ class Interpreter:
             self.hook.set_nomemory(n, n + 1)
 
     def disarm(self) -> int:
-        """How many there were is not told: as many as it takes until none fails any more (MOST)."""
         self.hook.remove_mem_hooks()
-        return MOST
+        return 0
+
+    def count(self, act: Callable[[], Any]) -> int:
+        """How many there are: where it is none that is left over, if all fail from there on."""
+        low, high = 0, 1
+        while high - low > 1:
+            pass
+        return high
 
 
 def in_wake_of_memory(error: BaseException) -> bool:

@@ -1,6 +1,5 @@
 """Hostile files of every format: one clear error within a second, little memory, nothing executed or written."""
 
-import ast
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from fuzz import targets
 from fuzz.plain import fuzz
 from hostile_descriptions import MODULE
 from hostile_files import every
-from limits import SLOWER
+from limits import SLOWER, seconds
 from sanitizer import KEPT
 
 pytest.importorskip("h5py")
@@ -61,9 +60,9 @@ def test_hostile_files(tmp_path, target):
     results = loaded(tmp_path, target, files)
     assert len(results) == len(files) >= 80
     refused, wrong = 0, []
-    for name, error, seconds, memory, seen in results:
-        if seconds > targets.SECONDS or memory > targets.MEMORY or seen:
-            wrong.append((name, error, seconds, memory >> 20, seen))
+    for name, error, took, memory, seen in results:
+        if took > targets.SECONDS or memory > targets.MEMORY or seen:
+            wrong.append((name, error, took, memory >> 20, seen))
         elif error is None:
             if not re.fullmatch(f"{FINE['']}|{FINE.get(target, 'x')}", name):
                 wrong.append((name, "loaded"))
@@ -111,8 +110,8 @@ def test_what_a_loader_must_not_do_is_seen(tmp_path, fault, text):
 
 
 def _spin():
-    end = time.process_time() + 1.1 * targets.SECONDS
-    while time.process_time() < end:
+    end = seconds() + 1.1 * targets.SECONDS
+    while seconds() < end:
         pass
 
 
@@ -121,6 +120,8 @@ def _spin():
     [
         (lambda path: {}["x"], KeyError, "x"),
         (lambda path: _spin(), targets.Broken, "took [0-9.]+ s"),
+        (lambda path: time.sleep(1.1 * targets.SECONDS), targets.Broken, "took [0-9.]+ s"),
+        (lambda path: bytearray(2 * targets.MEMORY), targets.Broken, "took [0-9]+ MB"),
         (lambda path: open(path + "x", "w").close(), targets.Broken, "open for writing"),
         (lambda path: exec("1"), targets.Broken, "must not do"),
         (lambda path: (_ for _ in ()).throw(UnicodeError("x")), targets.Broken, "UnicodeError"),
@@ -128,6 +129,8 @@ def _spin():
 )
 def test_what_a_loader_must_not_do_is_seen_by_the_fuzzer(tmp_path, monkeypatch, fault, error, text):
     runner = targets.Runner("json", str(tmp_path))
+    runner.target = runner.target._replace(load=lambda path: bytearray(targets.MEMORY // 2))
+    runner(b"{}")  # a peak before it hides none
     runner.target = runner.target._replace(load=fault)
     with pytest.raises(error, match=text):
         runner(b"{}")
@@ -149,135 +152,3 @@ def test_the_corpus_of_the_fuzzer(tmp_path, target):
     for path in files:
         text = runner(path.read_bytes())
         assert bool(text) == path.name.startswith("broken") or path.name == "weights", (path.name, text)
-
-
-# --- the source ---------------------------------------------------------------------------------------------------
-
-ENTRIES = ["saving/model.py", "saving/describe.py", "tabular/files.py", "callbacks/files.py", "many/ensemble.py"]
-FORBIDDEN_CALLS = {
-    "eval",
-    "exec",
-    "compile",
-    "__import__",
-    "import_module",
-    "run_module",
-    "run_path",
-    "system",
-    "popen",
-    "Popen",
-    "loads_pickle",
-}
-FORBIDDEN_MODULES = {
-    "pickle",
-    "marshal",
-    "shelve",
-    "dill",
-    "cloudpickle",
-    "joblib",
-    "importlib",
-    "runpy",
-    "subprocess",
-    "ctypes",
-    "code",
-}
-PACKAGE = Path(lanewise.__file__).parent
-
-
-def modules_of(tree, path):
-    """(module, level) of what a source imports, within functions too."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, 0) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "", node.level)
-            for alias in node.names:
-                yield (f"{node.module}.{alias.name}" if node.module else alias.name, node.level)
-
-
-def resolved(module, level, path):
-    """The file of lanewise that a relative import means, if it is one."""
-    if level == 0:
-        return None
-    base = path.parent
-    for _ in range(level - 1):
-        base = base.parent
-    place = base.joinpath(*module.split(".")) if module else base
-    return next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
-
-
-def reachable():
-    """Every source of lanewise that loading a file can reach by imports."""
-    waiting, found = [PACKAGE / entry for entry in ENTRIES], {}
-    while waiting:
-        path = waiting.pop()
-        if path in found:
-            continue
-        found[path] = tree = ast.parse(path.read_text())
-        waiting += [p for m, level in modules_of(tree, path) if (p := resolved(m, level, path)) is not None]
-    return found
-
-
-def offences(tree, path):
-    """Calls and imports that run what somebody else wrote."""
-    for module, level in modules_of(tree, path):
-        if level == 0 and module.split(".")[0] in FORBIDDEN_MODULES:
-            yield f"imports {module}"
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = node.func
-            name = (
-                called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
-            )
-            plain = isinstance(called, ast.Name) or (
-                isinstance(called, ast.Attribute) and name not in ("compile", "eval")
-            )
-            if name in FORBIDDEN_CALLS and plain:
-                yield f"calls {name} in line {node.lineno}"
-            if any(k.arg == "allow_pickle" and getattr(k.value, "value", True) for k in node.keywords):
-                yield f"allows pickles in line {node.lineno}"
-            if (
-                name == "load"
-                and isinstance(called, ast.Attribute)
-                and getattr(called.value, "id", "") in ("np", "numpy")
-            ) and not any(k.arg == "allow_pickle" for k in node.keywords):
-                yield f"np.load without allow_pickle=False in line {node.lineno}"
-
-
-ALLOWED = {
-    # the package's own modules, by names that stand in the package
-    "__init__.py": {"imports importlib", "imports importlib.import_module"},
-    "_missing.py": {"imports importlib", "imports importlib.import_module", "calls import_module"},
-    # CIFAR is a pickle: read by an unpickler that knows no class, and from no model file
-    "keras/datasets/_read.py": {"imports pickle"},
-}
-"""What is reachable by imports and is no way for a file to run anything."""
-
-
-def test_no_pickle_eval_exec_or_import_by_name_is_reachable_from_a_load():
-    sources = reachable()
-    assert len(sources) > 60 and PACKAGE / "saving" / "hdf5.py" in sources and PACKAGE / "layers" / "core.py" in sources
-    found = {str(path.relative_to(PACKAGE)): bad for path, tree in sources.items() if (bad := [*offences(tree, path)])}
-    print(f"{len(sources)} sources are reachable from a load")
-    plain = {path: {re.sub(r" in line \d+", "", what) for what in bad} for path, bad in found.items()}
-    assert not {path: found[path] for path, bad in plain.items() if bad - ALLOWED.get(path, set())}
-    assert found.keys() == ALLOWED.keys()  # no exception that is not needed
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "eval('1')",
-        "exec(text)",
-        "__import__(name)",
-        "import pickle",
-        "from importlib import import_module",
-        "import importlib as i",
-        "def f():\n    import pickle.x",
-        "os.system('x')",
-        "np.load(p)",
-        "np.load(p, allow_pickle=True)",
-        "compile(t, 'x', 'exec')",
-    ],
-)
-def test_each_way_to_run_code_is_seen_in_a_source(source):
-    assert [*offences(ast.parse(source), PACKAGE / "x.py")]

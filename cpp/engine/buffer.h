@@ -20,6 +20,13 @@ inline int64_t checked_product(int64_t a, int64_t b) {
   return r;
 }
 
+// Their sum; the same.
+inline int64_t checked_sum(int64_t a, int64_t b) {
+  int64_t r;
+  if (__builtin_add_overflow(a, b, &r)) throw std::length_error("array size overflows 64 bits");
+  return r;
+}
+
 template <class T>
 class Buffer {
  public:

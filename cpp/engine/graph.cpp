@@ -9,6 +9,8 @@
 namespace lanewise {
 namespace {
 
+constexpr int64_t kMostElements = int64_t{1} << 40;  // of a sample
+
 struct OpInfo {
   Op op;
   const char* name;
@@ -108,14 +110,24 @@ int64_t Value::rows() const {
   return n;
 }
 
-int Graph::input(std::vector<int64_t> shape) {
-  for (int64_t d : shape)
+int Graph::append(Node node, std::vector<int64_t> shape) {
+  int64_t elements = 1;
+  for (int64_t d : shape) {
     if (d < 1) throw std::invalid_argument("shape: expected axes of at least 1. Received: " + shape_text(shape) + ".");
-  const int id = static_cast<int>(values_.size());
+    elements = checked_product(elements, d);
+  }
+  if (elements > kMostElements)  // what no machine holds, so that sums of sizes cannot wrap
+    throw std::invalid_argument("shape: expected at most 2^40 elements of a sample. Received: " + shape_text(shape) +
+                                ".");
+  node.output = static_cast<int>(values_.size());
+  nodes_.push_back(std::move(node));
   values_.push_back({std::move(shape)});
-  nodes_.push_back({Op::kInput, {}, id, {}});
-  inputs_.push_back(id);
-  return id;
+  return nodes_.back().output;
+}
+
+int Graph::input(std::vector<int64_t> shape) {
+  inputs_.push_back(append({Op::kInput, {}, -1, {}}, std::move(shape)));
+  return inputs_.back();
 }
 
 const Value& Graph::value(int id) const {
@@ -145,7 +157,7 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
     throw std::invalid_argument("Operation '" + name + "' takes " + std::to_string(info->variables) +
                                 " variables. Received: " + std::to_string(variables.size()) + ".");
   const Value& x = value(inputs[0]);
-  Node node{info->op, inputs, static_cast<int>(values_.size()), variables};
+  Node node{info->op, inputs, -1, variables};
   std::vector<int64_t> shape = x.shape;
   auto need = [&](bool good, const std::string& expected) {
     if (!good)
@@ -244,7 +256,7 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
     }
     case Op::kReshape:
       shape = attributes.empty() ? std::vector<int64_t>{checked_product(x.rows(), x.cols())} : axes_of(attributes);
-      need(Value{shape}.rows() * Value{shape}.cols() == checked_product(x.rows(), x.cols()),
+      need(checked_product(Value{shape}.rows(), Value{shape}.cols()) == checked_product(x.rows(), x.cols()),
            "as many elements as " + shape_text(shape) + " has");
       break;
     default:
@@ -261,31 +273,25 @@ int Graph::add(const std::string& name, const std::vector<int>& inputs, const st
       break;
   }
   if (is_noise(info->op)) node.always = attributes.count("always") && attributes.at("always") != 0;
-  nodes_.push_back(std::move(node));
-  values_.push_back({std::move(shape)});
-  return nodes_.back().output;
+  return append(std::move(node), std::move(shape));
 }
 
 int Graph::gather(int input, const std::vector<int64_t>& map, std::vector<int64_t> shape) {
   const Value x = value(input);
   const int64_t elements = checked_product(x.rows(), x.cols());
   const auto fits = [&](int64_t e) { return e >= 0 && e < elements; };
-  for (int64_t d : shape)
-    if (d < 1) throw std::invalid_argument("shape: expected axes of at least 1. Received: " + shape_text(shape) + ".");
   if (static_cast<int64_t>(map.size()) != checked_product(Value{shape}.rows(), Value{shape}.cols()) ||
       !std::all_of(map.begin(), map.end(), fits))
     throw std::invalid_argument("map: expected one of the " + std::to_string(elements) +
                                 " elements of a sample for each element of " + shape_text(shape) + ".");
-  Node node{Op::kGather, {input}, static_cast<int>(values_.size()), {}};
+  Node node{Op::kGather, {input}, -1, {}};
   for (size_t i = 0; i < map.size();) {
     Stretch stretch{map[i], 1, 1};
     if (i + 1 < map.size()) stretch.step = map[i + 1] - map[i];
     for (++i; i < map.size() && map[i] == map[i - 1] + stretch.step; ++i) ++stretch.count;
     node.stretches.push_back(stretch);
   }
-  nodes_.push_back(std::move(node));
-  values_.push_back({std::move(shape)});
-  return nodes_.back().output;
+  return append(std::move(node), std::move(shape));
 }
 
 int Graph::integer_input(int id) const {

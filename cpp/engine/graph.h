@@ -121,6 +121,8 @@ class Graph {
   int integer_input(int value) const;
 
  private:
+  // Appends a node whose output has this shape per sample. Throws where that is no shape of one.
+  int append(Node node, std::vector<int64_t> shape);
   std::vector<Value> values_;
   std::vector<Node> nodes_;
   std::vector<int> inputs_;

@@ -12,13 +12,9 @@ namespace lanewise {
 int Graph::call_host(int input, const std::vector<VariablePtr>& variables, std::vector<int64_t> shape,
                      std::shared_ptr<Host> host) {
   value(input);
-  for (int64_t d : shape)
-    if (d < 1) throw std::invalid_argument("shape: expected axes of at least 1.");
-  Node node{Op::kHost, {input}, static_cast<int>(values_.size()), variables};
+  Node node{Op::kHost, {input}, -1, variables};
   node.host = std::move(host);
-  nodes_.push_back(std::move(node));
-  values_.push_back({std::move(shape)});
-  return nodes_.back().output;
+  return append(std::move(node), std::move(shape));
 }
 
 // Forward, then in the backward pass the gradient of x and that of each trained variable, one instruction each: so

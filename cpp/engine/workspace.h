@@ -7,7 +7,7 @@
 namespace lanewise {
 
 // Floats of so many and what fills their last cache line.
-inline int64_t whole_lines(int64_t floats) { return (floats + 15) / 16 * 16; }
+inline int64_t whole_lines(int64_t floats) { return checked_sum(floats, 15) / 16 * 16; }
 
 class Workspace {
  public:
@@ -40,9 +40,9 @@ class Workspace {
       for (int t : plan.target_tensor) need(t);
       for (int t : plan.weight_tensor) need(t);
     }
-    scratch_floats_ = (scratch_floats_ + 31) / 16 * 16;  // threads on cache lines of their own
+    scratch_floats_ = checked_sum(scratch_floats_, 31) / 16 * 16;  // threads on cache lines of their own
     int64_t total = 0;
-    for (int64_t n : floats) total += whole_lines(n);
+    for (int64_t n : floats) total = checked_sum(total, whole_lines(n));
     memory_ = Buffer<float>(total);
     scratch_ = Buffer<float>(checked_product(scratch_floats_, threads));
     float* at = memory_.data();
@@ -66,8 +66,8 @@ class Workspace {
   // workspace may have served a larger team, or one that shared them.
   void separate(const std::vector<std::pair<int, int64_t>>& storages_and_floats, int threads) {
     int64_t each = 0;
-    for (const auto& [storage, floats] : storages_and_floats) each += whole_lines(floats);
-    if (separate_.size() < each * (threads - 1)) separate_ = Buffer<float>(each * (threads - 1));
+    for (const auto& [storage, floats] : storages_and_floats) each = checked_sum(each, whole_lines(floats));
+    if (separate_.size() < each * (threads - 1)) separate_ = Buffer<float>(checked_product(each, threads - 1));
     float* at = separate_.data();
     tables_.clear();
     if (storages_and_floats.empty()) return;

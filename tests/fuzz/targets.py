@@ -10,10 +10,8 @@ import contextlib
 import difflib  # noqa: F401 (loaded before watching begins)
 import json
 import os
-import resource
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +25,7 @@ from lanewise.tabular import TabularClassifier, TabularRegressor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzz import mutate
-from limits import SLOWER
+from limits import SLOWER, forget_peak, memory, seconds
 from sanitizer import KEPT
 
 SECONDS = 1.0 * SLOWER
@@ -250,9 +248,14 @@ class Watch:
             self.seen.append(f"{event}{arguments!r:.200}")
 
 
-def peak() -> int:
-    """Most bytes that this process ever had in memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class Load(NamedTuple):
+    """What a load did: its error; seconds; bytes beyond what the process had before, less twice the file; what the
+    audit hooks saw."""
+
+    error: BaseException | None
+    took: float
+    more: int
+    seen: list[str]
 
 
 class Runner:
@@ -285,37 +288,41 @@ class Runner:
         with open(self.path, "wb") as file:
             file.write(data)
 
-    def __call__(self, data: bytes) -> str:
-        """Load a file; the text of the error, or ''. Raises Broken."""
+    def load(self, data: bytes) -> Load:
+        """What loading this file does."""
         self._write(data)
-        before = peak()
-        begun = time.process_time()
-        text = ""
+        forget_peak()
+        before, begun = memory("VmRSS"), seconds()
+        error = None
         self.watch.on = True
         try:
             self.target.load(self.path)
-        except ValueError as error:
-            text = str(error)
-            if type(error) is not ValueError or "MemoryError" in text:
-                raise Broken(f"{type(error).__name__}: {text}") from error
-        except NotImplementedError as error:
-            text = str(error)
-        finally:
-            self.watch.on = False
-        took = time.process_time() - begun
-        more = peak() - before - 2 * len(data)
+        except BaseException as caught:
+            error = caught
+        self.watch.on = False
+        took, more = seconds() - begun, memory("VmHWM") - before - 2 * len(data)
+        seen, self.watch.seen = self.watch.seen, []
+        return Load(error, took, more, seen)
+
+    def __call__(self, data: bytes) -> str:
+        """Load a file; the text of the error, or ''. Raises Broken."""
+        error, took, more, seen = self.load(data)
         self.slowest, self.most = max(self.slowest, took), max(self.most, more)
         if took > SECONDS:
             raise Broken(f"took {took:.2f} s")
         if more > MEMORY:
             raise Broken(f"took {more >> 20} MB beside twice the file")
-        if self.watch.seen:
-            seen, self.watch.seen = self.watch.seen, []
+        if seen:
             raise Broken(f"did what loading must not do: {seen[:3]}")
-        if text:
-            self.refused += 1
-        else:
+        if error is None:
             self.loaded += 1
+            return ""
+        text = str(error)
+        if isinstance(error, ValueError) and (type(error) is not ValueError or "MemoryError" in text):
+            raise Broken(f"{type(error).__name__}: {text}") from error
+        if not isinstance(error, ValueError) and (self.target.suffix, type(error)) != (".json", NotImplementedError):
+            raise error
+        self.refused += 1
         return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, Self
@@ -16,6 +17,8 @@ from .._structure import Trained, flatten, pack
 
 Shape = tuple[int | None, ...]
 """A shape as Keras writes it: None for the rows, then the axes of one sample."""
+
+MAX_SAMPLE = 2**40  # elements; the engine has the same limit
 
 
 class KerasHistory(NamedTuple):
@@ -42,6 +45,8 @@ class KerasTensor:
     __array_priority__ = 100  # a NumPy number on the left gives way
 
     def __init__(self, shape: Shape, dtype: str, name: str | None, history: KerasHistory) -> None:
+        if math.prod(axis or 1 for axis in shape[1:]) > MAX_SAMPLE:
+            raise ValueError(f"expected at most 2**40 elements of a sample, received shape {shape}")
         self.shape = shape
         self.dtype = dtype
         self._keras_history = history

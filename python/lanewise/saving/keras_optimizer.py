@@ -96,9 +96,10 @@ def _beside(optimizer: Any, steps: int) -> list[tuple[str, AnyArray]]:
     """What Keras keeps after the slots and lanewise computes anew: Nadam's product of momenta."""
     if type(optimizer).__name__ != "Nadam":
         return []
-    product = np.float32(1)
-    for i in range(1, min(steps, 1000) + 1):  # it is 0 long before that
-        product *= np.float32(optimizer.get_config()["beta_1"] * (1 - 0.5 * 0.96**i))
+    config, product = optimizer.get_config(), np.float32(1)
+    updates = steps // (config["gradient_accumulation_steps"] or 1)
+    for i in range(1, min(updates, 1000) + 1):  # it is 0 long before that
+        product *= np.float32(config["beta_1"] * (1 - 0.5 * 0.96**i))
     return [("variable", np.asarray(product))]
 
 
@@ -139,9 +140,9 @@ def _by_name(optimizer: Any, names: Sequence[str], weights: Sequence[Weight]) ->
         if name.partition(":")[0].rpartition("/")[2] in ("learning_rate", "lr"):
             rate = i
             continue
-        kind = next((kind for kind in places if _is_kind(name, _keras_names(optimizer, kind))), None)
-        if kind is not None:
-            places[kind].append(i)
+        kinds = [kind for kind in places if _is_kind(name, _keras_names(optimizer, kind))]
+        if kinds:  # of "gradient_accumulator" and "accumulator" the whole name
+            places[max(kinds, key=lambda kind: len(_keras_names(optimizer, kind)[0]))].append(i)
     if any(len(indices) != len(weights) for indices in places.values()):
         return None
     at = {id(weight): i for i, weight in enumerate(weights)}

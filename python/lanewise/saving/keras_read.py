@@ -222,7 +222,7 @@ def compile_form(config: Mapping[str, Any], outputs: Sequence[str] = ()) -> Conf
         raise FormatError(f"optimizer: {str(optimizer)[:100]} is none")
     result = {
         "optimizer": {**optimizer, "config": _optimizer_arguments(optimizer["config"])},
-        "loss": _each(own_form(config.get("loss"))),
+        "loss": _each(own_form(config.get("loss")), places=True),
         "metrics": _each(own_form(config.get("metrics"))),
         "weighted_metrics": _each(own_form(config.get("weighted_metrics"))),
     }
@@ -261,11 +261,11 @@ def _optimizer_arguments(config: Config) -> Config:
     return config
 
 
-def _each(value: Any) -> Any:
+def _each(value: Any, places: bool = False) -> Any:
     """Losses and metrics in whatever lists and dicts they stand; Keras 2 wraps a metric's function."""
     if isinstance(value, list):
-        outputs = any(isinstance(item, list) for item in value)  # then None holds the place of one
-        return [_each(item) for item in value if item is not None or outputs] or None
+        places = places or any(isinstance(item, list) for item in value)  # None holds that of an output
+        return [_each(item) for item in value if item is not None or places] or None
     if not isinstance(value, dict):
         return value
     if "class_name" not in value:

@@ -6,12 +6,12 @@ from typing import Any
 
 from .. import _registry, layers
 from .._given import is_own
+from ..layers.operation import MAX_SAMPLE
 from .archive import FormatError
 
 MAX_LAYERS = 1000
 MAX_CALLS = 5000  # layers and their calls in one file
 SLACK = 2**20  # elements that layers may hold beside the weights in the file, such as constants of a Normalization
-_MAX_SAMPLE = 2**40  # elements of one sample
 
 
 def check_nameable(model: Any) -> None:
@@ -83,5 +83,5 @@ def check_description(config: Any) -> None:
     axes = shape[1:]
     if len(axes) > 8 or not all(type(axis) is int and axis > 0 for axis in axes):
         raise FormatError(f"layers: {axes!r} is no shape of a sample")
-    if math.prod(axes) > _MAX_SAMPLE:
+    if math.prod(axes) > MAX_SAMPLE:
         raise FormatError(f"layers: a sample of shape {axes} is too large")
