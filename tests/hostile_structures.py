@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+import hostile_graphs
 import lanewise as lw
 from fuzz import targets
 
@@ -180,7 +181,11 @@ def structures(target: str, whole: bytes) -> Files:
             "chunks that overlap": overlapping_chunks(),
         }
     if target == "json":
-        return {name: text(config) for name, config in descriptions().items()}
+        return hostile_graphs.texts() | {name: text(config) for name, config in descriptions().items()}
+    if target == "lanewise":
+        entries = unzipped(whole)
+        files = hostile_graphs.manifests(json.loads(entries["lanewise.json"]))
+        return {name: zipped({"lanewise.json": manifest}) for name, manifest in files.items()}
     if target == "safetensors":
         header = ",".join(f'"{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for i in range(100_000)).encode()
         return {"100,000 names": (len(header) + 2).to_bytes(8, "little") + b"{" + header + b"}"}

@@ -15,6 +15,7 @@ from fuzz import targets
 from fuzz.plain import fuzz
 from hostile_descriptions import MODULE
 from hostile_files import every
+from hostile_graphs import FINE as GRAPHS
 from limits import SLOWER, seconds
 from sanitizer import KEPT
 
@@ -24,7 +25,8 @@ HERE = Path(__file__).parent
 
 FINE = {
     # what is not used: dates and siblings, the names of entries, what follows the end; large but honest numbers
-    "": "bit at .*|name long|long name|unknown words by number|repeated 10.15|one long word",
+    "": "bit at .*|name long|long name|unknown words by number|repeated 10.15|one long word|"
+    + "|".join(f"graph {name}" for name in GRAPHS),
     "lanewise": "compile null",
     "tabular": "made_by text|param (activation|columns|random_state|n_jobs|verbose)|classes null",
     "keras": "before|twice|an entry less|path (up|absolute)|a link|entry in a folder|packed entry of 4 GB|"

@@ -202,7 +202,7 @@ def test_files_cannot_ask_for_much_by_other_ways() -> None:
         with pytest.raises(ValueError, match="makes an array of numbers"):
             L.deserialize({"class_name": "Function", "config": {"function": function, "args": [3], "kwargs": {}}})
     table = {"class_name": "__numpy__", "config": {"value": ["a"], "dtype": "U400000000"}}
-    with pytest.raises(ValueError, match="expected numbers"):
+    with pytest.raises(TypeError, match="expected real numbers"):
         L.deserialize({"class_name": "Function", "config": {"function": "add", "args": [table], "kwargs": {}}})
 
 
@@ -323,3 +323,23 @@ def test_matrices_whose_columns_add_up_to_nothing_are_no_mixture_of_rows() -> No
     n = np.int64(2)
     assert ops.pad(keras.Input((4,)), ((0, 0), (n, n))).shape == (None, 8)
     assert ops.shape(x=keras.Input((4,))) == (None, 4)
+
+
+def test_a_long_axis_is_tried_as_a_short_one() -> None:
+    """The shapes are those of NumPy, and rows that go into one another are seen as with short axes."""
+    x, y = keras.Input((700, 9, 5)), keras.Input((9, 700, 5))
+    for function, shape in (
+        (lambda: ops.sort(x, axis=1), (700, 9, 5)), (lambda: ops.sum(x, axis=(1, 3)), (9,)),
+        (lambda: ops.einsum("nabc,nbdc->nad", x, y), (700, 700)), (lambda: ops.swapaxes(x, 1, 2), (9, 700, 5)),
+        (lambda: ops.max(y, axis=2, keepdims=True), (9, 1, 5)), (lambda: x * np.ones((700, 1, 5)), (700, 9, 5)),
+        (lambda: ops.stack([x, x], axis=1), (2, 700, 9, 5)), (lambda: ops.argmax(x, axis=-1), (700, 9)),
+        (lambda: ops.matmul(ops.transpose(x, (0, 3, 1, 2)), ops.transpose(y, (0, 3, 1, 2))), (5, 700, 700)),
+    ):  # fmt: skip
+        assert function().shape == (None, *shape)
+    for function in (
+        lambda: ops.sum(x, axis=0), lambda: ops.sort(x, axis=0), lambda: x + y, lambda: x + np.ones((2, 700, 9, 5)),
+        lambda: ops.einsum("nabc,mabc->nbc", x, x), lambda: ops.tensordot(x, x, [[1, 2, 3], [1, 2, 3]]),
+        lambda: x * np.ones(4), lambda: ops.sum(x, axis=4),
+    ):  # fmt: skip
+        with pytest.raises((ValueError, IndexError), match=r"rows|row|axis"):
+            function()

@@ -20,6 +20,16 @@ _WHAT_NOW = {
 }
 
 
+def number_type(dtype: Any) -> np.dtype[Any]:
+    """A type of real numbers. Raises TypeError for any other one, and for text that NumPy would have Python read."""
+    name = getattr(dtype, "name", dtype)  # tf.float32, "float32", np.float32
+    if not isinstance(name, str) or name.lstrip("<>=").isalnum():
+        found = np.dtype(name if isinstance(name, str) else dtype)
+        if found.kind in "biuf" and found.itemsize <= 8:
+            return found
+    raise TypeError(f"dtype: expected real numbers of up to 64 bits, received {str(dtype)[:60]!r}")
+
+
 def any_array(value: Any) -> AnyArray:
     """value, a series or a frame too, as an array of whatever it holds."""
     return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else unmasked(value))

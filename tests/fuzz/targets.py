@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.ma
 
 import lanewise as lw
+from lanewise.custom import layer, moves, neural, operations  # noqa: F401 (as difflib)
 from lanewise.initializers.base import zeros_only
 from lanewise.tabular import TabularClassifier, TabularRegressor
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import number_type
 from .._engine import Array, current
 from .functions import log_sum_exp
 from .tape import Traced, plain
@@ -23,20 +24,15 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     """x as an array; lists and numbers as float32, int32 or bool where no dtype is given."""
     x = current(x)
     if isinstance(x, Traced):
-        return x if dtype is None else x.astype(_dtype(dtype))
+        return x if dtype is None else x.astype(number_type(dtype))
     typed = hasattr(x, "dtype") or (isinstance(x, list | tuple) and len(x) > 0 and hasattr(x[0], "dtype"))
     if dtype is None and not typed:
         array = np.asarray(plain(x))
         return array.astype(_DEFAULT.get(array.dtype.kind, array.dtype)).view(Array)
-    array = np.asarray(x, dtype=None if dtype is None else _dtype(dtype))
+    array = np.asarray(x, dtype=None if dtype is None else number_type(dtype))
     if isinstance(x, Array):  # a metric's weights stay what they are
         return array.view(type(x))
     return array if array.dtype.kind in "OUS" else array.view(Array)
-
-
-def _dtype(dtype: Any) -> Any:
-    name = getattr(dtype, "name", dtype)  # tf.float32, "float32", np.float32
-    return np.dtype(name if isinstance(name, str) else dtype)
 
 
 def _value(x: Any) -> Any:
@@ -302,12 +298,12 @@ def size(x: Any) -> int:
 
 def zeros(shape: Any, dtype: Any = "float32") -> Any:
     """Zeros."""
-    return convert_to_tensor(np.zeros(shape, _dtype(dtype)))
+    return convert_to_tensor(np.zeros(shape, number_type(dtype)))
 
 
 def ones(shape: Any, dtype: Any = "float32") -> Any:
     """Ones."""
-    return convert_to_tensor(np.ones(shape, _dtype(dtype)))
+    return convert_to_tensor(np.ones(shape, number_type(dtype)))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
@@ -317,17 +313,17 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 def zeros_like(x: Any, dtype: Any = None) -> Any:
     """Zeros in the shape of x."""
-    return convert_to_tensor(np.zeros_like(plain(_value(x)), None if dtype is None else _dtype(dtype)))
+    return convert_to_tensor(np.zeros_like(plain(_value(x)), None if dtype is None else number_type(dtype)))
 
 
 def ones_like(x: Any, dtype: Any = None) -> Any:
     """Ones in the shape of x."""
-    return convert_to_tensor(np.ones_like(plain(_value(x)), None if dtype is None else _dtype(dtype)))
+    return convert_to_tensor(np.ones_like(plain(_value(x)), None if dtype is None else number_type(dtype)))
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = "float32") -> Any:
     """Ones on a diagonal."""
-    return convert_to_tensor(np.eye(N, M, k, _dtype(dtype)))
+    return convert_to_tensor(np.eye(N, M, k, number_type(dtype)))
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
@@ -343,7 +339,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Any:
     """Rows with a 1 in column x[i]; zeros where it is outside."""
     labels = np.asarray(plain(_value(x)))
-    hot = (labels[..., None] == np.arange(num_classes)).astype("float32" if dtype is None else _dtype(dtype))
+    hot = (labels[..., None] == np.arange(num_classes)).astype("float32" if dtype is None else number_type(dtype))
     return convert_to_tensor(np.moveaxis(hot, -1, axis))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import number_type
+
 
 class Slot:
     """The place of input number `index` among the arguments of a function."""
@@ -38,9 +40,12 @@ def settled(value: Any) -> Any:
         return {key: settled(entry) for key, entry in value.items()}
     if isinstance(value, slice):
         return slice(settled(value.start), settled(value.stop), settled(value.step))
-    if not hasattr(value, "__array__") or isinstance(value, type):
+    if isinstance(value, complex) or (hasattr(value, "__array__") and not isinstance(value, type)):
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"expected real numbers, received {array.dtype} {str(value)[:60]}")
+    else:
         return value
-    array = np.asarray(value)
     if array.ndim == 0:
         return array.item()
     return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
@@ -90,8 +95,5 @@ def decoded(value: Any) -> Any:
         case "__float__" if config in ("inf", "-inf", "nan"):
             return float(str(config))
         case "__numpy__" if isinstance(config, dict):
-            dtype = np.dtype(config.get("dtype", "float32"))
-            if dtype.kind not in "biuf":
-                raise ValueError(f"dtype: expected numbers, received {config['dtype']!r}")
-            return np.asarray(config["value"], dtype)
+            return np.asarray(config["value"], number_type(config.get("dtype", "float32")))
     return {key: decoded(entry) for key, entry in value.items()}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations
+from .._arrays import number_type
 from .._engine import Builder, Weight
 from .._names import automatic_name
 from .._structure import flatten
@@ -136,7 +137,7 @@ class Function(Layer):
     def build(self, input_shape: Any) -> None:
         """Nothing is made; the shapes are tried."""
         self._input_shapes = [tuple(shape) for shape in input_shape]
-        self.compute_output_shape(self._input_shapes)
+        self._output_shape = self.compute_output_shape(self._input_shapes)
         self.built = True
 
     @property
@@ -147,7 +148,7 @@ class Function(Layer):
     @property
     def output_shape(self) -> Shape:
         """(None, ...): what comes out."""
-        return self.compute_output_shape(self._input_shapes)
+        return self._output_shape
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Shape of the result, found by a call on two rows of ones. Raises ValueError where rows do not stay rows."""
@@ -194,7 +195,7 @@ class Function(Layer):
         if name in ("matmul", "dot") and np.ndim(others[0]) == 2 and shape:
             return builder.add("matmul", value, [_variable(others[0])])
         if name == "cast":
-            dtype = np.dtype(options["dtype"])
+            dtype = number_type(options["dtype"])
             ids = (
                 dtype in (np.int32, np.int64) and builder.graph.integer_input(value) >= 0
             )  # checked to be whole numbers

@@ -6,18 +6,25 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from .._structure import flatten
+from ..initializers.base import take_items
 from .operation import Shape
 from .slots import Slot, filled, settled
 
-_GROW = frozenset({"tile", "repeat", "broadcast_to", "one_hot"})
+_GROW = frozenset({"tile", "repeat", "broadcast_to", "one_hot", "outer"})
+_SIZED = _GROW | {"concatenate", "get_item", "hstack", "pad", "ravel", "reshape", "split", "take", "take_along_axis",
+                  "sparse_categorical_crossentropy", "vstack"}  # fmt: skip
+"""Functions for which it matters how long an axis is; for others only which ones are equally long."""
+
 _MOST_ELEMENTS = 2**24  # of two samples
-_FEW_ELEMENTS = 2**20
+_FEW_ELEMENTS = 2**14
+_ROWS = (2, 5)
 _KEEP = frozenset(
     {"argsort", "cumsum", "flip", "log_softmax", "normalize", "roll", "softmax", "sort", "take_along_axis"}
 )
@@ -25,6 +32,7 @@ _KEEP = frozenset(
 
 
 _VALUES = frozenset({"condition", "output", "target", "x", "x1", "x2", "x_max", "x_min"})
+_ARRAYS = _VALUES | {"indices"}
 _AXES = frozenset({"axes", "axis", "destination", "shift", "source"})
 _MOST_AXES = 64  # of an array of NumPy's
 
@@ -33,6 +41,8 @@ def _checked(name: str, key: str, value: Any) -> Any:
     """An argument; numbers in a list where arrays stand are one, so that their size counts."""
     if key == "operands":
         return [_checked(name, "x", operand) for operand in value]
+    if isinstance(value, np.ndarray) and key not in _ARRAYS and value.dtype.kind != "f":
+        value = value.tolist()  # numbers that count
     leaves = flatten([value]) if isinstance(value, list) and key in _VALUES | _AXES else []
     if key in _AXES and len(leaves) > 2 * _MOST_AXES:
         raise ValueError(f"{name}: {key}: expected at most {2 * _MOST_AXES} numbers, received {len(leaves)}")
@@ -58,11 +68,21 @@ def _picked(shape: Shape, key: Any) -> int:
     before = next((i for i, entry in enumerate(entries) if entry is Ellipsis), len(entries))
     behind = len(entries) - before - 1
     at = [*range(before), -1, *range(len(left) - behind, len(left))] if behind >= 0 else [*range(before)]
-    places = 1
+    places = []
     for entry, axis in zip(entries, at, strict=True):
         if isinstance(entry, list | np.ndarray) and 0 <= axis < len(left):
-            places, left[axis] = max(places, np.size(entry)), 1
-    return math.prod(left) * places
+            places.append(np.shape(entry))
+            left[axis] = 1
+    with suppress(ValueError):  # NumPy says what does not fit
+        return math.prod(left) * math.prod(np.broadcast_shapes(*places))
+    return 1
+
+
+def _cut(value: Any, small: Mapping[int, int]) -> Any:
+    """Arrays without what is beyond their axes' stand-ins."""
+    if isinstance(value, list):
+        return [_cut(entry, small) for entry in value]
+    return value[tuple(slice(small.get(n, n)) for n in value.shape)] if isinstance(value, np.ndarray) else value
 
 
 def _padding(axes: int, width: Any) -> list[int]:
@@ -109,23 +129,33 @@ class Applied:
     def result_shape(self, input_shape: Sequence[Shape]) -> Shape:
         """(None, ...): by a call on two rows, or on a number of them that large inputs have as no other axis.
 
+        Where it does not matter how long axes are, short ones stand for long ones in that call.
+
         Raises:
             ValueError: rows that do not stay rows of their own, or more elements than anybody means.
         """
-        shapes = [(2, *(axis or 1 for axis in shape[1:])) for shape in input_shape]
-        elements = self._elements(shapes)
-        if not elements <= _MOST_ELEMENTS:  # a file may say any number, and NaN
-            raise ValueError(f"{self.name}: expected fewer than {_MOST_ELEMENTS} elements of two samples")
-        few = elements <= _FEW_ELEMENTS
+        shapes = [tuple(axis or 1 for axis in shape[1:]) for shape in input_shape]
         arrays = [leaf for leaf in flatten(list(self.options.values())) if isinstance(leaf, np.ndarray)]
-        taken = {axis for shape in (*(shape[1:] for shape in shapes), *(a.shape for a in arrays)) for axis in shape}
-        n = 2 if few else next((n for n in range(3, 9) if n not in taken), 9)
+        taken: set[int] = {axis for shape in (*shapes, *(a.shape for a in arrays)) for axis in shape}
+        elements = self._elements([(_ROWS[0], *shape) for shape in shapes])
+        if self.name == "einsum":
+            self._check(elements, 2**33)  # products
+        alike = self.name not in _SIZED
+        sizes = sorted(n for n in taken if n > 3) if alike and elements > _FEW_ELEMENTS else []
+        small = dict(zip(sizes, (n for n in count(4) if n not in _ROWS), strict=False))
+        tried = replace(self, options={key: _cut(value, small) for key, value in self.options.items()})
+        shapes = [tuple(small.get(n, n) for n in shape) for shape in shapes]
+        elements = tried._elements([(_ROWS[0], *shape) for shape in shapes])
+        self._check(elements, 2**20 if alike else _MOST_ELEMENTS)
+        take_items(self.name, int(elements) >> 12)
+        few = alike or elements <= _FEW_ELEMENTS
+        n = _ROWS[0] if few else next((n for n in range(3, 9) if n not in taken), 9)
         many = "two" if few else n
-        rows = [np.full((n, *shape[1:]), self._one) for shape in shapes]
+        rows = [np.full((n, *shape), self._one, np.float32 if few else np.uint8) for shape in shapes]
         given = ", ".join(map(str, input_shape))
         with np.errstate(all="ignore"):
             try:
-                result = np.asarray(self.on(rows))
+                result = np.asarray(tried.on(rows))
             except (ValueError, IndexError) as error:
                 raise ValueError(f"{self.name}: called on {given}: with {many} rows, {error}") from None
         if result.shape[:1] != (n,):
@@ -133,17 +163,24 @@ class Applied:
                 f"{self.name}: expected a result with the rows of {given} as its first axis, received shape "
                 f"{result.shape} for {many} rows"
             )
-        if self._goes_along_rows(input_shape) or (few and not self._rows_alone(rows)):
+        if self._goes_along_rows(input_shape) or (few and not tried._rows_alone(rows)):
             raise ValueError(
                 f"{self.name}: expected that the rows of {given} do not go into one another and their number does "
                 "not matter: sum, sort, roll, take, slices, ... along another axis than 0"
             )
-        return (None, *result.shape[1:])
+        long = {n: size for size, n in small.items()}
+        axes: list[int] = [long[axis] if axis in long else axis for axis in result.shape[1:]]
+        self._check(2 * math.prod(axes), _MOST_ELEMENTS)
+        return (None, *axes)
+
+    def _check(self, elements: float, most: int) -> None:
+        if not elements <= most:  # a file may say any number, and NaN
+            raise ValueError(f"{self.name}: expected fewer than {_MOST_ELEMENTS} elements of two samples")
 
     @property
     def _one(self) -> Any:
         """What rows are tried with: places are 0, which is one where there is any."""
-        return np.float32(not self.name.startswith("take"))
+        return not self.name.startswith("take")
 
     def _goes_along_rows(self, input_shape: Sequence[Shape]) -> bool:
         """Whether the arguments say so, where a trial on a few rows need not show it."""
@@ -180,7 +217,7 @@ class Applied:
             return math.prod(max(n, 1) for n in (*numbers, *sizes))
         result = 0
         if self.name == "einsum":
-            terms, arrow, kept = str(options["subscripts"]).replace(" ", "").partition("->")
+            terms = str(options["subscripts"]).replace(" ", "").partition("->")[0]
             axes: dict[str, int] = {}
             middle = 1
             for term, shape in zip(terms.split(","), shapes, strict=False):
@@ -188,9 +225,9 @@ class Applied:
                 end = len(shape) - len(right) if dots else len(left)
                 axes |= dict(zip(left + right, (*shape[: len(left)], *shape[end:]), strict=False))
                 middle = max(middle, math.prod(shape[len(left) : end]))
-            result = middle * math.prod(axes.get(c, 1) for c in (kept if arrow else "".join(axes)))
-        elif self.name in ("matmul", "dot", "outer", "inner", "tensordot"):
-            over: Any = 0 if self.name == "outer" else 1
+            result = middle * math.prod(axes.values())
+        elif self.name in ("matmul", "dot", "inner", "tensordot"):
+            over: Any = 1
             if self.name == "tensordot":
                 over = options["axes"]
             first = range(-min(over, len(shapes[0])), 0) if isinstance(over, int) else map(int, np.ravel(over[0]))

@@ -106,7 +106,10 @@ def opened(archive: Archive, expected: Any = None) -> Any:
         if estimator._scores.ndim != 2 or estimator._scores.shape[1] != outputs:
             raise FormatError("scores have another shape")
     else:
-        dtype, values = np.dtype(manifest["classes"]["dtype"]), manifest["classes"]["values"]
+        kind, values = manifest["classes"]["dtype"], manifest["classes"]["values"]
+        if not kind.lstrip("<>=|").isalnum():  # what NumPy would have Python read
+            raise FormatError(f"classes: {kind[:60]} is no type of labels")
+        dtype = np.dtype(kind)
         if len(values) != outputs:
             raise FormatError("there are not as many classes as outputs")
         longest = max(len(str(value)) for value in values)

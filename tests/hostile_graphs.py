@@ -1,0 +1,102 @@
+"""Graphs of a few hundred bytes that would take minutes or gigabytes, or write where others have their memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_SLOT = {"class_name": "__slot__", "config": 0}
+_ALL = {"class_name": "__slice__", "config": {"start": None, "stop": None, "step": None}}
+
+
+def _integers(value: Any) -> dict[str, Any]:
+    return {"class_name": "__numpy__", "config": {"value": value, "dtype": "int64"}}
+
+
+def _tensor(name: str) -> dict[str, Any]:
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0], "shape": None}}
+
+
+def source(*shape: int, name: str = "i") -> dict[str, Any]:
+    """An input."""
+    config = {"batch_shape": [None, *shape], "name": name}
+    return {"class_name": "InputLayer", "name": name, "config": config, "inbound_nodes": []}
+
+
+def called(kind: str, name: str, on: str | list[str], **config: Any) -> dict[str, Any]:
+    """A layer, called on what these give."""
+    args = [_tensor(on) if isinstance(on, str) else [_tensor(other) for other in on]]
+    nodes = [{"args": args, "kwargs": {}}]
+    return {"class_name": kind, "name": name, "config": {"name": name, **config}, "inbound_nodes": nodes}
+
+
+def function(name: str, *args: Any, on: str = "i", called_as: str = "f") -> dict[str, Any]:
+    """A function of `keras.ops`; a tensor among its arguments is the slot."""
+    return called("Function", called_as, [on], function=name, args=list(args), kwargs={})
+
+
+def model(*layers: dict[str, Any], outputs: list[str] | None = None) -> dict[str, Any]:
+    """The description of a functional model; without more the last layer gives what comes out."""
+    names = outputs or [layers[-1]["name"]]
+    begins = [layer["name"] for layer in layers if layer["class_name"] == "InputLayer"]
+    config = {"name": "m", "trainable": True, "layers": list(layers), "input_layers": [[n, 0, 0] for n in begins],
+              "output_layers": [[n, 0, 0] for n in names]}  # fmt: skip
+    return {"class_name": "Functional", "config": config}
+
+
+def _doubled(times: int) -> list[dict[str, Any]]:
+    return [called("Concatenate", f"l{k}", [f"l{k - 1}" if k else "i"] * 2, axis=1) for k in range(times)]
+
+
+def _chain(count: int, shape: tuple[int, ...], name: str, *args: Any) -> dict[str, Any]:
+    links = [function(name, *args, on=f"f{k - 1}" if k else "i", called_as=f"f{k}") for k in range(count)]
+    return model(source(*shape), *links)
+
+
+_LONG = 2**31
+GRAPHS: dict[str, dict[str, Any]] = {
+    "sizes whose sum wraps": model(
+        source(1), called("RepeatVector", "a", "i", n=_LONG), called("Flatten", "f", "a"),
+        called("RepeatVector", "b", "f", n=_LONG), called("RepeatVector", "c", "f", n=_LONG),
+        called("Maximum", "s", ["b", "c"]), called("GlobalAveragePooling1D", "g", "s"),
+        called("Reshape", "r", "g", target_shape=[_LONG, 1]), called("GlobalAveragePooling1D", "h", "r"),
+    ),
+    "doubled 62 times": model(source(1, 1), *_doubled(62), called("GlobalAveragePooling1D", "g", "l61")),
+    "einsum of 500^5": model(source(500), function("einsum", "ab,ac,ad,ae->a", *[_SLOT] * 4)),
+    "repeat by an array": model(source(2), function("repeat", _SLOT, _integers([30_000_000]), 1)),
+    "tile by an array": model(source(2), function("tile", _SLOT, _integers([1, 30_000_000]))),
+    "places that broadcast": model(
+        source(1, 1, 1, 1),
+        function("get_item", _SLOT, [_ALL, [[[[0]]]] * 100, [[[[0]]] * 100], [[[[0]] * 100]], [[[[0] * 100]]]]),
+    ),
+    **{
+        f"{name} to {dtype}": model(source(1), function(name, _SLOT, dtype))
+        for name in ("cast", "zeros_like", "convert_to_tensor")
+        for dtype in ("(30000000,)f4", "S400000000", "U9", "complex64", "O")
+    },
+    "one hot of 300 MB": model(source(1), function("one_hot", _SLOT, 1, -1, "V300000000")),
+}  # fmt: skip
+"""Refused."""
+
+FINE: dict[str, dict[str, Any]] = {
+    "100 sorts": _chain(100, (250_000,), "sort", _SLOT),
+    "20 times erf": _chain(20, (500_000,), "erf", _SLOT),
+    "100 products": _chain(100, (700, 700), "matmul", _SLOT, _SLOT),
+    "median of 8,000,000": model(source(800_000, 10), function("median", _SLOT, [1])),
+    "200 times take": _chain(200, (500_000,), "take", _SLOT, [0, 0], 1),
+}
+"""In order: they may load, as quickly as the others."""
+
+
+def texts() -> dict[str, bytes]:
+    """As `to_json` writes them."""
+    return {f"graph {name}": json.dumps(graph).encode() for name, graph in (GRAPHS | FINE).items()}
+
+
+def manifests(whole: dict[str, Any]) -> dict[str, bytes]:
+    """As they stand in `*.lanewise`: the manifest of another model, changed."""
+    changed = {"kind": "model", "compile": None, "weights": [], "optimizer": [], "arrays": {}}
+    return {
+        f"graph {name}": json.dumps({**whole, **changed, "model": graph["config"]}).encode()
+        for name, graph in (GRAPHS | FINE).items()
+    }
