@@ -166,6 +166,7 @@ def test_setting_the_rate():
         (lambda: schedules.PiecewiseConstantDecay([3, 1], [1, 2, 3]), "boundaries: expected ascending"),
         (lambda: schedules.CosineDecay(-0.1, 5), "initial_learning_rate"),
         (lambda: schedules.CosineDecayRestarts(0.1, 5, t_mul=0), "t_mul"),
+        (lambda: schedules.CosineDecayRestarts(0.1, 1e-9, t_mul=1.0001)(1), "less than 10,000 periods"),
     ],
 )
 def test_bad_arguments(make, text):

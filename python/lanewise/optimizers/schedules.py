@@ -286,6 +286,8 @@ class CosineDecayRestarts(_Formula):
         """Where the periods up to `last` begin, and their lengths; periods too short to count end the list."""
         starts, lengths = [0.0], [float(self.t_mul) ** 0]
         while starts[-1] + lengths[-1] <= last and starts[-1] + lengths[-1] > starts[-1]:
+            if len(starts) == 10_000:
+                raise ValueError(f"t_mul: expected less than 10,000 periods, received {self!r}")
             starts.append(starts[-1] + lengths[-1])
             lengths.append(lengths[-1] * self.t_mul)
         return np.asarray(starts), np.asarray(lengths)
