@@ -243,3 +243,24 @@ def test_parameters_that_do_not_reach_the_model_are_told_of():
         return model
 
     assert KerasRegressor(taking, verbose=0, **given).fit(x, y).model_.loss == "mae"
+
+
+def test_one_hot_rows_are_classes_for_a_softmax_and_labels_for_sigmoids(wine):
+    x, y = wine
+    rows = (y[:, None] == np.unique(y)).astype(int)
+
+    def build(meta, activation="softmax"):
+        assert meta["target_type_"] == "multiclass-onehot"
+        return lw.Sequential([lw.layers.Dense(3, activation)])
+
+    made = KerasClassifier(build, optimizer="adam", epochs=2, verbose=0, random_state=0).fit(x, rows)
+    logits = lw.losses.CategoricalCrossentropy(from_logits=True)
+    for one in (made, clone(made).set_params(model__activation=None, loss=logits).fit(x, rows)):
+        found = one.predict(x)
+        assert found.dtype == int and (found == np.eye(3)[one.predict_proba(x).argmax(1)]).all()
+        np.testing.assert_allclose(one.predict_proba(x).sum(1), 1, rtol=1e-6)
+        assert one.score(x, rows) == (found == rows).all(1).mean()
+    assert made.model_.loss == "categorical_crossentropy"
+    labels = clone(made).set_params(model__activation="sigmoid").fit(x, rows)
+    assert labels.model_.loss == "binary_crossentropy"
+    assert (labels.predict(x) == (labels.predict_proba(x) > 0.5)).all()

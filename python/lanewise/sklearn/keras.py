@@ -301,7 +301,7 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):  # type: ignore[misc]
     """A model for classes or labels; see `KerasEstimator` for the parameters.
 
     Labels may be anything that can be sorted. The model gets their numbers, with one output column 0 and 1, with a loss
-    over one-hot rows such rows.
+    over one-hot rows such rows. Rows of y that are one-hot are classes for a softmax, and labels for sigmoids.
 
     Attributes:
         classes_, n_classes_: the labels.
@@ -314,23 +314,35 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):  # type: ignore[misc]
         self.n_classes_ = len(self.classes_)
         self.n_outputs_ = self.n_classes_ if multilabel else 1
         two = "binary" if self.n_classes_ <= 2 else "multiclass"
-        self.target_type_ = "multilabel-indicator" if multilabel else two
+        many = "multiclass-onehot" if multilabel and (y.sum(1) == 1).all() else "multilabel-indicator"
+        self.target_type_ = many if multilabel else two
+
+    @property
+    def _one_hot(self) -> bool:
+        """Whether the columns are classes of which each row has one: a softmax is to find it."""
+        program, compiled = self.model_._built_program("fit"), self.model_._compiled
+        loss = compiled and compiled.outputs[0].loss
+        kinds = program.builder.made_by(program.outputs[0])[0], getattr(loss, "activation", None)
+        return self.target_type_ == "multiclass-onehot" and "softmax" in kinds
 
     @property
     def _multilabel(self) -> bool:
-        return self.target_type_ == "multilabel-indicator"
+        return "-" in self.target_type_ and not self._one_hot
 
     @property
     def _loss(self) -> Any:
         return self.model_._get_compiled("fit").outputs[0].loss
 
     def _usual_loss(self, model: Any) -> Any:
+        if self._one_hot:
+            return "categorical_crossentropy"
         one = self._multilabel or model.output_shape[-1] == 1
         return "binary_crossentropy" if one else "sparse_categorical_crossentropy"
 
     def _encoded(self, y: Any) -> Any:
-        found = codes(self.classes_, y, self._multilabel)
-        if self._multilabel:
+        by_column = "-" in self.target_type_
+        found = codes(self.classes_, y, by_column)
+        if by_column:
             return found
         numbers = found.reshape(-1).astype(np.int32)
         columns = self.model_.output_shape[-1] or 1
@@ -358,7 +370,8 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Any:
         """The label of each row, (n,), or (n, labels) of 0 and 1."""
         raw = self._raw(X)
-        return labels(self.classes_, raw, self._multilabel)
+        found = labels(self.classes_, raw, self._multilabel)
+        return np.eye(self.n_classes_, dtype=int)[found] if self._one_hot else found
 
     def predict_proba(self, X: Any) -> Any:
         """The probability of each class, (n, classes)."""
