@@ -50,6 +50,20 @@ def test_candidates_that_look_alike_are_two() -> None:
     assert [entry["count"] for entry in models.candidates()] == [2]
 
 
+def test_folds_that_do_not_validate_are_trained_and_not_ranked() -> None:
+    half, rest = np.arange(100), np.arange(100, len(X))
+    fits = lw.fit_many(build, X, Y, folds=[(half, rest), (half, None), (rest, half)], verbose=0)
+    assert not fits.errors and [fit.fold for fit in fits] == [0, 1, 2] and "val_loss" not in fits[1].logs
+    (entry,) = fits.candidates()
+    assert [fit.fold for fit in entry["fits"]] == [0, 2] and fits.best in entry["fits"]
+    assert entry["mean"] == np.mean([fits[0].logs["val_loss"], fits[2].logs["val_loss"]])
+    assert "best val_loss" in repr(fits)
+    fits.fits = [fits[1]]
+    assert "best" not in repr(fits)
+    with pytest.raises(ValueError, match="monitor: 'val_loss' was not recorded"):
+        lw.fit_many(build, X, Y, folds=[(half, None)], monitor="val_loss", verbose=0)
+
+
 def test_one_optimizer_in_compile_is_one_for_each() -> None:
     optimizer = lw.optimizers.SGD(0.1, momentum=0.5)
     fits = lw.fit_many(build, X, Y, seeds=2, compile={"optimizer": optimizer}, verbose=0)

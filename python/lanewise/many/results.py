@@ -145,11 +145,12 @@ class Fits:
     def candidates(self) -> list[dict[str, Any]]:
         """The candidates of the grid, best first: params, and over their seeds and folds mean, std, count of `monitor`.
 
-        One without a finished network, or with NaN, comes last.
+        One with NaN comes last; networks of folds without rows that validate do not count beside others.
         """
         groups: dict[int, list[Fit]] = {}  # all networks of a candidate have one and the same params
         for fit in self.fits:
-            groups.setdefault(id(fit.params), []).append(fit)
+            if self.monitor in fit.logs:
+                groups.setdefault(id(fit.params), []).append(fit)
         found = []
         for fits in groups.values():
             values = [fit.logs[self.monitor] for fit in fits]
@@ -166,9 +167,10 @@ class Fits:
         Raises:
             ValueError: none was finished.
         """
-        if not self.fits:
+        candidates = self.candidates()
+        if not candidates:
             raise ValueError("best: no network was finished")
-        fits: list[Fit] = self.candidates()[0]["fits"]
+        fits: list[Fit] = candidates[0]["fits"]
         return min(fits, key=lambda fit: self._rank(fit.logs[self.monitor]))
 
     def _rank(self, value: float) -> tuple[bool, float]:
@@ -191,7 +193,7 @@ class Fits:
         if name not in best.history.history:
             raise ValueError(f"metric: recorded are {', '.join(best.history.history)}, received {metric!r}")
         _, ax = subplots("plot")
-        for fit in (*(f for f in self.fits if f is not best), best):
+        for fit in (*(f for f in self.fits if f is not best and name in f.history.history), best):
             values, epochs = fit.history.history[name], fit.history.epoch
             every = max(1, len(epochs) // len(values))  # validation may run every few epochs only
             style: dict[str, Any] = {"color": "0.75", "linewidth": 0.8}
@@ -206,5 +208,5 @@ class Fits:
     def __repr__(self) -> str:
         ended = ", interrupted" if self.interrupted else ""
         seen = "" if self.monitor.startswith("val_") else " (of the rows that they are trained on)"
-        best = f", best {self.monitor}{seen} {self.best.logs[self.monitor]:.6g}" if self.fits else ""
+        best = f", best {self.monitor}{seen} {self.best.logs[self.monitor]:.6g}" if self.candidates() else ""
         return f"<Fits {len(self.fits)} of {self.total} networks, {len(self.errors)} failed{ended}{best}>"

@@ -207,11 +207,12 @@ class Run:
         model.free_workspaces()
         model.keep_streams(self._generation)
         restored = [c.best_epoch for c in callbacks if isinstance(c, EarlyStopping) and c.best_weights is not None]
-        logs = watch.judged(restored[-1] if restored else history.epoch[-1])
+        validated = test is not None or all(t is None for _, t in self._parts)  # else it is left out of the ranking
+        logs = (watch.judged if validated else watch.known)(restored[-1] if restored else history.epoch[-1])
         return Fit(job.index, job.params, job.seed, job.fold, model, history, logs, perf_counter() - began)
 
     def _finished(self, fit: Fit) -> None:
-        value = fit.logs[self._judge.monitor]
+        value = fit.logs.get(self._judge.monitor, np.nan)
         with self._turn:
             if value == value and (self._best is None or (value > self._best) == self._larger):
                 self._best = value
