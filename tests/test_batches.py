@@ -268,6 +268,20 @@ def test_the_whole_of_a_sparse_matrix_is_never_dense():
     assert model.predict(x[:1000], verbose=0).shape == (1000, 1)
 
 
+def test_a_sparse_matrix_is_one_batch():
+    x = sparse_matrix(rows=40)
+    y = x.toarray().sum(axis=1)
+    found = []
+    for rows in (x, x.toarray()):
+        model = wide()
+        value, gradients = model.value_and_grad(rows, y)
+        found.append([value, *map(np.ndarray.tobytes, gradients), model.train_on_batch(rows, y)])
+        found[-1].append(model.test_on_batch(rows, y))
+    assert found[0] == found[1]
+    batches = wide().fit(iter([(x, y)] * 2), verbose=0)
+    assert batches.history == wide().fit(iter([(x.toarray(), y)] * 2), verbose=0).history
+
+
 def test_sparse_errors():
     with pytest.raises(ValueError, match="y: expected 1000 rows as x has"):
         wide().fit(sparse_matrix(), np.zeros(9))

@@ -55,6 +55,17 @@ def moments(parts: list[Any]) -> tuple[Any, Any]:
     return mean.astype(np.float32), np.sqrt(squares / (len(parts) - 1)).astype(np.float32)
 
 
+def test_sparse_rows_go_in_by_slices() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    both, x = ensemble(size=2), np.tile(X * (X > 0.5), (30, 1))
+    for rows in (sparse.csr_matrix(x), sparse.coo_matrix(x)):
+        for method in (both.predict, both.predict_std, both.predict_all):
+            assert np.array_equal(method(rows), method(x))
+        assert both.evaluate(rows, np.tile(Y, 30), verbose=0) == both.evaluate(x, np.tile(Y, 30), verbose=0)
+    with pytest.raises(ValueError, match="at least one row"):
+        both.predict(sparse.csr_matrix((0, 12)))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("size", [2, 11])
 def test_the_bits_of_the_models(threads: int, size: int) -> None:

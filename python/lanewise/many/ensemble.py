@@ -12,6 +12,7 @@ from .._engine import AnyArray, Float32, Float64
 from .._names import keyword_checked
 from ..layers import Activation, Input
 from ..models import Functional, Model
+from ..models.batches import is_sparse
 from .fit import once
 
 
@@ -100,13 +101,18 @@ class Ensemble:
 
     def _slices(self, x: Any) -> Iterator[tuple[int, int, int, list[Float32]]]:
         """(start, stop, all rows, each output of all models for these rows: (K, stop - start, ...))."""
-        x = once(x)
+        x, unit = once(x), _engine.PREDICT_ROWS * _engine.get_num_threads()
+        if is_sparse(x):
+            for start in range(0, x.shape[0] or 1, unit):
+                for first, stop, _, parts in self._slices(x[start : start + unit].toarray()):
+                    yield start + first, start + stop, x.shape[0], parts
+            return
         inputs = [model._fit_inputs("x", x)[0] for model in self.models]
         programs = [
             model._ready([array.shape[1:] for array in arrays])
             for model, arrays in zip(self.models, inputs, strict=True)
         ]
-        rows, unit = len(inputs[0][0]), _engine.PREDICT_ROWS * _engine.get_num_threads()
+        rows = len(inputs[0][0])
         same = all(
             a is b or _place(a) == _place(b) for arrays in inputs for a, b in zip(arrays, inputs[0], strict=True)
         )
@@ -135,7 +141,8 @@ class Ensemble:
         """
         first = self.models[0]
         first._get_compiled("evaluate")
-        predicted = first._fit_inputs("x", once(x))[1]
+        x = once(x)
+        predicted = first._fit_inputs("x", x[:1].toarray() if is_sparse(x) else x)[1]
         inputs = [Input(shape) for shape in predicted]
         outputs = [
             Activation("linear", name=name)(tensor) for name, tensor in zip(first.output_names, inputs, strict=True)

@@ -192,7 +192,7 @@ class BaseModel(Operation):
         order = None
         if isinstance(x, Picked):
             x, order = x.x, x.index
-        arrays, output_shapes = self._fit_inputs(f"{prefix}x", x)
+        arrays, output_shapes = self._fit_inputs(f"{prefix}x", x.toarray() if is_sparse(x) else x)
         if y is None:
             raise ValueError(f"{prefix}y: expected targets, received None")
         if class_weight is not None and sample_weight is not None:
