@@ -263,6 +263,25 @@ def test_epochs_is_the_index_of_the_last_one():
     assert model.optimizer.iterations == 2 * 3
 
 
+@pytest.mark.parametrize("loss", ["mse", lambda t, p: (t - p) ** 2])
+@pytest.mark.parametrize("metric", ["mae", lambda t, p: abs(t - p)])
+def test_a_last_axis_of_one_may_be_left_out_or_be_there_twice(loss, metric):
+    x = RNG.standard_normal((50, 6, 2)).astype(np.float32)
+    y = x.sum(2)
+
+    def trained(x, y, **given):
+        lw.random.set_seed(11)
+        model = lw.Sequential([Dense(1, input_shape=x.shape[1:])])
+        model.compile("adam", loss, metrics=[metric])
+        return [*losses_of(model, x, y, **given), *model.evaluate(x, y, verbose=0, **given)]
+
+    deep, wide = y[:, :, None], np.repeat(y[:, :, None, None], 3, axis=3)
+    assert trained(x, y) == trained(x, deep) == trained(x, wide[..., 1:2]) == trained(x, wide[..., 1])
+    flat, weights = y[:, 0], {"sample_weight": np.arange(50)}
+    want = trained(x[:, 0], flat, **weights)
+    assert want == trained(x[:, 0], deep[:, :1], **weights) == trained(x[:, 0], wide[:, 0, :, :1], **weights)
+
+
 def test_history_keys_are_sorted():
     model = two_layers()
     model.compile("sgd", "mse", metrics=["mse", "mae"])

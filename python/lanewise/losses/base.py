@@ -124,7 +124,7 @@ def align(
 ) -> AnyArray:
     """y as the kernel wants it for predictions of this shape per sample: int32 labels, or rows of that shape.
 
-    (n,) and (n, 1) are the same thing. Every label is checked here, before anything is computed.
+    (n,) and (n, 1), (n, t) and (n, t, 1) are the same thing. Every label is checked here, before anything is computed.
 
     Raises:
         TypeError: no real numbers.
@@ -133,15 +133,17 @@ def align(
     """
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{argument}: expected real numbers, received dtype {y.dtype}; encode labels as numbers first")
-    if function.own:
-        return y[:, None] if y.ndim == 1 and output_shape == (1,) else y
     if function.joint and len(output_shape) != 1:
         raise NotImplementedError(f"{function.name}: expected predictions of two axes, received (n, *{output_shape})")
     if function.sparse:
         return _labels(function, y, output_shape[-1], argument)
-    wanted = function.target_shape(output_shape)
-    if y.ndim == 1 and wanted == (1,):
-        y = y[:, None]
+    wanted = output_shape if function.own else function.target_shape(output_shape)
+    if (*y.shape[1:], 1) == wanted:
+        y = y[..., None]
+    elif y.shape[1:] == (*wanted, 1):
+        y = y[..., 0]
+    if function.own:
+        return y
     if y.shape[1:] != wanted:
         hint = ""
         if function.joint and (y.ndim == 1 or y.shape[1:] == (1,)):

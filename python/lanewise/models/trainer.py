@@ -45,7 +45,7 @@ class Trainer(Predictor):
             x: (n, ...) array of any real dtype, list or data frame; read in place, converted batch by batch. A SciPy
                 sparse matrix: some batches at a time are made dense. A generator, a `PyDataset` or any iterable of
                 (x, y) or (x, y, sample_weight): each is one step.
-            y: targets, (n,) and (n, 1) alike.
+            y: targets, (n,) and (n, 1) alike, as are (n, t) and (n, t, 1).
             batch_size: rows a step; the last, partial batch is kept. None: 32, or as many as make `steps_per_epoch`
                 batches of all rows.
             epochs: index of the last epoch; 0: none is run, as in Keras.
