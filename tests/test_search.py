@@ -164,6 +164,24 @@ def test_one_cycle_over_a_whole_fit_and_over_the_next() -> None:
         assert float(model.optimizer.learning_rate) == pytest.approx(1e-7)
 
 
+def test_one_cycle_and_the_plateau_log_the_rate_of_the_last_step() -> None:
+    def rates(*callbacks: Any) -> Any:
+        return build().fit(X, Y, epochs=3, verbose=0, callbacks=list(callbacks)).history["learning_rate"]
+
+    alone = rates(OneCycle(0.01))
+    assert alone == rates(OneCycle(0.01), ReduceLROnPlateau("loss")) == rates(ReduceLROnPlateau("loss"), OneCycle(0.01))
+
+
+def test_one_cycle_leaves_the_schedule_of_an_optimizer_alone() -> None:
+    model = build()
+    model.optimizer.learning_rate = schedules.CosineDecay(0.1, 10)
+    with pytest.raises(TypeError, match=r"learning_rate: <?CosineDecay.* gives it"):
+        model.fit(X, Y, verbose=0, callbacks=OneCycle(0.1))
+    model.optimizer.learning_rate = schedules.OneCycle(0.1, 10)  # as a fit that was interrupted leaves it
+    model.fit(X, Y, verbose=0, callbacks=OneCycle(0.1))
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-6)
+
+
 def test_one_cycle_says_what_is_wrong() -> None:
     for arguments in ({"peak": 0.0}, {"peak": 1.0, "warmup": 1.0}, {"peak": 1.0, "end_factor": 0.0}):
         with pytest.raises(ValueError, match=f"{list(arguments)[-1]}: expected"):

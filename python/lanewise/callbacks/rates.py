@@ -67,7 +67,8 @@ class ReduceLROnPlateau(MonitorCallback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = {} if logs is None else logs
-        rate = logs["learning_rate"] = rounded_rate(self.model)
+        rate = rounded_rate(self.model)
+        logs.setdefault("learning_rate", rate)  # OneCycle has said that of the last step
         current = self.get_monitor_value(logs)
         if current is None:
             return

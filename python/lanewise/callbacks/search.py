@@ -19,7 +19,7 @@ class OneCycle(Callback):
         steps_per_epoch: needed only where `fit` cannot count the batches (generators without a length).
 
     Raises:
-        ValueError: in training, before anything changes: the steps are not known.
+        ValueError, TypeError: in training, before anything changes: the steps are not known; a schedule gives the rate.
 
     Source: Smith & Topin 2018.
     """
@@ -45,6 +45,8 @@ class OneCycle(Callback):
         first = optimizer.native.iterations
         total = steps * self.params["epochs"]
         self._schedule = Schedule(**self._cycle, total_steps=total, first_step=first)
+        if not isinstance(optimizer._schedule, Schedule):  # as a `fit` that was interrupted leaves it
+            optimizer.learning_rate = self._cycle["peak"]  # raises where a schedule gives the rate
         optimizer.learning_rate = self._schedule
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
