@@ -184,6 +184,10 @@ BAD = {
         [(3, "give its length"), (4, "*.keras"), (5, "whole models"), (9, "activity_regularizer"), (11, "*.keras"),
          (12, "save_format: 'tf'")],
     ),
+    "types of numbers": (
+        "import tensorflow as tf\ntf.keras.backend.set_floatx('float64')\ntf.keras.backend.set_floatx('float32')",
+        [(2, "set_floatx: value: layers compute in float32, received 'float64'")],
+    ),
     "packages around it": (
         "import tensorflow_datasets as tfds\nfrom keras_tuner import Hyperband",
         [(1, "tensorflow_datasets: works with TensorFlow"), (2, "keras_tuner")],
