@@ -30,6 +30,8 @@ def test_any_optimizer(cancer):
     )
     with pytest.raises(ValueError, match="solver: unknown name 'adamm'"):
         MLPClassifier(solver="adamm").fit(x, y)
+    with pytest.raises(ValueError, match=r"Did you mean 'lbfgs'.* Available: .*lbfgs"):
+        MLPClassifier(solver="lbgfs").fit(x, y)
 
 
 def test_dropout_batch_norm_and_other_activations(cancer):

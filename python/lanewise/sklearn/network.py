@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _engine, optimizers
 from .._engine import AnyArray, Float32, Float64, Pace
+from .._names import resolve
 from ..layers import Activation, BatchNormalization, Dense, Dropout, Input, Layer
 from ..models import Sequential
 
@@ -227,10 +228,10 @@ def optimizer_of(solver: Any, params: Any) -> optimizers.Optimizer:
         return optimizers.Adam(rate, params.beta_1, params.beta_2, params.epsilon)
     if solver in ("sgd", "lbfgs"):  # the second steps by itself
         return optimizers.SGD(rate, params.momentum, params.nesterovs_momentum)
-    try:
-        found = optimizers.get(solver)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("optimizer:", "solver:", 1)) from None
+    table = optimizers._TABLE
+    if isinstance(solver, str) and solver.lower() in table:
+        solver = solver.lower()
+    found = resolve("solver", solver, {**table, "lbfgs": optimizers.SGD}, optimizers.Optimizer)
     if isinstance(solver, str):
         found.learning_rate = rate
     return found
