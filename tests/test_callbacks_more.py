@@ -111,7 +111,7 @@ def test_bad_arguments():
 
 
 def test_csv_logger(tmp_path):
-    path = tmp_path / "log.csv"
+    path = tmp_path / "new" / "log.csv"
     model = small_model()
     history = model.fit(X, Y, epochs=2, verbose=0, validation_data=(X, Y), callbacks=[CSVLogger(path)])
     rows = list(csv.reader(path.read_text().splitlines()))

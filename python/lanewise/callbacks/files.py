@@ -38,6 +38,7 @@ class CSVLogger(Callback):
                     file.seek(-1, os.SEEK_END)
                     cut_off = file.read(1) != b"\n"
         self.keys = None
+        os.makedirs(os.path.dirname(self.filename) or ".", exist_ok=True)
         self.csv_file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 (closed at the end)
         if cut_off:  # a crash in the middle of a row
             self.csv_file.write("\r\n")
