@@ -144,6 +144,10 @@ def slips():
     def own(value):
         return make(lambda y_true, y_pred: value).fit(X, Y, verbose=0)
 
+    class Tensor:
+        def __array__(self, *_):
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
     return [
         (lambda: make("cce"), ValueError, r"Did you mean 'categorical_crossentropy'\?"),
         (lambda: make("SCCE"), ValueError, r"Did you mean 'sparse_categorical_crossentropy'\?"),
@@ -158,6 +162,10 @@ def slips():
         (lambda: make().train_on_batch(iter([X]), Y), TypeError, "batches come as x="),
         (lambda: lw.fingerprint("x"), TypeError, "model: expected a model or an Ensemble, received 'x' of type str"),
         (lambda: lw.set_num_threads("2"), TypeError, "n: expected 1 to 1024 threads, received '2'"),
+        (lambda: lw.set_num_threads(True), TypeError, "n: expected 1 to 1024 threads, received True"),
+        (lambda: make().fit(Tensor(), Y), TypeError, "x: Can't call numpy"),
+        (lambda: make(lambda y_true, y_pred: len(y_pred[0, 0])).fit(X, Y), TypeError, "use operators, keras.ops"),
+        (lambda: make().compile(metrics=[lw.keras.metrics.Mean()]), ValueError, "metrics: Mean takes plain numbers"),
         (lambda: make().apply_gradients(None), TypeError, "gradients: expected one for each of 4 weights"),
         (lambda: make().set_weights(None), TypeError, "has 4 weights, expected a list, received None"),
         (lambda: make().layers[0].set_weights(3), TypeError, "has 2 weights, expected a list, received 3"),

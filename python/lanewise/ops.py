@@ -130,6 +130,8 @@ __dir__ = lister({}, __all__)
 def set_num_threads(n: int) -> None:
     """How many threads the engine uses from now on, 1 to 1024."""
     try:
+        if n is True:
+            raise TypeError
         _set_num_threads(n)
     except TypeError:
         raise TypeError(f"n: expected 1 to 1024 threads, received {n!r}") from None

@@ -68,12 +68,12 @@ class Traced(TracedBase):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         raise TypeError(
-            "a traced array cannot become a plain one, as its gradient would be lost; use operators, NumPy functions "
-            "that take it as it is, or x.numpy() where no gradient is wanted"
+            "a traced array, as y_pred, cannot become a plain one or a tensor: its gradient would be lost; use "
+            "operators, keras.ops, NumPy functions that take it as it is, or x.numpy() where no gradient is wanted"
         )
 
     def __len__(self) -> int:
-        return len(self.value)
+        return len(self.value if self.ndim else np.asarray(self))  # raises, as torch asks each number
 
     def __iter__(self) -> Iterator[Traced]:
         return (self[i] for i in range(len(self)))

@@ -96,7 +96,7 @@ def own_state(metric: Metric) -> Metric:
     """An OwnState for a metric whose class or a class of a person's below it updates or reads its state itself.
 
     Raises:
-        NotImplementedError: neither the class nor one below it does.
+        NotImplementedError: neither the class nor one below it does. ValueError: it takes plain numbers.
     """
     if not isinstance(metric, Metric) or isinstance(metric, OwnMetric):
         return metric
@@ -104,4 +104,8 @@ def own_state(metric: Metric) -> Metric:
     where = [next(cls for cls in type(metric).__mro__ if hook in vars(cls)) for hook in hooks]
     if not hasattr(metric, "kernel") and Metric in where[:2]:
         raise NotImplementedError(f"{type(metric).__name__}: a metric needs update_state(...) and result()")
-    return metric if not any(map(is_own, where)) else OwnState(metric)
+    if any(map(is_own, where)):
+        return OwnState(metric)
+    if not metric.kernel:
+        raise ValueError(f"metrics: {type(metric).__name__} takes plain numbers, it compares no y_true and y_pred")
+    return metric
