@@ -65,7 +65,7 @@ def as_array(argument: str, value: Any) -> AnyArray:
             if getattr(value[0], "ndim", 0) > 1:
                 what = "arrays of several shapes; targets come as an argument of their own: fit(x, y)"
             raise ValueError(f"{argument}: expected rows of one shape, received {what}") from None
-        except (RuntimeError, TypeError) as error:  # torch's tensors with a gradient
+        except (RuntimeError, TypeError) as error:
             raise TypeError(f"{argument}: {error}") from None
     else:
         hint = "; batches come as x= of fit, evaluate and predict alone" if hasattr(value, "__iter__") else ""

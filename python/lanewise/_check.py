@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from ._missing import attribute_instead
 from ._names import Configurable, KeywordChecked, check_keywords, constructor_keywords
-from .keras import config
+from .keras.config import set_floatx, set_image_data_format
 from .layers import Input, Layer
 from .models import Model
 
@@ -251,7 +251,7 @@ class _Checker(ast.NodeVisitor):
     def _check_arguments(self, node: ast.Call, function: Any) -> None:
         if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
             return
-        runs = Input, config.set_dtype_policy, config.set_floatx, config.set_image_data_format
+        runs = Input, set_floatx, set_image_data_format
         if (isinstance(function, type) and issubclass(function, Configurable)) or function in runs:
             values = [self._literal(a) for a in node.args]
             named = {str(k.arg): self._literal(k.value) for k in node.keywords}

@@ -68,7 +68,7 @@ class ReduceLROnPlateau(MonitorCallback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = {} if logs is None else logs
         rate = rounded_rate(self.model)
-        logs.setdefault("learning_rate", rate)  # OneCycle has said that of the last step
+        logs.setdefault("learning_rate", rate)  # OneCycle's stays
         current = self.get_monitor_value(logs)
         if current is None:
             return

@@ -19,7 +19,7 @@ class OneCycle(Callback):
         steps_per_epoch: needed only where `fit` cannot count the batches (generators without a length).
 
     Raises:
-        ValueError, TypeError: in training, before anything changes: the steps are not known; a schedule gives the rate.
+        ValueError: in training, before anything changes: the steps are not known. TypeError: a schedule gives the rate.
 
     Source: Smith & Topin 2018.
     """
@@ -45,8 +45,8 @@ class OneCycle(Callback):
         first = optimizer.native.iterations
         total = steps * self.params["epochs"]
         self._schedule = Schedule(**self._cycle, total_steps=total, first_step=first)
-        if not isinstance(optimizer._schedule, Schedule):  # as a `fit` that was interrupted leaves it
-            optimizer.learning_rate = self._cycle["peak"]  # raises where a schedule gives the rate
+        if not isinstance(optimizer._schedule, Schedule):  # of a `fit` that was interrupted
+            optimizer.learning_rate = 1.0  # raises where a schedule gives it
         optimizer.learning_rate = self._schedule
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

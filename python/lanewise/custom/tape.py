@@ -73,7 +73,7 @@ class Traced(TracedBase):
         )
 
     def __len__(self) -> int:
-        return len(self.value if self.ndim else np.asarray(self))  # raises, as torch asks each number
+        return len(self.value if self.ndim else np.asarray(self))  # raises
 
     def __iter__(self) -> Iterator[Traced]:
         return (self[i] for i in range(len(self)))

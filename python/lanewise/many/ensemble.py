@@ -141,15 +141,13 @@ class Ensemble:
         """
         first = self.models[0]
         first._get_compiled("evaluate")
-        x = once(x)
-        predicted = first._fit_inputs("x", x[:1].toarray() if is_sparse(x) else x)[1]
-        inputs = [Input(shape) for shape in predicted]
+        means = [mean for mean, _ in self._moments(x, False)]
+        inputs = [Input(mean.shape[1:]) for mean in means]
         outputs = [
             Activation("linear", name=name)(tensor) for name, tensor in zip(first.output_names, inputs, strict=True)
         ]
         judge = Functional(inputs, first._packed(outputs))
         judge.compile(**{**first.compiled_with, "optimizer": "sgd"})
-        means = [mean for mean, _ in self._moments(x, False)]
         return judge.evaluate(
             means, y, batch_size=batch_size, verbose=verbose, sample_weight=sample_weight, return_dict=return_dict
         )

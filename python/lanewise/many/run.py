@@ -207,8 +207,8 @@ class Run:
         model.free_workspaces()
         model.keep_streams(self._generation)
         restored = [c.best_epoch for c in callbacks if isinstance(c, EarlyStopping) and c.best_weights is not None]
-        validated = test is not None or all(t is None for _, t in self._parts)  # else it is left out of the ranking
-        logs = (watch.judged if validated else watch.known)(restored[-1] if restored else history.epoch[-1])
+        ranked = test is not None or all(test is None for _, test in self._parts)
+        logs = (watch.judged if ranked else watch.known)(restored[-1] if restored else history.epoch[-1])
         return Fit(job.index, job.params, job.seed, job.fold, model, history, logs, perf_counter() - began)
 
     def _finished(self, fit: Fit) -> None:

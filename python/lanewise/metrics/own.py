@@ -96,7 +96,7 @@ def own_state(metric: Metric) -> Metric:
     """An OwnState for a metric whose class or a class of a person's below it updates or reads its state itself.
 
     Raises:
-        NotImplementedError: neither the class nor one below it does. ValueError: it takes plain numbers.
+        NotImplementedError: neither the class nor one below it does. ValueError: one of plain numbers.
     """
     if not isinstance(metric, Metric) or isinstance(metric, OwnMetric):
         return metric
@@ -107,5 +107,5 @@ def own_state(metric: Metric) -> Metric:
     if any(map(is_own, where)):
         return OwnState(metric)
     if not metric.kernel:
-        raise ValueError(f"metrics: {type(metric).__name__} takes plain numbers, it compares no y_true and y_pred")
+        raise ValueError(f"metrics: {type(metric).__name__} takes numbers, it does not compare y_true and y_pred")
     return metric

@@ -301,7 +301,7 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):  # type: ignore[misc]
     """A model for classes or labels; see `KerasEstimator` for the parameters.
 
     Labels may be anything that can be sorted. The model gets their numbers, with one output column 0 and 1, with a loss
-    over one-hot rows such rows. Rows of y that are one-hot are classes for a softmax, and labels for sigmoids.
+    over one-hot rows such rows. One-hot rows of y are classes for a softmax.
 
     Attributes:
         classes_, n_classes_: the labels.
@@ -314,16 +314,16 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):  # type: ignore[misc]
         self.n_classes_ = len(self.classes_)
         self.n_outputs_ = self.n_classes_ if multilabel else 1
         two = "binary" if self.n_classes_ <= 2 else "multiclass"
-        many = "multiclass-onehot" if multilabel and (y.sum(1) == 1).all() else "multilabel-indicator"
-        self.target_type_ = many if multilabel else two
+        self.target_type_ = "multilabel-indicator" if multilabel else two
+        if multilabel and (y.sum(1) == 1).all():
+            self.target_type_ = "multiclass-onehot"
 
     @property
     def _one_hot(self) -> bool:
-        """Whether the columns are classes of which each row has one: a softmax is to find it."""
-        program, compiled = self.model_._built_program("fit"), self.model_._compiled
-        loss = compiled and compiled.outputs[0].loss
-        kinds = program.builder.made_by(program.outputs[0])[0], getattr(loss, "activation", None)
-        return self.target_type_ == "multiclass-onehot" and "softmax" in kinds
+        model = self.model_
+        program = model._built_program("fit")
+        kinds = program.builder.made_by(program.outputs[0])[0], getattr(model.compiled and self._loss, "activation", 0)
+        return "onehot" in self.target_type_ and "softmax" in kinds
 
     @property
     def _multilabel(self) -> bool:
