@@ -373,19 +373,56 @@ MASKED: dict[str, tuple[Any, list[float]]] = {  # Keras 3.15, backend jax
     "negative": (lambda e: -e, [-1.5, -2.5]),
     "quotient": (lambda e: e / 2.0, [0.75, 1.25]),
     "power": (lambda e: e**2, [5.0, 9.0]),
+    "difference": (lambda e: 1.0 - e, [-0.5, -1.5]),
+    "larger": (lambda e: ops.maximum(e, e * 0.5), [1.5, 2.5]),
+    "product": (lambda e: ops.multiply(e, e), [5.0, 9.0]),
+    "negated": (ops.negative, [-1.5, -2.5]),
     "Rescaling": (lambda e: L.Rescaling(2.0)(e), [6.0, 8.0]),
     "Add": (lambda e: L.Add()([e, e]), [6.0, 8.0]),
 }
 
 
 @pytest.mark.parametrize("name", MASKED)
-def test_operators_drop_a_mask_and_layers_pass_it_on(name: str) -> None:
+def test_operators_drop_a_mask_and_layers_pass_it_on(name: str, tmp_path: Any) -> None:
     write, expected = MASKED[name]
     ids = keras.Input((4,), dtype="int32")
     embedded = L.Embedding(5, 2, mask_zero=True)(ids)
     model = keras.Model(ids, L.GlobalAveragePooling1D()(write(embedded)))
     model.set_weights([np.arange(10).reshape(5, 2)])
-    assert model.predict(np.array([[1, 2, 0, 0]]), verbose=0)[0] == pytest.approx(expected)
+    x = np.array([[1, 2, 0, 0]])
+    assert model.predict(x, verbose=0)[0] == pytest.approx(expected)
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+ARITHMETIC: dict[str, tuple[list[Any], Callable[[Any], Any]]] = {  # class in Keras: (arguments, the same)
+    "Add": (["x", 0.1], lambda x: L.Rescaling(1, 0.1)(x)), "Subtract": ([0.1, "x"], lambda x: L.Rescaling(-1, 0.1)(x)),
+    "Multiply": ([3, "x"], lambda x: L.Rescaling(3.0)(x)), "Divide": (["x", 255.0], lambda x: L.Rescaling(1 / 255)(x)),
+    "TrueDivide": (["x", 3], lambda x: L.Rescaling(1 / 3)(x)), "Negative": (["x"], lambda x: x * -1.0),
+    "Maximum": (["x", "x"], lambda x: L.Maximum()([x, x])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARITHMETIC)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_arithmetic_that_keras_wrote_has_the_bits_of_the_layer_that_does_the_same(name: str, by_name: bool) -> None:
+    written, same = ARITHMETIC[name]
+    tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": ["i", 0, 0], "shape": [None, 5]}}
+    args = [tensor if argument == "x" else argument for argument in written]
+    node = {"args": args, "kwargs": {}}
+    if by_name:
+        node = {"args": [], "kwargs": dict(zip(["x"] if len(args) == 1 else ["x1", "x2"], args, strict=True))}
+    layers = [
+        {"class_name": "InputLayer", "name": "i", "config": {"batch_shape": [None, 5], "name": "i"}},
+        {"class_name": name, "name": "f", "module": "keras.src.ops.numpy", "config": {"name": "f"},
+         "inbound_nodes": [node]},
+    ]  # fmt: skip
+    config = {"layers": layers, "input_layers": [["i", 0, 0]], "output_layers": [["f", 0, 0]]}
+    x = keras.Input((5,))
+    data = np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32)
+    wanted = keras.Model(x, same(x)).predict(data, verbose=0)
+    np.testing.assert_array_equal(keras.Model.from_config(config).predict(data, verbose=0), wanted)
 
 
 def test_a_call_without_training_never_trains_noise_and_statistics() -> None:

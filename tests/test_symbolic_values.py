@@ -74,7 +74,10 @@ SAME: list[Callable[[Any], Any]] = [
     lambda x: ops.maximum(x, np.array([-np.inf, 0, np.nan, np.inf])), lambda x: x[:, : np.int64(3)],
     lambda x: x[:, range(2)], lambda x: x[:, np.array([2, 0])],
     lambda x: ops.take(np.array([3_000_000_000, 5_000_000_000]), ops.cast(x > 0, "int32"), axis=0),
-    lambda x: ops.where(x > 0, np.array([3_000_000_000]), 0.0),
+    lambda x: ops.where(x > 0, np.array([3_000_000_000]), 0.0), lambda x: ops.convert_to_tensor(x, "int32"),
+    lambda x: ops.cast(ops.ones_like(x, "int32"), "float32") / 2, lambda x: ops.divide(x, 3.1), lambda x: x / 0.0,
+    lambda x: ops.clip(x, -1, np.array([np.inf, 1, 2, 3])), lambda x: ops.divide(x, 1e38),
+    lambda x: Function("swish", [Slot(0)], {}).call_on([x]),
 ]  # fmt: skip
 
 

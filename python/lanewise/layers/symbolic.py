@@ -24,7 +24,8 @@ from .operation import KerasTensor, Shape
 from .slots import Slot, decoded, encoded, filled
 from .trial import Applied
 
-_KERAS = {"abs": "absolute", "swish": "silu", "amax": "max", "amin": "min", "divide": "true_divide"}
+_KERAS = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu", "amax": "max", "amin": "min",
+          "divide": "true_divide"}  # fmt: skip
 """Keras's classes are called after these names."""
 
 
@@ -34,8 +35,7 @@ _MOVES = frozenset({
     "get_item", "transpose", "flip", "take", "tile", "repeat", "swapaxes", "moveaxis", "expand_dims", "squeeze",
     "reshape", "ravel", "broadcast_to", "roll",
 })  # fmt: skip
-_PAIRS = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "true_divide": "divide",
-          "maximum": "maximum", "minimum": "minimum"}  # fmt: skip
+_PAIRS = frozenset({"add", "subtract", "multiply", "true_divide", "maximum", "minimum"})
 _ALONE = {"sigmoid", "tanh", "softplus", "log_sigmoid", "softsign", "silu", "selu", "relu6", "hard_sigmoid",
           "hard_silu"}  # fmt: skip
 _ACTIVATIONS: dict[str, Callable[..., activations.Operation]] = {
@@ -127,9 +127,9 @@ class Function(Layer):
         return self.function in _MOVES or self.function == "cast"
 
     def __init__(self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], name: str | None = None) -> None:
-        self.function = function
+        self.function = function = _KERAS.get(function, function)
         self.applied = Applied.of(function, function_called(function), decoded(list(args)), decoded(dict(kwargs)))
-        super().__init__(name=automatic_name(_KERAS.get(function, function)) if name is None else name)
+        super().__init__(name=automatic_name(function) if name is None else name)
 
     def _argument(self, shapes: Sequence[Shape]) -> Any:
         return list(shapes)
@@ -172,7 +172,7 @@ class Function(Layer):
                 values = [builder.moved(value, lambda rows: np.expand_dims(rows, axis)) for value in values]
             return builder.add("concatenate", values, axis=axis - 1) if axis > 0 else None
         if name in _PAIRS:
-            return _pair(builder, _PAIRS[name], first, *others)
+            return _pair(builder, name.removeprefix("true_"), first, *others)
         if len(values) != 1 or not isinstance(first, _Value):
             return None
         value, shape = values[0], builder.shape(values[0])
@@ -183,11 +183,11 @@ class Function(Layer):
             return builder.add(operation, value, (), **numbers)
         if name in ("softmax", "log_softmax") and options["axis"] in (-1, len(shape), [-1], [len(shape)]):
             return builder.add(name, value)
-        if name in ("sum", "mean", "max", "min", "amax", "amin"):
-            return _reduced(builder, name.removeprefix("a"), value, *others)
+        if name in ("sum", "mean", "max", "min"):
+            return _reduced(builder, name, value, *others)
         if name == "negative":
             return builder.add("scale", value, factor=-1.0)
-        if name in ("abs", "absolute"):
+        if name == "absolute":
             return builder.add("maximum", [value, builder.add("scale", value, factor=-1.0)])
         power = 2 if name == "square" else others[0] if name == "power" else None
         if isinstance(power, int | float) and power in (1, 2, 3, 4):
@@ -304,12 +304,13 @@ _CALLED = frozenset({"x", "x1", "x2", "xs", "condition", "key", "indices", "oper
 _MODULES = {"nn": "sigmoid softplus log_sigmoid softsign silu relu relu6 leaky_relu elu selu gelu softmax log_softmax "
             "hard_sigmoid hard_silu binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy "
             "one_hot normalize",
-            "math": "logsumexp rsqrt erf", "linalg": "norm", "core": "cast stop_gradient"}  # fmt: skip
+            "math": "logsumexp rsqrt erf", "linalg": "norm",
+            "core": "cast convert_to_tensor stop_gradient"}  # fmt: skip
 
 
 def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
     """A function as Keras 3 describes its operation; `tensors`: descriptions of what it is called on."""
-    name = _KERAS.get(layer.function, layer.function)
+    name = layer.function
     config: dict[str, Any] = {"name": layer.name}
     options = dict(layer.applied.options)
     called = [value for key in list(options) if key in _CALLED for value in [options.pop(key)]]

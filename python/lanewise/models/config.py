@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Functional")
 _MODELS = ("Functional", "Model", "Sequential")
 
-# Operations that Keras writes for arithmetic on tensors, as layers: name -> (class, of two tensors), (scale, offset) of
-# one tensor x and a number c.
-_MERGES = {"Add": "Add", "Subtract": "Subtract", "Multiply": "Multiply", "Maximum": "Maximum", "Minimum": "Minimum"}
-_AFFINE: dict[str, Callable[[float, bool], tuple[float, float]]] = {
-    "Add": lambda c, first: (1.0, c),
-    "Subtract": lambda c, first: (-1.0, c) if first else (1.0, -c),
-    "Multiply": lambda c, first: (c, 0.0),
-    "TrueDivide": lambda c, first: (1.0 / c, 0.0),
-    "Divide": lambda c, first: (1.0 / c, 0.0),
-}
-
 
 # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -144,42 +133,20 @@ def functional_from_config(cls: type[M], config: Mapping[str, Any]) -> M:
 
 
 def _operation(entry: Mapping[str, Any]) -> tuple[Operation, list[Any]]:
-    """(the layer, its calls), an operation of Keras's as the layer that does the same."""
+    """(the layer, its calls), an operation of Keras's as the function of `keras.ops` that it is."""
     nodes = entry.get("inbound_nodes", [])
     if not isinstance(nodes, list):
         raise ValueError(f"inbound_nodes: expected a list, received {nodes!r}")
     if not str(entry.get("module", "")).startswith("keras.src.ops"):
         return deserialize_operation(entry), nodes
-    kind, name = entry.get("class_name"), entry.get("config", {}).get("name")
-    arguments = nodes[0]["args"] if nodes and isinstance(nodes[0], Mapping) else []
-    numbers = [argument for argument in arguments if isinstance(argument, int | float)]
-    tensors = [a for a in arguments if isinstance(a, Mapping) and a.get("class_name") == "__keras_tensor__"]
-    if kind in _MERGES and len(tensors) == 2 and tensors[0]["config"].get("shape") == tensors[1]["config"].get("shape"):
-        layer = layer_classes.get_class(_MERGES[kind])(name=name)
-        return layer, [{**node, "args": [list(node["args"])]} for node in nodes]
-    if kind == "Negative" or (kind in _AFFINE and len(arguments) == 2 and len(numbers) == len(tensors) == 1):
-        first = bool(arguments) and isinstance(arguments[0], int | float)
-        if first and str(kind).endswith("Divide"):
-            return _function(entry, arguments)
-        scale, offset = (-1.0, 0.0) if kind == "Negative" else _AFFINE[str(kind)](float(numbers[0]), first)
-        rescaling: Any = layer_classes.get_class("Rescaling")
-        layer = rescaling(scale, offset, name=name)
-        return layer, [{**node, "args": [a for a in node["args"] if isinstance(a, Mapping)]} for node in nodes]
-    return _function(entry, arguments)
-
-
-def _function(entry: Mapping[str, Any], arguments: list[Any]) -> tuple[Operation, list[Any]]:
-    """An operation of Keras's as the function of `keras.ops` that it is."""
     from ..layers.symbolic import from_keras
 
-    kind, name = entry.get("class_name"), entry.get("config", {}).get("name")
+    kind, config = str(entry.get("class_name")), entry.get("config", {})
+    node = nodes[0] if nodes else {}
     try:
-        node = entry["inbound_nodes"][0] if entry.get("inbound_nodes") else None
-        called = node.get("kwargs") if isinstance(node, Mapping) else None
-        value = called.get("constant_values") if isinstance(called, Mapping) else None  # of pad
-        options = {} if value is None else {"constant_values": value}
-        function, tensors = from_keras(str(kind), {**entry["config"], **options}, arguments)
+        function, tensors = from_keras(kind, {**node.get("kwargs", {}), **config}, node.get("args", []))
     except (ValueError, TypeError) as error:
+        name = config.get("name")
         raise ValueError(f"layers: the operation {kind!r} of Keras ({name}) is not known here: {error}") from error
     return function, [{"args": [tensors], "kwargs": {}}]
 

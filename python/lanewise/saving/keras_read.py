@@ -61,11 +61,11 @@ def _object(name: str, value: Mapping[str, Any]) -> Config:
         config = _chain(config)
     elif name in ("Functional", "Model"):
         name, config = "Functional", _graph(config)
-    elif isinstance(config, Mapping) and name != "Function":  # whose arrays keep their types
-        config = _arguments(name, config)
     result: Config = {"class_name": name, "config": config}
     if str(value.get("module", "")).startswith("keras.src.ops"):  # arithmetic on tensors, no layer
         result["module"] = value["module"]
+    elif isinstance(config, Mapping) and name not in ("Sequential", "Functional", "Function"):
+        result["config"] = _arguments(name, config)  # arrays of functions keep their types
     for key in ("name", "inbound_nodes"):  # of a layer in a graph
         if key in value:
             result[key] = value[key] if key == "name" else _nodes(value[key])
@@ -185,7 +185,7 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
     config = {_RENAMED.get(name, {}).get(key, key): own_form(value) for key, value in config.items()}
     for key in _MEANINGLESS.get(name, ()):
         config.pop(key, None)
-    if isinstance(config.get("dtype"), str) and name not in ("Cast", "OneHot"):  # of these it is an argument
+    if isinstance(config.get("dtype"), str):
         _check_dtype(config["dtype"], (*_FLOATS, *_OTHERS))
         if name != "InputLayer":
             del config["dtype"]
