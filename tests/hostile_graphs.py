@@ -53,6 +53,36 @@ def _chain(count: int, shape: tuple[int, ...], name: str, *args: Any) -> dict[st
     return model(source(*shape), *links)
 
 
+def _reversed_calls(count: int) -> dict[str, Any]:
+    links = [called("Concatenate", f"l{k}", ["i"] * 30 + [f"l{k - 1}" if k else "i"]) for k in range(count)]
+    return model(source(1), *links[::-1], outputs=[links[-1]["name"]])
+
+
+def _apart(count: int) -> dict[str, Any]:
+    inputs = [source(1, name=f"i{k}") for k in range(count)]
+    links = [called("Identity", f"l{k}", f"i{k}") for k in range(count)]
+    return model(*inputs, *links, outputs=[layer["name"] for layer in links])
+
+
+def _outputs_of_a_model(count: int) -> dict[str, Any]:
+    """All outputs of a model in it, each of them asked for by its number."""
+    inner = model(source(1), called("Identity", "l", "i"), outputs=["l"] * count)["config"]
+    nested = called("Functional", "n", "i")
+    joined = called("Concatenate", "c", ["n"] * count)
+    for number, tensor in enumerate(joined["inbound_nodes"][0]["args"][0]):
+        tensor["config"]["keras_history"][2] = number
+    return model(source(1), {**nested, "config": {**inner, "name": "n"}}, joined)
+
+
+def _sums(count: int) -> dict[str, Any]:
+    """l(k) = l(k-1) + 1, as Keras writes it."""
+    links = [called("Add", f"l{k}", f"l{k - 1}" if k else "i") for k in range(count)]
+    for link in links:
+        link["inbound_nodes"][0]["args"].append(1.0)
+        link["module"] = "keras.src.ops.numpy"
+    return model(source(64, 64, 64), *links)
+
+
 _LONG = 2**31
 GRAPHS: dict[str, dict[str, Any]] = {
     "sizes whose sum wraps": model(
@@ -74,6 +104,7 @@ GRAPHS: dict[str, dict[str, Any]] = {
         for name in ("cast", "zeros_like", "convert_to_tensor")
         for dtype in ("(30000000,)f4", "S400000000", "U9", "complex64", "O")
     },
+    "a class of 50,000 letters": model(source(1), called("a" * 50_000, "l", "i")),
     "one hot of 300 MB": model(source(1), function("one_hot", _SLOT, 1, -1, "V300000000")),
 }  # fmt: skip
 """Refused."""
@@ -84,6 +115,11 @@ FINE: dict[str, dict[str, Any]] = {
     "100 products": _chain(100, (700, 700), "matmul", _SLOT, _SLOT),
     "median of 8,000,000": model(source(800_000, 10), function("median", _SLOT, [1])),
     "200 times take": _chain(200, (500_000,), "take", _SLOT, [0, 0], 1),
+    "300 calls in reverse": _reversed_calls(300),
+    "6,000 outputs": model(source(1), called("Identity", "l", "i"), outputs=["l"] * 6000),
+    "400 inputs": _apart(400),
+    "2,000 outputs of a model": _outputs_of_a_model(2000),
+    "200 sums": _sums(200),
 }
 """In order: they may load, as quickly as the others."""
 

@@ -73,9 +73,8 @@ def check_keywords(function: str, given: Collection[str], known: Collection[str]
     for name in given:
         if name not in known:
             accepted = [k for k in known if k != "self"]
-            raise TypeError(
-                f"{function}: unknown argument {name!r}.{near_match(name, accepted)} Accepted: {', '.join(accepted)}."
-            )
+            near = near_match(name, accepted)
+            raise TypeError(f"{function}: unknown argument {name[:99]!r}.{near} Accepted: {', '.join(accepted)}.")
 
 
 def constructor_keywords(cls: type) -> tuple[str, ...] | None:
@@ -224,6 +223,8 @@ def near_match(name: str, known: list[str], alike: float = 0.6) -> str:
     """' Did you mean ...?' or an empty text; alike: how much, up to 1."""
     import difflib
 
+    if len(name) > 99:
+        return ""
     lower = {k.lower(): k for k in known}
     text = name.lower()
     swapped = (text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1))
@@ -259,7 +260,7 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     advice = instead_of_identifier(name)
     if advice is not None:
         raise ValueError(f"{kind}: no {name!r} here: {advice}. Available: {', '.join(shown)}.")
-    raise UnknownName(f"{kind}: unknown name {name!r}.{near_match(name, known)} Available: {', '.join(shown)}.")
+    raise UnknownName(f"{kind}: unknown name {name[:99]!r}.{near_match(name, known)} Available: {', '.join(shown)}.")
 
 
 def serialize(obj: Configurable) -> dict[str, Any]:

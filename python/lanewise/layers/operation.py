@@ -339,11 +339,12 @@ class Operation(Trained, Configurable):
 
     def tensors_of(self, index: int) -> list[KerasTensor]:
         """The outputs of call `index`."""
+        return [self.tensor_of(index, i) for i in range(len(self.nodes[index].shapes))]
+
+    def tensor_of(self, index: int, i: int) -> KerasTensor:
+        """Output `i` of call `index`."""
         node = self.nodes[index]
-        return [
-            KerasTensor(shape, self._output_dtype(), name, KerasHistory(self, index, i))
-            for i, (shape, name) in enumerate(zip(node.shapes, node.names, strict=True))
-        ]
+        return KerasTensor(node.shapes[i], self._output_dtype(), node.names[i], KerasHistory(self, index, i))
 
     def _output_dtype(self) -> str:
         return "float32"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import layers as layer_classes
@@ -152,63 +153,67 @@ def _operation(entry: Mapping[str, Any]) -> tuple[Operation, list[Any]]:
 
 
 def _replay(made: Mapping[str, Operation], waiting: list[tuple[Operation, list[Any]]]) -> None:
-    """Make every call, each as soon as what it is called on exists."""
-    done = {id(operation): 0 for operation, _ in waiting}
-    left = sum(len(nodes) for _, nodes in waiting)
-    while left:
-        before = left
-        for operation, nodes in waiting:
-            while done[id(operation)] < len(nodes):
-                arguments = _arguments(made, nodes[done[id(operation)]])
-                if arguments is None:
-                    break
-                operation.call_on(arguments, _training(nodes[done[id(operation)]]))
-                done[id(operation)] += 1
-                left -= 1
-        if left == before:
-            stuck = [operation.name for operation, nodes in waiting if done[id(operation)] < len(nodes)]
-            raise ValueError(f"inbound_nodes: {', '.join(stuck[:5])} stand on tensors that nothing makes, or in a loop")
+    """Make every call, as soon as what it is called on exists: by rounds through the file."""
+    ready = [(0, place) for place in range(len(waiting))]  # a heap: (round, place in the file)
+    done, left = [0] * len(waiting), [0] * len(waiting)  # calls; calls that the next one stands on
+    asleep: dict[tuple[int, int], list[int]] = {}
+    while ready:
+        turn, place = heappop(ready)
+        operation, nodes = waiting[place]
+        for node in nodes[done[place] :]:
+            absent: set[tuple[int, int]] = set()
+            arguments = _arguments(made, node, absent)
+            left[place] = len(absent)
+            for key in absent:
+                asleep.setdefault(key, []).append(place)
+            if absent:
+                break
+            operation.call_on(arguments, _training(node))
+            done[place] += 1
+            for other in asleep.pop((id(operation), len(operation.nodes) - 1), ()):
+                left[other] -= 1
+                if not left[other]:
+                    heappush(ready, (turn + (other < place), other))
+    stuck = [operation.name for (operation, nodes), n in zip(waiting, done, strict=True) if n < len(nodes)]
+    if stuck:
+        raise ValueError(f"inbound_nodes: {', '.join(stuck[:5])} stand on tensors that nothing makes, or in a loop")
 
 
-def _training(node: Any) -> bool | None:
+def _training(node: Mapping[str, Any]) -> bool | None:
     """The `training` that a call was given; None without one."""
-    if isinstance(node, Mapping):
-        given = node.get("kwargs")
-    else:  # Keras 2
-        given = node[0][3] if node and isinstance(node[0], list) and len(node[0]) > 3 else None
+    given = node.get("kwargs")
     value = given.get("training") if isinstance(given, Mapping) else None
     return None if value is None else bool(value)
 
 
-def _arguments(made: Mapping[str, Operation], node: Any) -> Any:
-    """What a call is on, as tensors; None where they do not exist yet."""
-    if isinstance(node, list):  # Keras 2: [[name, call, output, kwargs], ...]
-        found = [_known(made, where[:3]) for where in node if isinstance(where, list)]
-        if not found or None in found:
-            return None
-        return found[0] if len(found) == 1 else found
+def _arguments(made: Mapping[str, Operation], node: Any, absent: set[tuple[int, int]]) -> Any:
+    """What a call is on, as tensors; the calls whose tensors do not exist yet go into `absent`."""
     if not isinstance(node, Mapping) or not isinstance(node.get("args"), list) or len(node["args"]) != 1:
         raise ValueError(f"inbound_nodes: expected a call on one argument, received {str(node)[:200]}")
-    found = _revived(made, node["args"][0])
-    return None if None in flatten(found) else found
 
+    def revived(argument: Any) -> Any:
+        if isinstance(argument, Mapping) and argument.get("class_name") == "__keras_tensor__":
+            where = argument.get("config", {}).get("keras_history")
+            if (
+                not isinstance(where, list | tuple)
+                or len(where) != 3
+                or not all(type(n) is int and n >= 0 for n in where[1:])
+            ):
+                raise ValueError(f"inbound_nodes: expected [name, call, output], received {where!r}")
+            operation = made.get(where[0])
+            if operation is None:
+                raise ValueError(f"inbound_nodes: no layer is called {where[0]!r}")
+            if where[1] < len(operation.nodes):
+                return _tensor(made, where)
+            absent.add((id(operation), where[1]))
+            return None
+        if isinstance(argument, Mapping):
+            return {key: revived(value) for key, value in argument.items()}
+        if isinstance(argument, list):
+            return [revived(entry) for entry in argument]
+        raise ValueError(f"inbound_nodes: expected a tensor, received {argument!r}")
 
-def _revived(made: Mapping[str, Operation], argument: Any) -> Any:
-    if isinstance(argument, Mapping) and argument.get("class_name") == "__keras_tensor__":
-        return _known(made, argument.get("config", {}).get("keras_history"))
-    if isinstance(argument, Mapping):
-        return {key: _revived(made, value) for key, value in argument.items()}
-    if isinstance(argument, list):
-        return [_revived(made, entry) for entry in argument]
-    raise ValueError(f"inbound_nodes: expected a tensor, received {argument!r}")
-
-
-def _known(made: Mapping[str, Operation], where: Any) -> KerasTensor | None:
-    if not isinstance(where, list | tuple) or len(where) != 3 or not all(type(n) is int and n >= 0 for n in where[1:]):
-        raise ValueError(f"inbound_nodes: expected [name, call, output], received {where!r}")
-    if where[0] not in made:
-        raise ValueError(f"inbound_nodes: no layer is called {where[0]!r}")
-    return None if where[1] >= len(made[where[0]].nodes) else _tensor(made, where)
+    return revived(node["args"][0])
 
 
 def _tensor(made: Mapping[str, Operation], where: Sequence[Any]) -> KerasTensor:
@@ -216,8 +221,7 @@ def _tensor(made: Mapping[str, Operation], where: Sequence[Any]) -> KerasTensor:
     nodes = made[name].nodes if name in made else []
     if not (type(index) is int and 0 <= index < len(nodes) and 0 <= output < len(nodes[index].shapes)):
         raise ValueError(f"input_layers, output_layers: there is no tensor {list(where)!r}")
-    tensor: KerasTensor = made[name].tensors_of(index)[output]
-    return tensor
+    return made[name].tensor_of(index, output)
 
 
 # --- copies -----------------------------------------------------------------------------------------------------

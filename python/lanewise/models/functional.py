@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -70,12 +71,15 @@ class Functional(Model):
         """Keys of a dict, else the names of the layers that the tensors come from."""
         if isinstance(structure, dict) and len(structure) == len(tensors):
             return [str(key) for key in sorted(structure)]
-        names: list[str] = []
+        names: dict[str, None] = {}
+        counts: Counter[str] = Counter()
         for tensor in tensors:
-            name = tensor._keras_history.operation.name
-            count = sum(other == name or other.startswith(f"{name}_") for other in names)
-            names.append(f"{name}_{count}" if name in names else name)
-        return names
+            name = base = tensor._keras_history.operation.name
+            while name in names:
+                counts[base] += 1
+                name = f"{base}_{counts[base]}"
+            names[name] = None
+        return list(names)
 
     # --- layers, shapes -----------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -57,6 +58,7 @@ def trace(inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]) -> Grap
         ValueError: an output that needs an Input which is not among the inputs, or two operations of one name.
     """
     given = {tensor.key for tensor in inputs}
+    starts = {key[:2] for key in given}
     ordered, first_seen = _in_order(given, outputs)
     depth: dict[tuple[int, int], int] = {}
     operation_depth: dict[int, int] = {}
@@ -64,7 +66,7 @@ def trace(inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]) -> Grap
     for call in reversed(ordered):
         at = max(depth.setdefault(call.key, 0), operation_depth.get(id(call.operation), 0))
         operation_depth[id(call.operation)] = depth[call.key] = at
-        if call.key in {call_of(t).key for t in inputs}:
+        if call.key in starts:
             continue
         for tensor in call.node.inputs:
             parent = call_of(tensor).key
@@ -79,9 +81,8 @@ def trace(inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]) -> Grap
             ordered.append(call)
             depth[call.key] = 0
     listed = sorted(operations.values(), key=lambda o: (-operation_depth[id(o)], first_seen[id(o)]))
-    names = [operation.name for operation in listed]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(operation.name for operation in listed).items():
+        if count > 1:
             raise ValueError(f"name: two layers of the model are called {name!r}; give one of them another name=")
     calls = sorted(ordered, key=lambda call: -depth[call.key])
     _check_connected(given, calls)
