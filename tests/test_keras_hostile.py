@@ -100,6 +100,11 @@ HOSTILE = {
     "layer": (lambda c: c["config"].update(layers=[3]), "no intact"),
     "policy": (lambda c: layer(c)["config"]["dtype"]["config"].update(name="mixed_float16"), "policy 'mixed_float16'"),
     "optimizer": (lambda c: c["compile_config"]["optimizer"].update(class_name="Evil"), "unknown name 'Evil'"),
+    "optimizer's name": (lambda c: c["compile_config"]["optimizer"]["config"].update(name={"a": 1}), "expected a text"),
+    "loss's name": (
+        lambda c: c["compile_config"].update(loss={"class_name": "MeanSquaredError", "config": {"name": ["a"]}}),
+        "name: expected a text",
+    ),
     "optimizer text": (lambda c: c["compile_config"].update(optimizer=3), "is none"),
 }  # fmt: skip
 

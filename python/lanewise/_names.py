@@ -285,6 +285,8 @@ def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
     inner = config.get("config", {})
     if not isinstance(inner, Mapping):
         raise ValueError(f"{kind}: the config of {config['class_name']} must be a dict, received {inner!r}")
+    if isinstance(inner.get("name"), list | dict):
+        raise ValueError(f"{kind}: name: expected a text, received {_shown(inner['name'])}")
     try:
         return cls.from_config(inner)
     except TypeError as error:

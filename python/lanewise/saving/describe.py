@@ -45,6 +45,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
     Raises:
         ValueError: no JSON, no description of a model, or classes that lanewise does not have.
+        NotImplementedError: another value of an argument that is only taken at its default.
     """
     try:
         config = parsed(json_string, MAX_CONFIG)
