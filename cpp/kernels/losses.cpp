@@ -5,7 +5,8 @@ namespace lanewise::LW_ISA {
 
 Vec call_exp(Vec x) { return exp(x); }
 Vec call_log(Vec x) { return log(x); }
-Vec call_log1p(Vec x) { return log1p_positive(x); }
+// log(1 + infinity) is that; its correction would be infinity - infinity.
+Vec call_log1p(Vec x) { return select(x < Vec::set1(__builtin_inff()), log1p_positive(x), x); }
 Vec call_tanh(Vec x) { return tanh(x); }
 Vec call_sigmoid(Vec x) { return sigmoid(x); }
 
