@@ -174,10 +174,15 @@ void check_cases(const KernelTable& table, int64_t first, int64_t count) {
   // fma_chains computes nothing that anybody uses: kernel_check has it in no list
   expect(missing == Cases::asked("fma_chains"), table.isa, "kernels without cases", missing, 0, 0);
   std::printf(
-      "%s cases: %zu kernels, %lld each, %lld results (%lld beyond float32); largest error %.3f of its bound (%s)\n",
-      table.isa, names.size(), static_cast<long long>(count), static_cast<long long>(cases.compared),
-      static_cast<long long>(cases.open), cases.worst, cases.worst_name.c_str());
+      "%s cases: %zu kernels, %lld each, %lld results; largest error %.3f of its bound (%s)\n"
+      "%s cases: %lld results NaN or infinite and nothing else, %lld may overflow on the way, %lld have no bound\n"
+      "%s cases: finite operands gave NaN in:%s\n",
+      table.isa, names.size(), static_cast<long long>(count), static_cast<long long>(cases.compared), cases.worst,
+      cases.worst_name.c_str(), table.isa, static_cast<long long>(cases.special), static_cast<long long>(cases.open),
+      static_cast<long long>(cases.boundless), table.isa, cases.nans_of_finite.c_str());
   const size_t every = cases.kTails;
+  std::printf("%s cases: special values in %zu and more of columns 0 to %zu (%s)\n", table.isa, cases.lanes, every - 1,
+              cases.lanes_name.c_str());
   std::printf("%s cases: operands of %zu and more of the widths 1 to %zu (%s)\n", table.isa, cases.widths, every,
               cases.widths_name.c_str());
   expect(cases.widths == every || count < 5000, table.isa, "widths", count, static_cast<double>(cases.widths),

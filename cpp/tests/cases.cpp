@@ -14,6 +14,8 @@ namespace {
 constexpr int kRegions = 16;
 constexpr int64_t kRegionBytes = 2 << 20, kSlack = 64;  // floats beside an operand that must stay as they are
 constexpr uint32_t kPoison = 0x7FC0BEEF;                // a NaN
+const float kSpecial[] = {NAN,       INFINITY,        -INFINITY,       0.0f, -0.0f, 0x1p-149f, -0x1p-149f,
+                          0x1p-126f, 0x1.fffffep127f, -0x1.fffffep127f};
 
 int64_t page() { return sysconf(_SC_PAGESIZE); }
 int64_t stride() { return kRegionBytes + page(); }
@@ -70,19 +72,22 @@ void Cases::begin(const char* name) {
   name_hash_ = 14695981039346656037ull;
   for (const char c : name_) name_hash_ = (name_hash_ ^ static_cast<unsigned char>(c)) * 1099511628211ull;
   seen_ = failed_ = 0;
-  widths_.reset();
+  widths_.reset(), lanes_.reset();
 }
 void Cases::start(int64_t number) {
   number_ = g_number = number;
   state_ = name_hash_ + static_cast<uint64_t>(number) * 0xD1B54A32D192ED03ull;
   operands_.clear();
   tail_ = number % 3 == 0 ? 1 + number / 3 * 37 % kTails : 0;  // 37: a few cases have short and long ones
+  special_ = !nudge_ && number % 3 == 1, drawn_special_ = false;
+  if (special_ && coin()) tail_ = 1 + below(kTails + 32);
   compared_ = 0, target_ = !nudge_ ? -1 : number % 2 ? 0 : below(4), case_seen_ = false;
 }
 void Cases::end() {
   const double seen = static_cast<double>(seen_) / static_cast<double>(count_);
   if (nudge_ && seen < least_seen) least_seen = seen, least_name = name_;
   if (widths_.count() < widths) widths = widths_.count(), widths_name = name_;
+  if (lanes_.count() < lanes) lanes = lanes_.count(), lanes_name = name_;
 }
 
 // SplitMix64.
@@ -106,8 +111,14 @@ float Cases::value(Values values) {
       return static_cast<float>(below(17)) - 8.0f;
     case Values::kPositive:
       return uniform(1, 2) * std::ldexp(1.0f, static_cast<int>(below(9)) - 6);
-    case Values::kProbability:
-      return uniform(0.02f, 0.98f);
+    case Values::kAbove:
+      return uniform(1, 2) * std::ldexp(1.0f, -1 - static_cast<int>(below(20)));
+    case Values::kProbability: {
+      const int64_t way = below(16);
+      if (way < 10) return uniform(0.02f, 0.98f);
+      const float low = way < 15 ? uniform(1, 2) * std::ldexp(1.0f, -1 - static_cast<int>(below(40))) : 0.0f;
+      return coin() ? low : 1 - low;
+    }
     default:
       return uniform(-2, 2);
   }
@@ -138,12 +149,28 @@ Grid Cases::place(int64_t rows, int64_t cols, bool strided, bool input) {
   return grid;
 }
 void Cases::fill(Operand& operand, Values values) {
-  const Values kinds[] = {Values::kPlain, Values::kPlain, Values::kWide, Values::kTiny, Values::kWhole};
-  const Values kind = values == Values::kAny ? kinds[below(5)] : values;
+  const Values kinds[] = {Values::kPlain, Values::kPlain, Values::kWide,
+                          Values::kTiny,  Values::kWhole, Values::kScaled};
+  const Values above[] = {Values::kPositive, Values::kAbove};
+  const Values kind = values == Values::kAny ? kinds[below(6)] : values == Values::kAbove ? above[below(2)] : values;
   const Grid& g = operand.grid;
+  const float scale =
+      std::ldexp(1.0f, kind == Values::kScaled || kind == Values::kAbove ? static_cast<int>(below(254)) - 126 : 0);
   for (int64_t r = 0; r < g.rows; ++r)
-    for (int64_t c = 0; c < g.cols; ++c) g(r, c) = value(kind);
+    for (int64_t c = 0; c < g.cols; ++c) g(r, c) = scale * value(kind);
+  if (special_ && below(3) > 0) draw_specials(g);
   if (operand.input) operand.copy.assign(g.p, g.p + (g.rows - 1) * g.ld + g.cols);
+}
+// In one element, or up to an eighth of them: the first goes through all lanes from case to case.
+void Cases::draw_specials(const Grid& g) {
+  const int64_t many = coin() ? 1 : 1 + below(1 + g.rows * g.cols / 8), all = std::size(kSpecial);
+  const int64_t one = coin() ? below(all) : -1;
+  for (int64_t i = 0; i < many; ++i) {
+    const int64_t c = (i == 0 ? number_ / 3 * 37 : below(g.cols)) % g.cols;
+    g(below(g.rows), c) = kSpecial[one < 0 ? below(all) : one];
+    if (c < kTails) lanes_.set(static_cast<size_t>(c));
+  }
+  drawn_special_ = true;
 }
 Grid Cases::in(int64_t rows, int64_t cols, Values values, bool strided) {
   const Grid grid = place(rows, cols, strided, true);
@@ -192,16 +219,19 @@ void Cases::fail(const char* what, double got, double want, double bound) {
     std::printf("FAIL %s %s case %lld: %s: got %.9g, expected %.9g +- %.3g\n", k.isa, name_.c_str(),
                 static_cast<long long>(number_), what, got, want, bound);
 }
-void Cases::holds(float got, Rounded want) {
+void Cases::holds(float got, const Rounded& want) {
   if (compared_++ == target_) got = got * 1.015625f + 1e-30f;  // the planted fault
-  const double error = std::fabs(static_cast<double>(got) - want.v);
-  if (!(std::fabs(want.v) + want.e <= 0x1.fffffep127)) {  // beyond float32: an infinity, or a NaN of two
-    ++open;
-    if (std::isfinite(got) && !(error <= want.e)) fail("beyond float32", got, want.v, want.e);
-    return;
-  }
+  const unsigned kind = kind_of(got);
+  const double error = kind == kFinite ? std::fabs(static_cast<double>(got) - want.v) : 0;
+  if (!(kind & want.may)) return fail(want.finite() ? "kind" : "special value", got, want.v, want.e);
   if (!(error <= want.e)) fail("bound", got, want.v, want.e);
-  if (!nudge_ && want.e > 0 && error / want.e > worst) worst = error / want.e, worst_name = name_;
+  if (nudge_) return;
+  special += !want.finite() || std::fabs(want.v) - want.e > kMost;
+  open += want.may > kFinite && want.may & kFinite;
+  boundless += want.finite() && want.e - std::fabs(want.v) > kMost;
+  if (kind == kNan && !drawn_special_ && nans_of_finite.find(' ' + name_ + ' ') == std::string::npos)
+    nans_of_finite += (nans_of_finite.empty() ? " " : "") + name_ + ' ';
+  if (kind == kFinite && want.e > 0 && error / want.e > worst) worst = error / want.e, worst_name = name_;
 }
 void Cases::equals(float got, float want) {
   if (compared_++ == target_) got = got * 1.015625f + 1e-30f;

@@ -1,6 +1,7 @@
 // Random cases of every kernel: shapes with every tail, strides, values; every operand between two pages that cannot be
 // touched, outputs and the gaps between rows poisoned, inputs read again afterwards, results held to derived bounds
-// (rounded.h). A case is drawn from its number, so that one that fails can be run again alone.
+// (rounded.h). A case is drawn from its number, so that one that fails can be run again alone. Every third has NaN,
+// infinities and other special values in some elements: what comes of them is what the equation makes of them.
 #pragma once
 #include <bitset>
 #include <string>
@@ -14,9 +15,11 @@ enum class Values {
   kWide,         // +-2^-20 to 2^20
   kTiny,         // zeros, subnormals and what is next to them
   kWhole,        // -8 to 8
+  kScaled,       // kPlain times a power of two that the operand has: any that float32 holds
   kAny,          // one of these
   kPositive,     // 2^-6 to 2^3
-  kProbability,  // in (0.02, 0.98)
+  kAbove,        // 2^-20 to 1 times any power of two that the operand has, or kPositive
+  kProbability,  // in [0, 1]: even, or 2^-40 to 1 from either end, or the ends
 };
 
 // Rows of `cols` floats that lie `ld` apart.
@@ -69,12 +72,15 @@ class Cases {
   Grid inout(int64_t rows, int64_t cols, Values values, bool strided = false);
   const int32_t* labels(int64_t n, int64_t classes);
 
-  void holds(float got, Rounded want);
+  void holds(float got, const Rounded& want);
   void equals(float got, float want);  // to the bit, but any NaN for a NaN
   // Within 2 units in the last place on an ISA with fma, 3 where a product and a sum are rounded apart.
   double ulps() const { return k.fused ? 2 : 3; }
 
-  int64_t compared = 0, open = 0;  // results; those that no bound holds, beyond the largest float
+  // Results; those that had to be NaN or an infinity; finite ones beside which the equation may overflow; those of
+  // which nothing finite could be wrong. Kernels in which finite operands gave a NaN.
+  int64_t compared = 0, special = 0, open = 0, boundless = 0;
+  std::string nans_of_finite;
   std::vector<std::string> names() const { return names_; }
   // The largest share of its bound that an error took; of the planted faults, the least share that was seen.
   double worst = 0, least_seen = 1;
@@ -83,6 +89,9 @@ class Cases {
   static constexpr int64_t kTails = 128;
   size_t widths = kTails;
   std::string widths_name = "every kernel";
+  // In how many of the first kTails columns special values stood, the least of all kernels.
+  size_t lanes = kTails;
+  std::string lanes_name = "every kernel";
 
  private:
   struct Operand {
@@ -96,11 +105,13 @@ class Cases {
   void end();
   Grid place(int64_t rows, int64_t cols, bool strided, bool input);
   void fill(Operand& operand, Values values);
+  void draw_specials(const Grid& grid);
   void fail(const char* what, double got, double want, double bound);
 
   int64_t first_, count_, number_ = 0, compared_ = 0, seen_ = 0, failed_ = 0, target_ = 0, tail_ = 0;
   std::bitset<kTails + 1> widths_;
-  bool nudge_, case_seen_ = false;
+  std::bitset<kTails> lanes_;
+  bool nudge_, case_seen_ = false, special_ = false, drawn_special_ = false;
   uint64_t state_ = 0, name_hash_ = 0;
   std::string name_;
   std::vector<std::string> names_;

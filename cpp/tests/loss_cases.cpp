@@ -7,7 +7,8 @@
 namespace lanewise {
 namespace {
 
-constexpr float kEps = 1e-7f, kMost = 1.0f - kEps;
+constexpr float kEps = 1e-7f, kBelowOne = 1.0f - kEps;
+constexpr float kLeastLogVariance = -13.815511f;  // of a variance of 1e-6
 
 Rounded exp_of(Rounded x, double ulps) {
   return function([](double v) { return std::exp(v); }, x, ulps);
@@ -25,7 +26,7 @@ Rounded sigmoid_of(Rounded x, double ulps) {
   return function([](double v) { return v < 0 ? std::exp(v) / (1 + std::exp(v)) : 1 / (1 + std::exp(-v)); }, x, ulps);
 }
 Rounded power(Rounded x, Rounded g, double ulps) { return exp_of(g * log_of(larger(x, 0x1p-126), ulps), ulps); }
-Rounded sign(Rounded d) { return d.v > 0 ? 1 : d.v < 0 ? -1 : 0; }
+Rounded sign(Rounded d) { return d.v > 0 ? 1 : d.v < 0 ? -1 : d.may == kNan ? NAN : 0; }
 Rounded clip(float p, float low, float high) { return std::clamp(p, low, high); }
 
 // An elementwise loss: its value and its derivative at one prediction and target.
@@ -44,12 +45,12 @@ Rounded bce(float x, float t, const Params& a, double u) {
 }
 Rounded bce_slope(float x, float t, const Params& a, double u) { return sigmoid_of(x, u) - smooth(t, a); }
 Rounded bce_probs(float p, float t, const Params& a, double u) {
-  const Rounded q = clip(p, kEps, kMost), y = smooth(t, a);
+  const Rounded q = clip(p, kEps, kBelowOne), y = smooth(t, a);
   return -(y * log_of(q, u) + (1 - y) * log_of(1 - q, u));
 }
 Rounded bce_probs_slope(float p, float t, const Params& a, double) {
   const Rounded y = smooth(t, a), q = p;
-  return p < kEps || p > kMost ? Rounded(0) : (1 - y) / (1 - q) - y / q;
+  return p < kEps || p > kBelowOne ? Rounded(0) : (1 - y) / (1 - q) - y / q;
 }
 template <bool Logits>
 Rounded focal(float p, float t, const Params& a, double u, bool gradient) {
@@ -101,10 +102,10 @@ const Element kElements[] = {
      }},
     {"mae", true, Values::kAny, Values::kAny, [](float p, float t, A, double) { return abs(Rounded(p) - t); },
      [](float p, float t, A, double) { return sign(Rounded(p) - t); }},
-    {"mape", true, Values::kAny, Values::kPlain,
+    {"mape", true, Values::kAny, Values::kAny,
      [](float p, float t, A, double) { return abs(Rounded(p) - t) / std::max(std::fabs(t), kEps) * 100; },
      [](float p, float t, A, double) { return sign(Rounded(p) - t) * 100 / std::max(std::fabs(t), kEps); }},
-    {"msle", true, Values::kPositive, Values::kPositive,
+    {"msle", true, Values::kAbove, Values::kAbove,
      [](float p, float t, A, double u) {
        const Rounded d = log1p_of(std::max(p, kEps), u) - log1p_of(std::max(t, kEps), u);
        return d * d;
@@ -114,9 +115,9 @@ const Element kElements[] = {
        return p <= kEps ? Rounded(0) : (d + d) / (Rounded(p) + 1);
      }},
     {"huber", true, Values::kAny, Values::kAny, huber, huber_slope},
-    {"log_cosh", true, Values::kPlain, Values::kAny, log_cosh,
+    {"log_cosh", true, Values::kAny, Values::kAny, log_cosh,
      [](float p, float t, A, double u) { return tanh_of(Rounded(p) - t, u); }},
-    {"poisson", true, Values::kPositive, Values::kAny,
+    {"poisson", true, Values::kAbove, Values::kAny,
      [](float p, float t, A, double u) { return p - t * log_of(Rounded(p) + kEps, u); },
      [](float p, float t, A, double) { return 1 - t / (Rounded(p) + kEps); }},
     {"quantile", true, Values::kAny, Values::kAny,
@@ -124,13 +125,13 @@ const Element kElements[] = {
        const Rounded e = Rounded(t) - p;
        return e.v > 0 ? a[0] * e : (Rounded(a[0]) - 1) * e;
      },
-     [](float p, float t, A a, double) { return t > p   ? Rounded(-a[0])
-                                                : t < p ? 1 - Rounded(a[0])
-                                                        : Rounded(0); }},
-    {"tweedie", true, Values::kPositive, Values::kPositive,
+     [](float p, float t, A a, double) {
+       return t > p ? Rounded(-a[0]) : t < p ? 1 - Rounded(a[0]) : Rounded(t - p);
+     }},  // 0, or NaN
+    {"tweedie", true, Values::kAbove, Values::kAbove,
      [](float p, float t, A a, double u) { return tweedie(p, t, a, u, false); },
      [](float p, float t, A a, double u) { return tweedie(p, t, a, u, true); }},
-    {"gamma", true, Values::kPositive, Values::kPositive,
+    {"gamma", true, Values::kAbove, Values::kAbove,
      [](float p, float t, A a, double u) { return gamma_ratio(p, t, a, u) + log_mean(p, a[0] != 0, u); },
      [](float p, float t, A a, double u) { return by_input(p, 1 - gamma_ratio(p, t, a, u), a[0] != 0); }},
     {"kl_divergence", false, Values::kProbability, Values::kProbability,
@@ -140,7 +141,7 @@ const Element kElements[] = {
      },
      [](float p, float t, A, double) { return p < kEps || p > 1 ? Rounded(0) : -(clip(t, kEps, 1) / p); }},
     {"hinge", true, Values::kAny, Values::kWhole, [](float p, float t, A, double) { return larger(margin(p, t), 0); },
-     [](float p, float t, A, double) { return less(0, margin(p, t), t == 0 ? 1 : -t, 0); }},
+     [](float p, float t, A, double) { return at_most(margin(p, t), 0, 0, t == 0 ? 1 : -t); }},
     {"squared_hinge", true, Values::kAny, Values::kWhole,
      [](float p, float t, A, double) {
        const Rounded m = larger(margin(p, t), 0);
@@ -149,7 +150,7 @@ const Element kElements[] = {
      [](float p, float t, A, double) { return (t == 0 ? 2 : -2 * t) * larger(margin(p, t), 0); }},
     {"binary_crossentropy", true, Values::kAny, Values::kProbability, bce, bce_slope},
     {"binary_crossentropy_probs", true, Values::kProbability, Values::kProbability, bce_probs, bce_probs_slope},
-    {"binary_focal_crossentropy", true, Values::kPlain, Values::kProbability,
+    {"binary_focal_crossentropy", true, Values::kAny, Values::kProbability,
      [](float p, float t, A a, double u) { return focal<true>(p, t, a, u, false); },
      [](float p, float t, A a, double u) { return focal<true>(p, t, a, u, true); }},
     {"binary_focal_crossentropy_probs", true, Values::kProbability, Values::kProbability,
@@ -202,7 +203,7 @@ struct Row {
     for (int64_t c = 0; c < p.cols; ++c) best = std::max(best, static_cast<double>(p(r, c)));
     return best;
   }
-  Rounded q_clipped(Rounded q) const { return clamp(q, kEps, kMost); }
+  Rounded q_clipped(Rounded q) const { return clamp(q, kEps, kBelowOne); }
 
   Rounded loss(const std::string& name, Vector* gradient) const {
     if (name == "cosine_similarity") return cosine(gradient);
@@ -228,7 +229,7 @@ struct Row {
     const Rounded gap = Rounded(other(best)) - dot(p, t) + 1;
     for (int64_t c = 0; gradient && c < p.cols; ++c) {
       const Rounded at = c == best ? (1 - Rounded(t(r, c))) - t(r, c) : Rounded(-t(r, c));
-      gradient->push_back(less(0, gap, at, 0));
+      gradient->push_back(at_most(gap, 0, 0 * Rounded(t(r, c)), at));
     }
     return larger(gap, 0);
   }
@@ -254,7 +255,7 @@ struct Row {
     const auto raw = [&](int64_t c) { return Rounded(p(r, c)) / all; };
     const auto open = [&](int64_t c, Rounded x) {  // x where the quotient is not clipped, else 0
       const Rounded q = raw(c);
-      return less(q, kEps, 0, less(kMost, q, 0, x));
+      return less(q, kEps, 0, less(kBelowOne, q, 0, x));
     };
     if (name[0] == 's') {
       const Rounded q = raw(label);
@@ -284,7 +285,7 @@ struct Row {
       const Rounded at = weight(c) * (slope - power(rest, gamma, u));
       if (from_logits) return at;
       const Rounded raw = Rounded(p(r, c)) / total();
-      return less(raw, kEps, 0, less(kMost, raw, 0, at));
+      return less(raw, kEps, 0, less(kBelowOne, raw, 0, at));
     };
     if (gradient) {
       const Rounded all = row_sum(p.cols, h);
@@ -344,8 +345,12 @@ void whole_rows(Cases& t, const std::string& name) {
         Row::Vector gradient;
         const Rounded loss = row.loss(name, backward ? &gradient : nullptr);
         if (!backward) t.holds(out[r], loss);
-        for (int64_t c = 0; backward && c < cols; ++c)
-          t.holds(out(r, c), gradient[static_cast<size_t>(c)] * weights.at(r));
+        for (int64_t c = 0; backward && c < cols; ++c) {
+          const Rounded g = gradient[static_cast<size_t>(c)], weighted = g * weights.at(r);
+          const bool chosen =
+              g.v == 0 && ((labels && probs) || name == "categorical_hinge");  // 0 of any weight, or maybe
+          t.holds(out(r, c), !chosen ? weighted : labels && g.e == 0 ? g : either(0, weighted));
+        }
       }
     });
 }
@@ -365,9 +370,10 @@ void gaussian(Cases& t) {
         t.k.gaussian_nll_forward(p.p, y.p, a.data(), out.p, rows, 2 * d);
       for (int64_t r = 0; r < rows; ++r) {
         const auto error = [&](int64_t c) { return Rounded(p(r, c)) - y(r, c); };
-        const auto precision = [&](int64_t c) { return exp_of(-p(r, d + c), t.ulps()); };
+        const auto log_variance = [&](int64_t c) { return larger(p(r, d + c), kLeastLogVariance); };
+        const auto precision = [&](int64_t c) { return exp_of(-log_variance(c), t.ulps()); };
         const auto square = [&](int64_t c) { return error(c) * error(c) * precision(c); };
-        const auto loss = [&](int64_t c) { return 0.5 * (square(c) + p(r, d + c)); };
+        const auto loss = [&](int64_t c) { return 0.5 * (square(c) + log_variance(c)); };
         if (!backward) t.holds(out[r], d == 1 ? loss(0) : row_sum(d, loss) / count);
         for (int64_t c = 0; backward && c < d; ++c) {
           t.holds(out(r, c), error(c) * precision(c) * (weights.at(r) / count));
@@ -386,7 +392,7 @@ void accuracies(Cases& t) {
     return best;
   };
   const auto among = [](const Grid& p, int64_t r, int64_t at, float k) {
-    int64_t larger = 0;
+    int64_t larger = p(r, at) == p(r, at) ? 0 : p.cols + 5;  // NaN is never among them
     for (int64_t c = 0; c < p.cols; ++c) larger += p(r, c) > p(r, at);
     return static_cast<float>(larger) < k ? 1.0f : 0.0f;
   };

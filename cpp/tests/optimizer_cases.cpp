@@ -100,7 +100,7 @@ State ftrl(State x, const OptimizerArgs& a, double ulps) {
 }
 State lion(State x, const OptimizerArgs& a, double) {
   const Rounded w = decayed(x, a), c = a.beta1 * x.s[0] + a.rate1 * x.g;
-  const Rounded sign = less(0, c, 1, less(c, 0, -1, 0));
+  const Rounded none = c.finite() ? Rounded(0).with(c.may & kNan) : NAN, sign = less(0, c, 1, less(c, 0, -1, none));
   x.s[0] = flush(a.beta2 * x.s[0] + a.rate2 * x.g);
   x.w = w - a.lr * sign;
   return x;
