@@ -164,10 +164,12 @@ void Cases::fill(Operand& operand, Values values) {
 // In one element, or up to an eighth of them: the first goes through all lanes from case to case.
 void Cases::draw_specials(const Grid& g) {
   const int64_t many = coin() ? 1 : 1 + below(1 + g.rows * g.cols / 8), all = std::size(kSpecial);
-  const int64_t one = coin() ? below(all) : -1;
+  const auto draw = [&] { return kSpecial[std::max<int64_t>(0, below(all + 3) - 3)]; };  // NaN, the first, more often
+  const bool one = coin();
+  const float same = draw();
   for (int64_t i = 0; i < many; ++i) {
     const int64_t c = (i == 0 ? number_ / 3 * 37 : below(g.cols)) % g.cols;
-    g(below(g.rows), c) = kSpecial[one < 0 ? below(all) : one];
+    g(below(g.rows), c) = one ? same : draw();
     if (c < kTails) lanes_.set(static_cast<size_t>(c));
   }
   drawn_special_ = true;

@@ -265,7 +265,7 @@ void sums(Cases& t) {
   const auto shape = [&](int64_t& rows, int64_t& cols) {
     rows = t.length() * (t.below(8) == 0 ? 3 : 1), cols = t.few();
     if (t.coin()) std::swap(rows, cols);
-    if (t.below(10) == 0) rows = 90 + t.below(90), cols = 50 + t.below(200);  // strips
+    if (t.below(6) == 0) rows = 100 + t.below(80), cols = 56 + t.below(100);  // strips
   };
   t.of("column_sum", [&] {
     int64_t rows, cols;

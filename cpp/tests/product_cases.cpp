@@ -1,5 +1,5 @@
 // Random cases of the matrix product, and integers, whose products are exact: every size up to 33 and the edges of the
-// blocks, every transpose, as one thread computes them and as the shares of 2 and of 7.
+// blocks, sums of up to 8193 terms, every transpose, as one thread computes them and as the shares of 2 and of 7.
 #include "tests/cases.h"
 #include "tests/store.h"
 
@@ -55,6 +55,7 @@ void random_products(Cases& t) {
     if (t.below(6) == 0) m = 1 + t.below(200), kk = 1 + t.below(70);
     if (t.below(6) == 0) n = 1 + t.below(200), m = 1 + t.below(10);
     if (t.below(24) == 0) m = 40 + t.below(300), n = 1 + t.below(300), kk = 60 + t.below(20);
+    if (t.below(24) == 0) m = 1 + t.below(4), n = 1 + t.below(16), kk = 1000 + t.below(8000);
     const Values values = t.below(4) == 0 ? Values::kTiny : Values::kAny;
     const Layout a = draw(t, m, kk, Values::kAny, false), b = draw(t, kk, n, values, true);
     Matmul mm{};
@@ -98,21 +99,20 @@ void random_products(Cases& t) {
 struct Integers {
   const KernelTable& k;
   Floats a, b, c, scratch;  // operands of one layout; the result; NaN where nothing is written
-  int64_t products = 0, wrong = 0;
+  int64_t products = 0, wrong = 0, terms = 0, columns = 0;  // of left, of right
 
   void size(int64_t m, int64_t n, int64_t kk, const Floats& left, const Floats& right, const float* want, int64_t ld,
             bool all_threads) {
-    const int64_t top = static_cast<int64_t>(std::sqrt(static_cast<double>(left.size())) + 0.5);
     for (int layout = 0; layout < 4; ++layout) {
       const bool ta = layout & 1, tb = layout & 2;
       a.resize(static_cast<size_t>(m * kk)), b.resize(static_cast<size_t>(kk * n)),
           c.resize(static_cast<size_t>(m * n));
       for (int64_t i = 0; i < m; ++i)
         for (int64_t p = 0; p < kk; ++p)
-          a[static_cast<size_t>(ta ? p * m + i : i * kk + p)] = left[static_cast<size_t>(i * top + p)];
+          a[static_cast<size_t>(ta ? p * m + i : i * kk + p)] = left[static_cast<size_t>(i * terms + p)];
       for (int64_t p = 0; p < kk; ++p)
         for (int64_t j = 0; j < n; ++j)
-          b[static_cast<size_t>(tb ? j * kk + p : p * n + j)] = right[static_cast<size_t>(p * top + j)];
+          b[static_cast<size_t>(tb ? j * kk + p : p * n + j)] = right[static_cast<size_t>(p * columns + j)];
       for (const int64_t threads : {1, 2, 7}) {
         if (threads > 1 && !all_threads) break;
         Matmul mm{};
@@ -145,15 +145,15 @@ void product_cases(Cases& cases) { random_products(cases); }
 void check_integers(const KernelTable& table, bool everything) {
   Integers check{table, {}, {}, {}, {}};
   const auto matrix = [](int64_t n) {
-    Floats x(static_cast<size_t>(n * n));
+    Floats x(static_cast<size_t>(n));
     for (float& v : x) v = std::floor(draw(8.5f) + 0.5f);
     return x;
   };
   // For growing k: left * right of the first k terms.
   const auto sweep = [&](const std::vector<int64_t>& ms, const std::vector<int64_t>& ns, const std::vector<int64_t>& ks,
                          auto all_threads) {
-    const int64_t top = std::max({ms.back(), ns.back(), ks.back()});
-    const Floats left = matrix(top), right = matrix(top);
+    check.terms = ks.back(), check.columns = ns.back();
+    const Floats left = matrix(ms.back() * ks.back()), right = matrix(ks.back() * ns.back());
     Floats want(static_cast<size_t>(ms.back() * ns.back()));
     int64_t done = 0;
     for (const int64_t kk : ks) {
@@ -161,7 +161,7 @@ void check_integers(const KernelTable& table, bool everything) {
         for (int64_t i = 0; i < ms.back(); ++i)
           for (int64_t j = 0; j < ns.back(); ++j)
             want[static_cast<size_t>(i * ns.back() + j)] +=
-                left[static_cast<size_t>(i * top + done)] * right[static_cast<size_t>(done * top + j)];
+                left[static_cast<size_t>(i * ks.back() + done)] * right[static_cast<size_t>(done * ns.back() + j)];
       for (const int64_t m : ms)
         for (const int64_t n : ns) check.size(m, n, kk, left, right, want.data(), ns.back(), all_threads(m, n, kk));
     }
@@ -173,9 +173,11 @@ void check_integers(const KernelTable& table, bool everything) {
     sweep(small, small, small, some);
     sweep({13, 14, 15, 27, 28, 29, 41, 42, 43, 167, 168, 169, 255, 256, 257}, {31, 32, 33, 63, 64, 65, 95, 96, 97},
           {1, 7, 8, 9, 63, 64, 65, 511, 512, 513, 1023, 1024, 1025}, some);
+    sweep({1, 3, 15}, {1, 2, 17, 65}, {1101, 1535, 1536, 1537, 2048, 2049, 4097, 8193}, some);
   } else {
     sweep({1, 2, 5, 6, 7, 13, 14, 15, 29, 33}, {1, 2, 8, 15, 16, 17, 31, 32, 33}, {1, 2, 7, 16, 33}, some);
     sweep({28, 29, 42, 43, 168, 169}, {32, 33, 64, 65}, {64, 65, 512, 513}, some);
+    sweep({1, 15}, {2, 33}, {1537, 2049, 4097}, some);
   }
   expect(check.wrong == 0, table.isa, "integers", check.products, static_cast<double>(check.wrong), 0);
   std::printf("%s integers: %lld products, %lld elements wrong\n", table.isa, static_cast<long long>(check.products),
