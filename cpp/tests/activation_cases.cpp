@@ -160,7 +160,7 @@ void activation(Cases& t, const ActivationInfo& info) {
 void prelu(Cases& t) {
   const auto shapes = [&](auto&& call) {
     const int64_t rows = t.few(), cols = t.length();
-    call(rows, cols, t.in(rows, cols, Values::kAny), t.in(rows, cols, Values::kAny), t.in(1, cols, Values::kPlain),
+    call(rows, cols, t.in(rows, cols, Values::kAny), t.in(rows, cols, Values::kAny), t.in(1, cols, Values::kAny),
          t.out(rows, cols));
   };
   t.of("prelu_forward", [&] {

@@ -35,7 +35,7 @@ void softmax(Cases& t) {
     t.of(log ? "log_softmax_backward" : "softmax_backward", [&] {
       const int64_t rows = t.few(), cols = t.length();
       const Grid dy = t.in(rows, cols, Values::kAny, true), dx = t.out(rows, cols, true);
-      const Grid y = t.in(rows, cols, log ? Values::kPlain : Values::kProbability, true);
+      const Grid y = t.in(rows, cols, log ? Values::kAny : Values::kProbability, true);
       (log ? t.k.log_softmax_backward : t.k.softmax_backward)(dy.p, dy.ld, y.p, y.ld, dx.p, dx.ld, rows, cols);
       for (int64_t r = 0; r < rows; ++r) {
         const Rounded total =
@@ -103,13 +103,13 @@ void columns(Cases& t) {
   t.of("normalize_forward", [&] {
     const int64_t rows = t.few(), cols = t.length();
     const Grid x = t.in(rows, cols, Values::kAny), mean = t.in(1, cols, Values::kAny);
-    const Grid std = t.in(1, cols, Values::kPositive), y = t.out(rows, cols);
+    const Grid std = t.in(1, cols, Values::kAbove), y = t.out(rows, cols);
     t.k.normalize_forward(x.p, mean.p, std.p, y.p, rows, cols);
     for (int64_t i = 0; i < x.size(); ++i) t.equals(y[i], (x[i] - mean[i % cols]) / std[i % cols]);
   });
   t.of("normalize_backward", [&] {
     const int64_t rows = t.few(), cols = t.length();
-    const Grid dy = t.in(rows, cols, Values::kAny), std = t.in(1, cols, Values::kPositive), dx = t.out(rows, cols);
+    const Grid dy = t.in(rows, cols, Values::kAny), std = t.in(1, cols, Values::kAbove), dx = t.out(rows, cols);
     t.k.normalize_backward(dy.p, std.p, dx.p, rows, cols);
     for (int64_t i = 0; i < dy.size(); ++i) t.equals(dx[i], dy[i] / std[i % cols]);
   });
@@ -169,7 +169,7 @@ void batch_norm(Cases& t) {
     const Grid x = t.in(rows, cols, Values::kAny, true);
     // one leading dimension for all arrays
     Grid y = t.out(1, (rows - 1) * x.ld + cols), xhat = t.coin() ? t.out(1, (rows - 1) * x.ld + cols) : Grid{};
-    const Grid mean = t.in(1, cols, Values::kAny), variance = t.in(1, cols, Values::kPositive);
+    const Grid mean = t.in(1, cols, Values::kAny), variance = t.in(1, cols, Values::kAbove);
     const Grid gamma = t.in(1, cols, Values::kAny), beta = t.in(1, cols, Values::kAny);
     t.k.batch_norm_forward(x.p, mean.p, variance.p, gamma.p, beta.p, 1e-3f, xhat.p, y.p, x.ld, rows, cols);
     for (int64_t r = 0; r < rows; ++r)
@@ -183,8 +183,8 @@ void batch_norm(Cases& t) {
     const int64_t rows = t.few(), cols = t.length();
     const bool own = t.coin();
     const Grid dy = t.in(rows, cols, Values::kAny, true), dx = t.out(1, (rows - 1) * dy.ld + cols);
-    const Grid xhat = t.in(1, (rows - 1) * dy.ld + cols, Values::kPlain), gamma = t.in(1, cols, Values::kAny);
-    const Grid variance = t.in(1, cols, Values::kPositive), sums = t.in(1, cols, Values::kAny);
+    const Grid xhat = t.in(1, (rows - 1) * dy.ld + cols, Values::kAny), gamma = t.in(1, cols, Values::kAny);
+    const Grid variance = t.in(1, cols, Values::kAbove), sums = t.in(1, cols, Values::kAny);
     const Grid dots = t.in(1, cols, Values::kAny);
     const auto count = static_cast<float>(rows);
     t.k.batch_norm_backward(dy.p, xhat.p, gamma.p, variance.p, own ? sums.p : nullptr, own ? dots.p : nullptr, count,
@@ -246,8 +246,8 @@ void row_norm(Cases& t) {
   t.of("row_norm_backward", [&] {
     const int64_t rows = t.few(), cols = t.length();
     const RowNorm how = draw_norm(t);
-    const Grid dy = t.in(rows, cols, Values::kAny), xhat = t.in(rows, cols, Values::kPlain), dx = t.out(rows, cols);
-    const Grid gamma = t.coin() ? t.in(1, cols, Values::kAny) : Grid{}, inverse = t.in(1, rows, Values::kPositive);
+    const Grid dy = t.in(rows, cols, Values::kAny), xhat = t.in(rows, cols, Values::kAny), dx = t.out(rows, cols);
+    const Grid gamma = t.coin() ? t.in(1, cols, Values::kAny) : Grid{}, inverse = t.in(1, rows, Values::kAbove);
     t.k.row_norm_backward(dy.p, xhat.p, gamma.p, inverse.p, how, dx.p, rows, cols);
     const auto width = static_cast<double>(cols);
     for (int64_t r = 0; r < rows; ++r) {

@@ -330,7 +330,7 @@ void whole_rows(Cases& t, const std::string& name) {
       // a focal gradient's reference takes cols^2 from probabilities
       const int64_t rows = t.few(), cols = t.length(focal ? 40 : 0);
       const Params a = draw(t, name, cols);
-      const Grid p = t.in(rows, cols, probs ? Values::kProbability : focal ? Values::kPlain : Values::kAny);
+      const Grid p = t.in(rows, cols, probs ? Values::kProbability : Values::kAny);
       const Grid y = kernel.sparse() ? Grid{} : t.in(rows, cols, Values::kProbability);
       const int32_t* labels = kernel.sparse() ? t.labels(rows, cols) : nullptr;
       const void* target = kernel.sparse() ? static_cast<const void*>(labels) : y.p;
@@ -359,7 +359,7 @@ void gaussian(Cases& t) {
   for (const bool backward : {false, true})
     t.of(backward ? "gaussian_nll_backward" : "gaussian_nll_forward", [&] {
       const int64_t rows = t.coin() ? t.few() : 1 + t.below(70), d = t.coin() ? 1 : t.length();
-      const Grid p = t.in(rows, 2 * d, Values::kPlain), y = t.in(rows, d, Values::kAny);
+      const Grid p = t.in(rows, 2 * d, Values::kAny), y = t.in(rows, d, Values::kAny);
       const Params a(kLeastParams, 0.0f);
       const Weights weights(t, rows);
       const Grid out = backward ? t.out(rows, 2 * d) : t.out(1, rows);
@@ -404,7 +404,7 @@ void accuracies(Cases& t) {
       const int64_t rows = t.few(), cols = t.length();
       Params a(kLeastParams, 0.0f);
       a[0] = kind[0] == 'b' ? t.uniform(-1, 1) : static_cast<float>(1 + t.below(5));
-      const Grid p = t.in(rows, cols, t.coin() ? Values::kWhole : Values::kPlain);  // with equal ones
+      const Grid p = t.in(rows, cols, t.coin() ? Values::kWhole : Values::kAny);  // with equal ones
       const Grid y = kernel.sparse() ? Grid{} : t.in(rows, cols, Values::kWhole);
       const int32_t* labels = kernel.sparse() ? t.labels(rows, cols) : nullptr;
       const Grid out = t.out(1, rows);

@@ -129,14 +129,14 @@ void optimizer_cases(Cases& t) {
     Values slots[3];
   } rows[] = {
       {"sgd", &T::sgd_step, sgd, {Values::kAny, Values::kAny, Values::kAny}},
-      {"adam", &T::adam_step, adam, {Values::kAny, Values::kPositive, Values::kAny}},
-      {"rmsprop", &T::rmsprop_step, rmsprop, {Values::kPositive, Values::kTiny, Values::kAny}},
-      {"amsgrad", &T::amsgrad_step, amsgrad, {Values::kAny, Values::kPositive, Values::kPositive}},
-      {"adamax", &T::adamax_step, adamax, {Values::kAny, Values::kPositive, Values::kAny}},
-      {"nadam", &T::nadam_step, nadam, {Values::kAny, Values::kPositive, Values::kAny}},
-      {"adagrad", &T::adagrad_step, adagrad, {Values::kPositive, Values::kAny, Values::kAny}},
-      {"adadelta", &T::adadelta_step, adadelta, {Values::kPositive, Values::kPositive, Values::kAny}},
-      {"ftrl", &T::ftrl_step, ftrl, {Values::kPositive, Values::kPlain, Values::kAny}},
+      {"adam", &T::adam_step, adam, {Values::kAny, Values::kAbove, Values::kAny}},
+      {"rmsprop", &T::rmsprop_step, rmsprop, {Values::kAbove, Values::kTiny, Values::kAny}},
+      {"amsgrad", &T::amsgrad_step, amsgrad, {Values::kAny, Values::kAbove, Values::kAbove}},
+      {"adamax", &T::adamax_step, adamax, {Values::kAny, Values::kAbove, Values::kAny}},
+      {"nadam", &T::nadam_step, nadam, {Values::kAny, Values::kAbove, Values::kAny}},
+      {"adagrad", &T::adagrad_step, adagrad, {Values::kAbove, Values::kAny, Values::kAny}},
+      {"adadelta", &T::adadelta_step, adadelta, {Values::kAbove, Values::kAbove, Values::kAny}},
+      {"ftrl", &T::ftrl_step, ftrl, {Values::kAbove, Values::kPlain, Values::kAny}},
       {"lion", &T::lion_step, lion, {Values::kAny, Values::kAny, Values::kAny}},
   };
   for (const auto& row : rows)
