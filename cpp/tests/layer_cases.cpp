@@ -203,30 +203,41 @@ RowNorm draw_norm(Cases& t) {
   return {way == 2 ? 1e-12f : 1e-3f, way == 0, way == 2};
 }
 
-// A row as the kernel takes it: as it is, or less its first element where its mean is far from 0.
+// A row as the kernel takes it: as it is; or again, where its mean is far from 0 or its squares overflow or underflow,
+// less its first element and times the power of two that brings the largest, or epsilon, near 1.
 struct RowStatistics {
+  double from = 0, by = 1;
   Rounded mean, norm;
-  bool far;
+  bool far = false;
+  Rounded at(float x) const { return by == 1 && from == 0 ? Rounded(x) : Rounded((x - from) * by).rounded(2); }
 };
-RowStatistics statistics(const Grid& x, int64_t r, RowNorm how, bool shifted) {
+RowStatistics statistics(const Grid& x, int64_t r, RowNorm how, bool again) {
+  RowStatistics s;
+  if (again) {
+    double top = how.unit ? how.epsilon : std::sqrt(how.epsilon);
+    if (how.center) s.from = x(r, 0);
+    for (int64_t c = 0; c < x.cols; ++c) top = std::fmax(top, std::fabs(x(r, c) - s.from));
+    s.by = std::isfinite(top) ? std::exp2(-std::floor(std::log2(top))) : 0x1p-127;
+  }
   const auto width = static_cast<double>(x.cols);
-  const auto at = [&](int64_t c) { return shifted && how.center ? Rounded(x(r, c)) - x(r, 0) : Rounded(x(r, c)); };
-  const Rounded mean = how.center ? row_sum(x.cols, at) / width : 0;
+  s.mean = how.center ? row_sum(x.cols, [&](int64_t c) { return s.at(x(r, c)); }) / width : 0;
   const Rounded squares = row_sum(x.cols, [&](int64_t c) {
-    const Rounded d = at(c) - mean;
+    const Rounded d = s.at(x(r, c)) - s.mean;
     return d * d;
   });
-  const Rounded square = how.unit ? squares : squares / width + how.epsilon, root = sqrt(square);
-  const Rounded norm = how.unit ? less(root, how.epsilon, how.epsilon, root) : root;
+  const Rounded epsilon = how.unit ? how.epsilon * s.by : Rounded(how.epsilon) * s.by * s.by;
+  const Rounded square = how.unit ? squares : squares / width + epsilon, root = sqrt(square);
+  s.norm = how.unit ? less(root, epsilon, epsilon, root) : root;
   // with room: where it is near the edge, either way may be taken
-  return {mean, norm, mean.v * mean.v > 200 * square.v || norm.v < 0x1p-44};
+  s.far = s.mean.v * s.mean.v > 200 * square.v || s.norm.v < 0x1p-44 || ((s.mean.may | square.may) & ~kFinite);
+  return s;
 }
 
 void row_norm(Cases& t) {
   t.of("row_norm_forward", [&] {
     const int64_t rows = t.few(), cols = t.length();
     const RowNorm how = draw_norm(t);
-    const Grid x = t.in(rows, cols, t.below(4) == 0 ? Values::kTiny : Values::kPlain);
+    const Grid x = t.in(rows, cols, Values::kAny);
     const Grid y = t.out(rows, cols), xhat = t.coin() ? t.out(rows, cols) : Grid{}, inverse = t.out(1, rows);
     const Grid gamma = how.unit ? Grid{} : t.in(1, cols, Values::kAny);
     const Grid beta = how.unit ? Grid{} : t.in(1, cols, Values::kAny);
@@ -234,10 +245,9 @@ void row_norm(Cases& t) {
     for (int64_t r = 0; r < rows; ++r) {
       const RowStatistics plain = statistics(x, r, how, false);
       const RowStatistics s = plain.far ? statistics(x, r, how, true) : plain;
-      t.holds(inverse[r], 1 / s.norm);
+      t.holds(inverse[r], 1 / s.norm * s.by);
       for (int64_t c = 0; c < cols; ++c) {
-        const Rounded v = plain.far && how.center ? Rounded(x(r, c)) - x(r, 0) : Rounded(x(r, c));
-        const Rounded h = (v - s.mean) * (1 / s.norm);
+        const Rounded h = (s.at(x(r, c)) - s.mean) * (1 / s.norm);
         if (xhat.p) t.holds(xhat(r, c), h);
         t.holds(y(r, c), how.unit ? h : h * gamma[c] + beta[c]);
       }
