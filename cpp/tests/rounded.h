@@ -37,9 +37,9 @@ struct Rounded {
   }
   // A finite value of finite operands, rounded once.
   [[gnu::always_inline]] static Rounded once(double value, double error) {
-    const double size = std::fabs(value) + error, all = error + (kU * size + 0x1p-150);
-    if (size + all <= kMost) return {value, all, kFinite};
-    return {value, all};
+    const double size = std::fabs(value) + error, more = kU * size + 0x1p-150;
+    if (size + more <= kMost) return {value, error + more, kFinite};
+    return {value, error + more};
   }
   // `n` roundings of this value; a subnormal result is off by half a unit of 2^-149 at most.
   Rounded rounded(double n = 1) const {
@@ -82,7 +82,7 @@ inline Rounded either(Rounded x, Rounded y) {
 inline unsigned opposite(unsigned may) {
   return (may & (kFinite | kNan)) | (may & kPlus ? kMinus : 0u) | (may & kMinus ? kPlus : 0u);
 }
-// The kinds of a sum, but what finite operands overflow to; of a product of an infinite x.
+// Beside what finite operands overflow to: the kinds of a sum, and of a product by an infinite x.
 inline unsigned kinds_of_sum(unsigned a, unsigned b) {
   const bool none = (a & kPlus && b & kMinus) || (a & kMinus && b & kPlus);
   const auto of = [&](unsigned kind) { return (a & kind && b & (kind | kFinite)) || (b & kind && a & kFinite); };

@@ -10,7 +10,8 @@
 # INTEGERS=all: every size of the products of integers there too, and on generic. ONLY=random: nothing but these,
 # ONLY=cases: not even integers and special values, ONLY=training: nothing but a training, ONLY=fixed: a training, and
 # kernels at fixed sizes.
-# KERNELS="column_sum row_sum": random cases of these alone (and no planted faults, which are of others).
+# KERNELS="column_sum row_sum": random cases and special values of these alone (and no planted faults, which are of
+# others).
 # ISA: that instruction set alone is checked; with OBJECTS too, its kernels are compiled here, with EXTRA_FLAGS, and all
 # else is of OBJECTS or stands in WORK. OPTIMISE, DRIVER: flags of what is checked (-O2) and of the checks (-O1).
 set -euo pipefail
