@@ -348,8 +348,8 @@ void whole_rows(Cases& t, const std::string& name) {
         for (int64_t c = 0; backward && c < cols; ++c) {
           const Rounded g = gradient[static_cast<size_t>(c)], weighted = g * weights.at(r);
           const bool chosen =
-              g.v == 0 && ((labels && probs) || name == "categorical_hinge");  // 0 of any weight, or maybe
-          t.holds(out(r, c), !chosen ? weighted : labels && g.e == 0 ? g : either(0, weighted));
+              g.v == 0 && ((labels && probs) || name == "categorical_hinge");  // 0 of any weight, if it was clipped
+          t.holds(out(r, c), chosen ? either(g, weighted) : weighted);
         }
       }
     });

@@ -206,18 +206,20 @@ inline Rounded clamp(Rounded x, double low, double high) {
 
 // A sum in any order: the terms that float32 adds, and what their partial sums may overflow to.
 struct Sum {
-  double value = 0, error = 0, size = 0;
+  double value = 0, error = 0, size = 0, up = 0, down = 0;  // up, down: of the terms of either sign
   unsigned may = kFinite;
   void add(const Rounded& x) {
-    if (x.finite()) value += x.v, error += x.e, size += std::fabs(x.v) + x.e;
+    if (x.finite()) {
+      value += x.v, error += x.e, size += std::fabs(x.v) + x.e;
+      up += std::max(x.e + x.v, 0.0), down += std::max(x.e - x.v, 0.0);
+    }
     if (x.may != kFinite) may = kinds_of_sum(may, x.may);
   }
   Rounded rounded(double gamma, double least = 0) const {
     unsigned kinds = may;
     const double most = kMost / (1 + gamma);
     if (!(size <= most)) {
-      const unsigned over =
-          ((size + value + error) / 2 > most ? kPlus : 0u) | ((size - value + error) / 2 > most ? kMinus : 0u);
+      const unsigned over = (up > most ? kPlus : 0u) | (down > most ? kMinus : 0u);
       kinds = kinds_of_sum(kinds, kFinite | over);
       if (over == (kPlus | kMinus)) kinds |= kNan;
     }
