@@ -14,7 +14,7 @@ ENTRIES = ["saving/model.py", "saving/describe.py", "tabular/files.py", "callbac
 
 MODULES = """
     __future__ builtins collections concurrent contextlib contextvars copy csv dataclasses datetime decimal difflib
-    functools gzip h5py hashlib html http inspect io itertools json keras math matplotlib numbers numpy opcode
+    functools gzip h5py hashlib heapq html http inspect io itertools json keras math matplotlib numbers numpy opcode
     operator optuna os pandas random re safetensors scipy shutil sklearn socket struct sys tarfile tempfile threading
     time types typing urllib warnings zipfile zlib
 """

@@ -168,8 +168,8 @@ class Applied:
                 f"{self.name}: expected that the rows of {given} do not go into one another and their number does "
                 "not matter: sum, sort, roll, take, slices, ... along another axis than 0"
             )
-        long = {n: size for size, n in small.items()}
-        axes: list[int] = [long[axis] if axis in long else axis for axis in result.shape[1:]]
+        long = {n: n for n in result.shape} | {n: size for size, n in small.items()}
+        axes = [long[n] for n in result.shape[1:]]
         self._check(2 * math.prod(axes), _MOST_ELEMENTS)
         return (None, *axes)
 
