@@ -151,6 +151,7 @@ def test_ctrl_c_at_any_moment_of_fit(
         tried = range(1, places, max(1, places // moments))
         for at in tried:
             model = made(built)
+            dropped.clear()
             _, error = stopped(lambda model=model: fit(model, tmp_path), at)
             assert error is not None or dropped or at > 0.95 * places, f"moment {at} of {places} was lost"
             try:
@@ -174,6 +175,7 @@ def test_ctrl_c_at_any_moment_of_a_save(suffix: str, tmp_path: Any, monkeypatch:
     # as text: the exception itself would keep the writer that it stopped, and so the file beside
     monkeypatch.setattr(sys, "unraisablehook", lambda found: dropped.append(repr(found.exc_value)))
     for at in range(1, places, max(1, places // 500)):
+        dropped.clear()
         _, error = stopped(lambda: save(path), at)
         assert error is not None or dropped or at > 0.95 * places, f"moment {at} of {places} was lost"
         assert path.read_bytes() == whole_file

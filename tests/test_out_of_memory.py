@@ -64,7 +64,7 @@ for n in range(1, 12):
         pytest.param("core", 1, QUICK, id="core-1"),
         pytest.param("core", 29, ["save"], id="core-29-save"),
         pytest.param("numpy", 3, [], id="numpy-3"),
-        pytest.param("python", 397, [], id="python-397"),
+        pytest.param("python", 97, [], id="python-97"),
         pytest.param("python", 5, ["build"], id="python-5-build"),
         pytest.param("core", 1, ["save"], id="core-1-save", marks=pytest.mark.long),
         pytest.param("numpy", 1, [], id="numpy-1", marks=pytest.mark.long),
