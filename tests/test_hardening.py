@@ -24,6 +24,13 @@ SOURCE = """
 #include <string.h>
 #include <stdio.h>
 void copy(const char* from, int n) { char to[64]; memcpy(to, from, n); puts(to); }
+#ifdef BOTH
+__asm__(".section .both,\\"awx\\",@progbits\\n.quad 1\\n.text");
+#endif
+#ifdef TEXT
+int other;
+__asm__(".text\\n.quad other\\n");
+#endif
 """
 
 
@@ -44,6 +51,8 @@ def test_the_shared_object_is_protected(capsys):
         ("-Wl,-z,noexecstack", ["-Wl,-z,execstack"], {"nx_stack"}),
         ("-fstack-protector-strong", ["-fno-stack-protector"], {"stack_protector"}),
         (None, ["-Wl,-rpath,/somewhere"], {"no_search_path"}),
+        (None, ["-DBOTH"], {"no_wx_segment"}),
+        (None, ["-DTEXT", "-Wl,-z,notext"], {"no_text_relocations"}),
     ],
 )
 def test_each_missing_protection_is_seen(tmp_path, without, instead, missing, capsys):

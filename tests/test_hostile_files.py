@@ -90,12 +90,19 @@ def test_a_large_file_takes_twice_its_size(tmp_path, target):
     assert memory < half + KEPT and half < path.stat().st_size / 2
 
 
-@pytest.mark.parametrize("target", targets.TARGETS)
-def test_cut_off_at_every_byte(target, tmp_path):
-    """HDF5 at every eleventh here: test_hdf5.py does it at every byte."""
+HDF5 = ("h5", "weights_h5", "keras")
+
+
+@pytest.mark.parametrize(
+    ("target", "step"),
+    [(target, 11 if target in HDF5 else 1) for target in targets.TARGETS]
+    + [pytest.param(target, 1, marks=pytest.mark.long) for target in HDF5],
+)
+def test_cut_off_at_every_byte(target, step, tmp_path):
+    """HDF5 at every eleventh here: test_hdf5.py reads it at every byte."""
     whole = next(iter(targets.seeds(target).values()))
     runner = targets.Runner(target, str(tmp_path))
-    for length in range(0, len(whole), 11 if target in ("h5", "weights_h5", "keras") else 1):
+    for length in range(0, len(whole), step):
         assert runner(whole[:length]), length
     print(f"{target}: cut off {runner.refused} times, each refused; slowest {runner.slowest:.3f} s")
 

@@ -62,7 +62,7 @@ def main(seconds: str, names: list[str]) -> int:
         if done.returncode != 0:
             broken = 1
             print(f"{name}: BROKEN\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
-        record(name, runs, loaded, refused, slowest, most)
+        record(name, runs, loaded, refused, slowest, most, broken=int(done.returncode != 0))
         print(f"{name}: {runs} runs, {loaded} loaded, slowest {slowest:.3f} s", flush=True)
     return broken
 

@@ -45,28 +45,30 @@ LAST = Path(__file__).parent / "last_run.txt"
 
 
 def recorded() -> dict[str, list[float]]:
-    """What was run before: target -> runs, loaded, refused, slowest, most memory."""
+    """What was run before: target -> runs, loaded, refused, broken, slowest, most memory."""
     found = {}
     for line in LAST.read_text().splitlines() if LAST.exists() else ():
         parts = line.split()
-        if len(parts) == 6 and parts[1].isdigit():
-            found[parts[0]] = [int(n) for n in parts[1:4]] + [float(n) for n in parts[4:]]
+        if len(parts) == 7 and parts[1].isdigit():
+            found[parts[0]] = [int(n) for n in parts[1:5]] + [float(n) for n in parts[5:]]
     return found
 
 
-def record(name: str, runs: int, loaded: int, refused: int, slowest: float, most: float) -> None:
-    """Add what was run to `last_run.txt`."""
+def record(name: str, runs: int, loaded: int, refused: int, slowest: float, most: float, broken: int) -> None:
+    """Add what was run to `last_run.txt`; `broken`: how many files broke the loader's promise, and ended a run."""
     total = recorded()
-    old = total.get(name, [0] * 5)
-    added = [old[0] + runs, old[1] + loaded, old[2] + refused]
-    total[name] = [*added, max(old[3], slowest), max(old[4], most / 2**20, 0)]
+    old = total.get(name, [0] * 6)
+    added = [old[0] + runs, old[1] + loaded, old[2] + refused, old[3] + broken]
+    total[name] = [*added, max(old[4], slowest), max(old[5], most / 2**20, 0)]
     lines = [
-        f"{n:18}{int(v[0]):10}{int(v[1]):10}{int(v[2]):10}{v[3]:10.3f}{v[4]:10.1f}" for n, v in sorted(total.items())
+        f"{n:18}" + "".join(f"{int(count):10}" for count in v[:4]) + f"{v[4]:10.3f}{v[5]:10.1f}"
+        for n, v in sorted(total.items())
     ]
     LAST.write_text(
-        f"Fuzzing of the loaders, all runs so far; last on {datetime.now(UTC):%F}. Memory: beside twice the file.\n"
+        f"Fuzzing of the loaders, all runs so far; last on {datetime.now(UTC):%F}. Memory: beside twice the file, since "
+        "2026-11-27.\n"
         f"Runs in all: {sum(int(v[0]) for v in total.values())}\n"
-        f"{'target':18}{'runs':>10}{'loaded':>10}{'refused':>10}{'slowest s':>10}{'most MB':>10}\n"
+        f"{'target':18}{'runs':>10}{'loaded':>10}{'refused':>10}{'broken':>10}{'slowest s':>10}{'most MB':>10}\n"
         + "\n".join(lines)
         + "\n"
     )
@@ -76,6 +78,10 @@ if __name__ == "__main__":
     target, runs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0
     for start in range(0, runs, _PIECE):
         piece = min(_PIECE, runs - start)
-        done = fuzz(target, piece, seed * 1_000_000 + start, Path(f"/dev/shm/broken-{target}"))
-        record(target, piece, done.loaded, done.refused, done.slowest, done.most)
+        try:
+            done = fuzz(target, piece, seed * 1_000_000 + start, Path(f"/dev/shm/broken-{target}"))
+        except BaseException:
+            record(target, 1, 0, 0, 0, 0, broken=1)
+            raise
+        record(target, piece, done.loaded, done.refused, done.slowest, done.most, broken=0)
     print(f"{target}: {runs} runs; see {LAST.name}")

@@ -84,9 +84,9 @@ def _opened(path: str) -> Iterator[tuple[str, BinaryIO]]:
                 yield kind, file
         except Mismatch as error:
             raise ValueError(f"filepath: {path!r} {error}") from None
-        except MemoryError:
-            raise MemoryError(f"filepath: {path!r} holds more than there is memory for") from None
         except Exception as error:
+            if isinstance(error, MemoryError) or str(error) == "can't allocate lock":  # Python's, before 3.13
+                raise MemoryError(f"filepath: {path!r} holds more than there is memory for") from None
             if isinstance(error, UnknownName):
                 raise ValueError(
                     f"filepath: {path!r} needs a class or function that is not known here (your own ones go into "
