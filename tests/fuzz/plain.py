@@ -65,8 +65,8 @@ def record(name: str, runs: int, loaded: int, refused: int, slowest: float, most
         for n, v in sorted(total.items())
     ]
     LAST.write_text(
-        f"Fuzzing of the loaders, all runs so far; last on {datetime.now(UTC):%F}. Memory: beside twice the file, since "
-        "2026-11-27.\n"
+        f"Fuzzing of the loaders, all runs so far; last on {datetime.now(UTC):%F}.\n"
+        "Memory: beside twice the file, in runs since 2026-11-27.\n"
         f"Runs in all: {sum(int(v[0]) for v in total.values())}\n"
         f"{'target':18}{'runs':>10}{'loaded':>10}{'refused':>10}{'broken':>10}{'slowest s':>10}{'most MB':>10}\n"
         + "\n".join(lines)
