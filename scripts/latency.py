@@ -4,12 +4,15 @@
     python scripts/latency.py --plant    one weight changes its last bit meanwhile: the check must fail
 
 The quota is a control group's, which root may make; without that right the second half says so. Milliseconds of one
-call, waiting for the interpreter's own lock included: 32 threads share what the machine gives.
+call, waiting for the interpreter's own lock included: 32 threads share what the machine gives. Then two fits in two
+threads, on an idle machine. Exit status 1 where a prediction differs, the quota stopped nothing, or two fits
+are not 1.5 times as fast as in turn.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -85,9 +88,14 @@ def scaling() -> str:
             thread.join()
         return time.perf_counter() - begun, [w.tobytes() for m in models for w in m.get_weights()]
 
-    (alone, want), (both, found) = seconds(False), seconds(True)
-    assert found == want, "trained side by side they have other bits"
-    return f"two fits in two threads: {alone / both:.2f} times as fast as in turn ({alone:.2f} s, {both:.2f} s)"
+    ratios = []
+    for _ in range(3):
+        (alone, want), (both, found) = seconds(False), seconds(True)
+        assert found == want, "trained side by side they have other bits"
+        ratios.append(alone / both)
+    text = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    assert np.median(ratios) > 1.5, f"two fits in two threads are {text} times as fast as in turn"
+    return f"two fits in two threads: equal bits, {text} times as fast as in turn"
 
 
 def within_half_a_core(command: list[str]) -> str:
@@ -106,7 +114,9 @@ def within_half_a_core(command: list[str]) -> str:
             (group / "cpu.max").write_text(f"{PERIOD // 2} {PERIOD}")
         enter = lambda: (group / "cgroup.procs").write_text(str(os.getpid()))  # noqa: E731
         done = subprocess.run(command, preexec_fn=enter, text=True, capture_output=True)
-        return (done.stdout or done.stderr).strip().splitlines()[-1]
+        throttled = re.search(r"nr_throttled (\d+)", (group / "cpu.stat").read_text())
+        assert throttled is not None and int(throttled[1]) > 0, "the quota stopped nothing"
+        return f"{(done.stdout or done.stderr).strip().splitlines()[-1]}; stopped {throttled[1]} times"
     except OSError as error:
         return f"not measured: no quota may be set here ({error})"
     finally:
@@ -120,16 +130,19 @@ def main(arguments: list[str]) -> int:
     command = [sys.executable, __file__, "--measure"]
     whole = subprocess.run(command, text=True, capture_output=True)
     two = subprocess.run([*command[:2], "--scaling"], text=True, capture_output=True)
+    commit = subprocess.check_output(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, text=True
+    ).strip()
     cpu, version = lanewise.build_info()["cpu"], sys.version.split()[0]
     lines = [
-        f"{time.strftime('%F')} {cpu}, {os.cpu_count()} cores, Python {version}",
+        f"{time.strftime('%F')} {commit} {cpu}, {os.cpu_count()} cores, Python {version}",
         "whole machine: " + (whole.stdout or whole.stderr).strip().splitlines()[-1],
         "half a core: " + within_half_a_core(command),
         (two.stdout or two.stderr).strip().splitlines()[-1],
     ]
     print("\n".join(lines))
     RESULTS.write_text("\n".join(lines) + "\n")
-    return int("equal" not in lines[1])
+    return int(not all("equal" in line or "not measured" in line for line in lines[1:]))
 
 
 if __name__ == "__main__":
