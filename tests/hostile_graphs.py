@@ -13,7 +13,8 @@ def _integers(value: Any) -> dict[str, Any]:
     return {"class_name": "__numpy__", "config": {"value": value, "dtype": "int64"}}
 
 
-def _tensor(name: str) -> dict[str, Any]:
+def tensor(name: str) -> dict[str, Any]:
+    """What a layer of this name gives."""
     return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0], "shape": None}}
 
 
@@ -25,7 +26,7 @@ def source(*shape: int, name: str = "i") -> dict[str, Any]:
 
 def called(kind: str, name: str, on: str | list[str], **config: Any) -> dict[str, Any]:
     """A layer, called on what these give."""
-    args = [_tensor(on) if isinstance(on, str) else [_tensor(other) for other in on]]
+    args = [tensor(on) if isinstance(on, str) else [tensor(other) for other in on]]
     nodes = [{"args": args, "kwargs": {}}]
     return {"class_name": kind, "name": name, "config": {"name": name, **config}, "inbound_nodes": nodes}
 
@@ -69,8 +70,8 @@ def _outputs_of_a_model(count: int) -> dict[str, Any]:
     inner = model(source(1), called("Identity", "l", "i"), outputs=["l"] * count)["config"]
     nested = called("Functional", "n", "i")
     joined = called("Concatenate", "c", ["n"] * count)
-    for number, tensor in enumerate(joined["inbound_nodes"][0]["args"][0]):
-        tensor["config"]["keras_history"][2] = number
+    for number, one in enumerate(joined["inbound_nodes"][0]["args"][0]):
+        one["config"]["keras_history"][2] = number
     return model(source(1), {**nested, "config": {**inner, "name": "n"}}, joined)
 
 

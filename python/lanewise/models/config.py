@@ -82,8 +82,6 @@ def deserialize_operation(entry: Any) -> Any:
     """
     if not isinstance(entry, Mapping) or entry.get("class_name") not in _MODELS:
         return layer_classes.deserialize(entry)
-    if not isinstance(entry.get("config"), Mapping):
-        raise ValueError(f"layers: the config of a model must be a dict, received {entry.get('config')!r}")
     from . import deserialize
 
     return deserialize(entry)
@@ -98,8 +96,6 @@ def functional_from_config(cls: type[M], config: Mapping[str, Any]) -> M:
     for key in ("layers", "input_layers", "output_layers"):
         if key not in config:
             raise ValueError(f"config: a functional model has layers, input_layers and output_layers; {key} is absent")
-    if not isinstance(config["layers"], list):
-        raise ValueError(f"layers: expected a list, received {type(config['layers']).__name__}")
     made: dict[str, Operation] = {}
     waiting: list[tuple[Operation, list[Any]]] = []
     for entry in config["layers"]:
