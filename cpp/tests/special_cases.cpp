@@ -24,7 +24,12 @@ uint32_t bits_of(float x) {
 bool stands(const float& special, int64_t lane, int64_t n) {
   return n <= 100 || special != special || (lane + (&special - kSpecial)) % 5 == 0;
 }
-constexpr int64_t kWidest = 149;  // two rounds of four vectors of 16 lanes, a vector, five lanes
+// Two rounds of four vectors, a vector, five lanes.
+int64_t widest(const KernelTable& k) {
+  const std::string isa = k.isa;
+  const int64_t lanes = isa == "avx512" ? 16 : isa == "neon" ? 4 : 8;
+  return 9 * lanes + 5;
+}
 
 // in[j] and what is stepped in place (slots): n floats each.
 using Elements = std::function<void(std::vector<Floats>& x, int64_t n)>;  // results in the last array, or in place
@@ -37,7 +42,7 @@ struct Specials {
 
   void elements(const std::string& name, int arrays, const Elements& f) {
     if (!Cases::asked(name.c_str())) return;
-    for (const int64_t n : {int64_t{31}, kWidest}) {
+    for (const int64_t n : {int64_t{31}, widest(k)}) {
       std::vector<Floats> base;
       for (int j = 0; j < arrays; ++j) base.push_back(random_probabilities(n));
       std::vector<Floats> plain = base;
@@ -66,7 +71,7 @@ struct Specials {
   void rows(const std::string& name, int64_t width,
             const Rows& f) {  // width: floats of the result for each column, or 0
     if (!Cases::asked(name.c_str())) return;
-    for (const int64_t cols : {int64_t{2}, int64_t{31}, kWidest}) {
+    for (const int64_t cols : {int64_t{2}, int64_t{31}, widest(k)}) {
       const int64_t rows = 3, per_row = width == 0 ? 1 : width * cols;
       const auto size = static_cast<size_t>(rows * cols);
       std::vector<Floats> base = {Floats(size, 0.5f), Floats(size, 0.375f)};
