@@ -93,6 +93,19 @@ GRAPHS: dict[str, dict[str, Any]] = {
         called("Reshape", "r", "g", target_shape=[_LONG, 1]), called("GlobalAveragePooling1D", "h", "r"),
     ),
     "doubled 62 times": model(source(1, 1), *_doubled(62), called("GlobalAveragePooling1D", "g", "l61")),
+    "places along an axis": model(
+        source(5, 6000), function("take_along_axis", _SLOT, _integers([[[0]] * 6000]), 1)
+    ),
+    "labels of another shape": model(
+        source(6000, name="i"), source(1, 6000, name="j"),
+        called("Function", "f", ["i", "j"], function="sparse_categorical_crossentropy", kwargs={},
+               args=[_SLOT, {"class_name": "__slot__", "config": 1}]),
+    ),
+    "a place that is true": model(source(1, 8000), function("get_item", _SLOT, [_ALL, True, [0] * 8000])),
+    "a mask as a place": model(
+        source(2, 1, 8000), function("get_item", _SLOT, [_ALL, [True, False], [0] * 8000])
+    ),
+    "parts that take the rows": model(source(30_000), function("split", _SLOT, 3, 1)),
     "einsum of 500^5": model(source(500), function("einsum", "ab,ac,ad,ae->a", *[_SLOT] * 4)),
     "repeat by an array": model(source(2), function("repeat", _SLOT, _integers([30_000_000]), 1)),
     "tile by an array": model(source(2), function("tile", _SLOT, _integers([1, 30_000_000]))),
@@ -112,7 +125,16 @@ GRAPHS: dict[str, dict[str, Any]] = {
 
 FINE: dict[str, dict[str, Any]] = {
     "100 sorts": _chain(100, (250_000,), "sort", _SLOT),
-    "20 times erf": _chain(20, (500_000,), "erf", _SLOT),
+    "900 times erf": _chain(900, (8000,), "erf", _SLOT),
+    "erf of 17 axes": model(
+        source(2**17),
+        function("reshape", _SLOT, [-1] + [2] * 17, called_as="r"),
+        *[function("erf", _SLOT, on="r", called_as=f"f{k}") for k in range(10)],
+        outputs=[f"f{k}" for k in range(10)],
+    ),
+    "einsum of ones": model(
+        source(160), function("einsum", "bi,bj,bk,i,j,k->bijk", *[_SLOT] * 3, *[_integers([1])] * 3)
+    ),
     "100 products": _chain(100, (700, 700), "matmul", _SLOT, _SLOT),
     "median of 8,000,000": model(source(800_000, 10), function("median", _SLOT, [1])),
     "200 times take": _chain(200, (500_000,), "take", _SLOT, [0, 0], 1),

@@ -346,3 +346,30 @@ def test_a_long_axis_is_tried_as_a_short_one() -> None:
     ):  # fmt: skip
         with pytest.raises((ValueError, IndexError), match=r"rows|row|axis"):
             function()
+
+
+def test_short_axes_stand_for_none_that_matters() -> None:
+    a, b = keras.Input((20, 300)), keras.Input((4, 5, 1000))
+    for n in range(2, 9):
+        assert ops.stack([a] * n, axis=1).shape == (None, n, 20, 300)
+    assert ops.stack([keras.Input((4000,))] * 4, axis=-1).shape == (None, 4000, 4)
+    for function, shape in (
+        (lambda: b + np.ones((4, 5, 1000), np.float32), (4, 5, 1000)), (lambda: b * np.ones((5, 1)), (4, 5, 1000)),
+        (lambda: ops.where(np.ones((4, 5, 1), bool), b, 0.0), (4, 5, 1000)),
+        (lambda: ops.matmul(keras.Input((4000, 5)), np.ones((5, 4), np.float32)), (4000, 4)),
+        (lambda: ops.tensordot(keras.Input((5, 8192)), np.ones((4, 5)), axes=[[1], [1]]), (8192, 4)),
+        (lambda: ops.norm(b, axis=(1, 2)), (1000,)), (lambda: ops.squeeze(keras.Input((1, 1, 7)), (1, 2)), (7,)),
+        (lambda: ops.repeat(keras.Input((40, 4)), [1, 2] * 20, axis=1), (60, 4)),
+    ):  # fmt: skip
+        assert function().shape == (None, *shape)
+    long, places = keras.Input((300_000,)), keras.Input((1,))
+    for function in (
+        lambda: ops.reshape(long, (3, 300_000)), lambda: ops.take(long, [2, 1, 0], axis=0),
+        lambda: ops.repeat(long, [1, 1, 1], axis=0), lambda: ops.take(keras.Input((4,)), places, axis=0),
+        lambda: ops.take(keras.Input((4,)), places), lambda: ops.take(keras.Input((4,)), places, axis=-2),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="rows"):
+            function()
+    with pytest.raises(ValueError, match=r"\(2,300\) \(2,20\)"):  # NumPy's words, the axes as they are
+        ops.add(keras.Input((300,)), keras.Input((20,)))
+    assert ops.cast(long, np.dtype("uint8").str).shape == (None, 300_000)

@@ -1,8 +1,9 @@
 """EarlyStopping."""
 
+from math import isfinite
 from typing import Any
 
-from .._names import check_finite, check_integer
+from .._names import check_integer, check_number
 from .base import Logs
 from .monitor import MonitorCallback
 
@@ -41,7 +42,7 @@ class EarlyStopping(MonitorCallback):
         super().__init__(monitor, mode, min_delta)
         self.patience = check_integer("patience", patience, 0)
         self.start_from_epoch = check_integer("start_from_epoch", start_from_epoch, 0)
-        self.baseline = None if baseline is None else check_finite("baseline", baseline)
+        self.baseline = None if baseline is None else check_number("baseline", baseline, "a finite number", isfinite)
         self.verbose = verbose
         self.restore_best_weights = bool(restore_best_weights)
         self._forget()

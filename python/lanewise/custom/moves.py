@@ -58,7 +58,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
 
 def squeeze(x: Any, axis: Any = None) -> Any:
     """Without the axes of one element."""
-    return _out(np.squeeze(_value(x), axis))
+    return _out(np.squeeze(_value(x), tuple(axis) if isinstance(axis, list) else axis))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:

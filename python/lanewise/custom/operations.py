@@ -229,7 +229,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norm of vectors: sqrt(sum x**2), or sum |x| with ord=1."""
-    return _out(np.linalg.norm(_value(x), ord, axis, keepdims))
+    return _out(np.linalg.norm(_value(x), ord, tuple(axis) if isinstance(axis, list) else axis, keepdims))
 
 
 # --- choosing, shapes ---------------------------------------------------------------------------------------------

@@ -94,6 +94,6 @@ def decoded(value: Any) -> Any:
             return Ellipsis
         case "__float__" if config in ("inf", "-inf", "nan"):
             return float(str(config))
-        case "__numpy__" if isinstance(config, dict):
+        case "__numpy__" | "__tensor__" if isinstance(config, dict):
             return np.asarray(config["value"], number_type(config.get("dtype", "float32")))
     return {key: decoded(entry) for key, entry in value.items()}

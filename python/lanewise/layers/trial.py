@@ -23,7 +23,7 @@ _SIZED = _GROW | {"concatenate", "get_item", "hstack", "pad", "ravel", "reshape"
 """Functions for which it matters how long an axis is; for others only which ones are equally long."""
 
 _MOST_ELEMENTS = 2**24  # of two samples
-_FEW_ELEMENTS = 2**14
+_FEW_ELEMENTS = 2**18
 _ROWS = (2, 5)
 _KEEP = frozenset(
     {"argsort", "cumsum", "flip", "log_softmax", "normalize", "roll", "softmax", "sort", "take_along_axis"}
@@ -63,7 +63,7 @@ def _all_rows(key: Any, axes: int) -> bool:
 
 def _picked(shape: Shape, key: Any) -> int:
     """How many elements x[key] has at most, x of this shape, for places in lists and arrays."""
-    entries = [entry for entry in (key if isinstance(key, list) else [key]) if entry is not None]
+    entries = [e for e in (key if isinstance(key, list) else [key]) if e is not None and not isinstance(e, bool)]
     left = [int(axis or 1) for axis in shape]
     before = next((i for i, entry in enumerate(entries) if entry is Ellipsis), len(entries))
     behind = len(entries) - before - 1
@@ -71,7 +71,8 @@ def _picked(shape: Shape, key: Any) -> int:
     places = []
     for entry, axis in zip(entries, at, strict=True):
         if isinstance(entry, list | np.ndarray) and 0 <= axis < len(left):
-            places.append(np.shape(entry))
+            found = np.asarray(entry)
+            places.append((np.count_nonzero(found),) if found.dtype == bool else found.shape)
             left[axis] = 1
     with suppress(ValueError):  # NumPy says what does not fit
         return math.prod(left) * math.prod(np.broadcast_shapes(*places))
@@ -126,10 +127,10 @@ class Applied:
         bound = self.bound(filled(self.options, inputs))
         return self.function(*bound.args, **bound.kwargs)
 
-    def result_shape(self, input_shape: Sequence[Shape]) -> Shape:
+    def result_shape(self, input_shape: Sequence[Shape], short: bool = True) -> Shape:
         """(None, ...): by a call on two rows, or on a number of them that large inputs have as no other axis.
 
-        Where it does not matter how long axes are, short ones stand for long ones in that call.
+        Where it does not matter how long axes are, short ones stand for long ones in that call, unless not `short`.
 
         Raises:
             ValueError: rows that do not stay rows of their own, or more elements than anybody means.
@@ -137,17 +138,19 @@ class Applied:
         shapes = [tuple(axis or 1 for axis in shape[1:]) for shape in input_shape]
         arrays = [leaf for leaf in flatten(list(self.options.values())) if isinstance(leaf, np.ndarray)]
         taken: set[int] = {axis for shape in (*shapes, *(a.shape for a in arrays)) for axis in shape}
-        elements = self._elements([(_ROWS[0], *shape) for shape in shapes])
+        taken |= {len(value) for value in self.options.values() if isinstance(value, list)}  # of stack
+        whole = self._elements([(_ROWS[0], *shape) for shape in shapes])
         if self.name == "einsum":
-            self._check(elements, 2**33)  # products
+            self._check(whole, 2**33)  # products
         alike = self.name not in _SIZED
-        sizes = sorted(n for n in taken if n > 3) if alike and elements > _FEW_ELEMENTS else []
-        small = dict(zip(sizes, (n for n in count(4) if n not in _ROWS), strict=False))
+        sizes = sorted(n for n in taken if n > 12) if alike and whole > 2**8 and short else []
+        free = (n for n in count(4) if n not in _ROWS and n not in taken)
+        small = {n: new for n, new in zip(sizes, free, strict=False) if new < n}
         tried = replace(self, options={key: _cut(value, small) for key, value in self.options.items()})
         shapes = [tuple(small.get(n, n) for n in shape) for shape in shapes]
         elements = tried._elements([(_ROWS[0], *shape) for shape in shapes])
-        self._check(elements, 2**20 if alike else _MOST_ELEMENTS)
-        take_items(self.name, int(elements) >> 12)
+        self._check(elements, _FEW_ELEMENTS // 2 if alike else _MOST_ELEMENTS)
+        take_items(self.name, int(elements) >> (2 if self.name in ("erf", "gelu") else 5 if alike else 12))
         few = alike or elements <= _FEW_ELEMENTS
         n = _ROWS[0] if few else next((n for n in range(3, 9) if n not in taken), 9)
         many = "two" if few else n
@@ -157,8 +160,10 @@ class Applied:
             try:
                 result = np.asarray(tried.on(rows))
             except (ValueError, IndexError) as error:
+                if small and whole <= _FEW_ELEMENTS:
+                    return self.result_shape(input_shape, short=False)  # says which axes do not fit
                 raise ValueError(f"{self.name}: called on {given}: with {many} rows, {error}") from None
-        if result.shape[:1] != (n,):
+        if result.shape[:1] != (n,) or not (few or tried._grows(shapes, n + 1)):
             raise ValueError(
                 f"{self.name}: expected a result with the rows of {given} as its first axis, received shape "
                 f"{result.shape} for {many} rows"
@@ -172,6 +177,13 @@ class Applied:
         axes = [long[n] for n in result.shape[1:]]
         self._check(2 * math.prod(axes), _MOST_ELEMENTS)
         return (None, *axes)
+
+    def _grows(self, shapes: Sequence[tuple[int, ...]], n: int) -> bool:
+        """Whether n rows give n."""
+        with suppress(ValueError, IndexError):
+            result = self.on([np.full((n, *shape), self._one, np.uint8) for shape in shapes])
+            return bool(np.shape(result)[:1] == (n,))
+        return False
 
     def _check(self, elements: float, most: int) -> None:
         if not elements <= most:  # a file may say any number, and NaN
@@ -190,7 +202,7 @@ class Applied:
         rank = len(input_shape[x.index])
         if self.name == "get_item":
             return not _all_rows(self.options["key"], rank)
-        axis = self.options["axis"] if self.name in _KEEP else []
+        axis = self.options["axis"] if self.name in _KEEP | {"take"} else []
         return axis is None or any(a % rank == 0 for a in (axis if isinstance(axis, list) else [axis]))
 
     def _rows_alone(self, two: Sequence[Any]) -> bool:
@@ -214,6 +226,8 @@ class Applied:
         sizes = list(map(math.prod, shapes))
         if self.name in _GROW:
             numbers: list[Any] = [abs(n) for n in leaves if isinstance(n, int | float)]
+            if self.name == "repeat" and isinstance(options["repeats"], list):
+                numbers = [sum(numbers)]
             return math.prod(max(n, 1) for n in (*numbers, *sizes))
         result = 0
         if self.name == "einsum":
@@ -223,7 +237,8 @@ class Applied:
             for term, shape in zip(terms.split(","), shapes, strict=False):
                 left, dots, right = term.partition("...")
                 end = len(shape) - len(right) if dots else len(left)
-                axes |= dict(zip(left + right, (*shape[: len(left)], *shape[end:]), strict=False))
+                for letter, size in zip(left + right, (*shape[: len(left)], *shape[end:]), strict=False):
+                    axes[letter] = max(size, axes.get(letter, 1))
                 middle = max(middle, math.prod(shape[len(left) : end]))
             result = middle * math.prod(axes.values())
         elif self.name in ("matmul", "dot", "inner", "tensordot"):
@@ -240,6 +255,14 @@ class Applied:
             x, axis = np.shape(options["x"]), options["axis"]
             whole = math.prod(x) // max(x[axis], 1) if isinstance(axis, int) and -len(x) <= axis < len(x) else 1
             result = whole * np.size(options["indices"])
+        elif self.name == "take_along_axis" and isinstance(options["axis"], int):
+            x = [*np.shape(options["x"])]
+            if -len(x) <= options["axis"] < len(x):
+                x[options["axis"]] = 1
+            with suppress(ValueError):
+                result = math.prod(np.broadcast_shapes(tuple(x), np.shape(options["indices"])))
+        elif self.name == "sparse_categorical_crossentropy":
+            result = math.prod(sizes)
         elif self.name == "get_item":
             result = _picked(np.shape(options["x"]), options["key"])
         else:
