@@ -32,11 +32,11 @@ RUN = shlex.split(os.environ.get("MATRIX_RUN", "nice -n 19"))
 JOBS = int(os.environ.get("MATRIX_JOBS", "2"))
 
 BUILD = ["scikit-build-core", "pybind11", "cmake", "ninja"]
-TEST = ["pytest>=8", "pytest-xdist", "pytest-timeout>=2.3", "pytest-benchmark>=5", "hypothesis>=6.100", "threadpoolctl",
+TEST = ["pytest>=8", "pytest-xdist", "pytest-timeout>=2.3", "pytest-benchmark>=5", "threadpoolctl",
         "joblib", "pandas>=2.1", "polars>=1.0", "safetensors>=0.4", "h5py>=3.9", "scikit-learn>=1.7"]  # fmt: skip
 
 # What there is as wheels for free-threaded Python 3.13.
-FREE_THREADED = ["--only-binary=:all:", *TEST[:4], "hypothesis>=6.100,<6.130", "threadpoolctl", "joblib", "numpy<2.4"]
+FREE_THREADED = ["--only-binary=:all:", *TEST[:4], "threadpoolctl", "joblib", "numpy<2.4"]
 
 # Linters, types, the tests of the benchmarks and those beside Keras do not depend on the machine.
 EVERYWHERE_THE_SAME = {"test_codebase.py", "test_bench_compare.py"}
