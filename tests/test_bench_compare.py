@@ -36,7 +36,7 @@ def test_products_of_two_libraries(tmp_path: Path) -> None:
 
 def test_training_and_prediction(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    compare("--peers", "numpy", "--only", "train", "predict", "--filter", "20-64-64-1", "--json", str(file))
+    compare("--peers", "numpy", "--only", "train", "--filter", "20-64-64-1", "--json", str(file))
     compare("--peers", "numpy", "--only", "predict", "--filter", "batch 32", "--json", str(tmp_path / "predict.json"))
     (train,) = json.loads(file.read_text())["tasks"]
     (predict,) = json.loads((tmp_path / "predict.json").read_text())["tasks"]
