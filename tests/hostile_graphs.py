@@ -106,6 +106,13 @@ GRAPHS: dict[str, dict[str, Any]] = {
         source(2, 1, 8000), function("get_item", _SLOT, [_ALL, [True, False], [0] * 8000])
     ),
     "parts that take the rows": model(source(30_000), function("split", _SLOT, 3, 1)),
+    "a long word among arrays": model(source(12, 12, 12), function("where", _SLOT, _SLOT, "a" * 30_000)),
+    "einsum of numbers": model(
+        source(12), function("einsum", ",,,,,,,ab,ac,ad,ae,af,ag,ah->a", *[1.0] * 7, *[_SLOT] * 7)
+    ),
+    "roll of 16 axes": model(source(*[2] * 16), function("roll", _SLOT, [1] * 16, list(range(1, 17)))),
+    "places along 22 axes": model(source(*[2] * 22), function("take_along_axis", _SLOT, _SLOT, 1)),
+    "rows in rows": model(source(12), function("where", [_SLOT] * 150, [[_SLOT]] * 150, [[[_SLOT]]] * 150)),
     "einsum of 500^5": model(source(500), function("einsum", "ab,ac,ad,ae->a", *[_SLOT] * 4)),
     "repeat by an array": model(source(2), function("repeat", _SLOT, _integers([30_000_000]), 1)),
     "tile by an array": model(source(2), function("tile", _SLOT, _integers([1, 30_000_000]))),
