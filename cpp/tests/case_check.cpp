@@ -20,6 +20,10 @@ void all_cases(Cases& cases) {
 const KernelTable* g_right;
 volatile float g_read;
 float without_nan(float x) { return x == x ? x : 0; }
+template <class F>
+void each(float* y, int64_t ldy, int64_t rows, int64_t cols, F change) {
+  for (int64_t i = 0; i < rows * cols; ++i) change(y[i / cols * ldy + i % cols]);
+}
 
 const struct {
   const char *what, *kernel;
@@ -145,8 +149,7 @@ const struct {
      [](KernelTable& t) {
        t.softmax_forward = [](const float* x, int64_t ldx, float* y, int64_t ldy, int64_t rows, int64_t cols) {
          g_right->softmax_forward(x, ldx, y, ldy, rows, cols);
-         for (int64_t i = 0; i < rows * cols; ++i)
-           if (float& at = y[i / cols * ldy + i % cols]; at != at) at = 1.0f / static_cast<float>(cols);
+         each(y, ldy, rows, cols, [&](float& at) { at = at != at ? 1.0f / static_cast<float>(cols) : at; });
        };
      }},
     {"drops NaN of 128 rows of 64 and more", "column_sum",
@@ -202,8 +205,7 @@ const struct {
        t.gelu_forward = [](const float* x, int64_t ldx, const float* b, float* y, int64_t ldy, int64_t rows,
                            int64_t cols, const ActivationArgs& a) {
          g_right->gelu_forward(x, ldx, b, y, ldy, rows, cols, a);
-         for (int64_t i = 0; i < rows * cols; ++i)
-           y[i / cols * ldy + i % cols] = without_nan(y[i / cols * ldy + i % cols]);
+         each(y, ldy, rows, cols, [](float& at) { at = without_nan(at); });
        };
      }},
     {"overflows to minus infinity", "exponential_forward",
@@ -211,8 +213,7 @@ const struct {
        t.exponential_forward = [](const float* x, int64_t ldx, const float* b, float* y, int64_t ldy, int64_t rows,
                                   int64_t cols, const ActivationArgs& a) {
          g_right->exponential_forward(x, ldx, b, y, ldy, rows, cols, a);
-         for (int64_t i = 0; i < rows * cols; ++i)
-           if (float& at = y[i / cols * ldy + i % cols]; at == INFINITY) at = -INFINITY;
+         each(y, ldy, rows, cols, [](float& at) { at = at == INFINITY ? -INFINITY : at; });
        };
      }},
     {"gives 0 for NaN", "log_cosh_forward",
