@@ -20,10 +20,15 @@ _WHAT_NOW = {
 }
 
 
+def is_type_name(text: str) -> bool:
+    """Whether it names one type, and is no text that NumPy would have Python read."""
+    return text.lstrip("<>=|").isalnum()
+
+
 def number_type(dtype: Any) -> np.dtype[Any]:
     """A type of real numbers. Raises TypeError for any other one, and for text that NumPy would have Python read."""
     name = getattr(dtype, "name", dtype)  # tf.float32, "float32", np.float32
-    if not isinstance(name, str) or name.lstrip("<>=|").isalnum():
+    if not isinstance(name, str) or is_type_name(name):
         found = np.dtype(name if isinstance(name, str) else dtype)
         if found.kind in "biuf" and found.itemsize <= 8:
             return found

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .functions import _axes
 from .operations import _out, _value
 from .tape import plain
 
@@ -58,7 +59,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
 
 def squeeze(x: Any, axis: Any = None) -> Any:
     """Without the axes of one element."""
-    return _out(np.squeeze(_value(x), tuple(axis) if isinstance(axis, list) else axis))
+    return _out(np.squeeze(_value(x), _axes(axis)))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:

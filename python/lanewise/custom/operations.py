@@ -14,7 +14,7 @@ import numpy as np
 
 from .._arrays import number_type
 from .._engine import Array, current
-from .functions import log_sum_exp
+from .functions import _axes, log_sum_exp
 from .tape import Traced, plain
 
 _DEFAULT = {"f": np.float32, "i": np.int32, "u": np.int32}
@@ -158,8 +158,7 @@ logical_not = _keeping(np.logical_not, "logical_not", "not x")
 
 def _reduction(function: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
     def operation(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        axis = tuple(axis) if isinstance(axis, list) else axis
-        return _out(function(_value(x), axis=axis, keepdims=keepdims))
+        return _out(function(_value(x), axis=_axes(axis), keepdims=keepdims))
 
     operation.__name__ = operation.__qualname__ = name
     operation.__doc__ = f"{text}, over all axes or those of `axis`."
@@ -229,7 +228,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norm of vectors: sqrt(sum x**2), or sum |x| with ord=1."""
-    return _out(np.linalg.norm(_value(x), ord, tuple(axis) if isinstance(axis, list) else axis, keepdims))
+    return _out(np.linalg.norm(_value(x), ord, _axes(axis), keepdims))
 
 
 # --- choosing, shapes ---------------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ class Function(Layer):
         return self._output_shape
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Shape of the result, found by a call on two rows of ones. Raises ValueError where rows do not stay rows."""
+        """Shape of the result, found by calls on a few rows. Raises ValueError where rows do not stay rows."""
         if not input_shape:
             raise ValueError(f"{self.function}: expected a symbolic tensor among its arguments, received none")
         if not self.built or [tuple(shape) for shape in input_shape] != self._input_shapes:

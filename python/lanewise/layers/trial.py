@@ -41,17 +41,18 @@ def _checked(name: str, key: str, value: Any) -> Any:
     """An argument; numbers in a list where arrays stand are one, so that their size counts."""
     if key in ("operands", "xs") or (name, key) == ("stack", "x"):
         return [_checked("", "x", operand) for operand in value] if isinstance(value, list) else value
-    if key in _ARRAYS and not all(isinstance(v, Slot | int | float | np.ndarray | None) for v in flatten([value])):
-        raise TypeError(f"{name}: {key}: expected tensors or numbers, received {str(value)[:60]}")
-    if key in _ARRAYS and isinstance(value, list) and any(isinstance(leaf, Slot) for leaf in flatten(value)):
-        raise TypeError(f"{name}: {key}: expected a tensor, received a list of them; ops.stack makes one")
     if isinstance(value, np.ndarray) and key not in _ARRAYS and value.dtype.kind != "f":
         value = value.tolist()  # numbers that count
-    leaves = flatten([value]) if isinstance(value, list) and key in _VALUES | _AXES else []
+    leaves = flatten([value])
+    if key in _ARRAYS:
+        if not all(isinstance(leaf, Slot | int | float | np.ndarray | None) for leaf in leaves):
+            raise TypeError(f"{name}: {key}: expected tensors or numbers, received {str(value)[:60]}")
+        if isinstance(value, list) and any(isinstance(leaf, Slot) for leaf in leaves):
+            raise TypeError(f"{name}: {key}: expected a tensor, received a list of them; ops.stack makes one")
     most = 8 if name == "roll" else 2 * _MOST_AXES  # which copies 2**axes parts
     if key in _AXES and len(leaves) > most:
         raise ValueError(f"{name}: {key}: expected at most {most} numbers, received {len(leaves)}")
-    if key in _VALUES and leaves and all(isinstance(leaf, int | float) for leaf in leaves):
+    if key in _VALUES and isinstance(value, list) and leaves and all(isinstance(leaf, int | float) for leaf in leaves):
         return settled(np.asarray(value))
     if name == "tensordot" and key == "axes" and isinstance(value, int) and not 0 <= value <= _MOST_AXES:
         raise ValueError(f"tensordot: axes: expected 0 to {_MOST_AXES}, received {value}")
@@ -133,14 +134,15 @@ class Applied:
         return self.function(*bound.args, **bound.kwargs)
 
     def result_shape(self, input_shape: Sequence[Shape], short: bool = True) -> Shape:
-        """(None, ...): by a call on two rows, or on a number of them that large inputs have as no other axis.
+        """(None, ...): by calls on two rows and on five, of large inputs on three and on four.
 
-        Where it does not matter how long axes are, short ones stand for long ones in that call, unless not `short`.
+        Where it does not matter how long axes are, short ones stand for long ones in them, unless not `short`.
 
         Raises:
             ValueError: rows that do not stay rows of their own, or more elements than anybody means.
         """
         shapes = [tuple(axis or 1 for axis in shape[1:]) for shape in input_shape]
+        largest = max(map(math.prod, shapes))
         arrays = [leaf for leaf in flatten(list(self.options.values())) if isinstance(leaf, np.ndarray)]
         taken: set[int] = {axis for shape in (*shapes, *(a.shape for a in arrays)) for axis in shape}
         taken |= {len(value) for value in self.options.values() if isinstance(value, list)}  # of stack
@@ -183,8 +185,7 @@ class Applied:
             )
         long = {n: n for n in result.shape} | {n: size for size, n in small.items()}
         axes = [long[n] for n in result.shape[1:]]
-        given_most = max(math.prod(axis or 1 for axis in shape[1:]) for shape in input_shape)
-        self._check(2 * math.prod(axes), max(_MOST_ELEMENTS, 2 * given_most))
+        self._check(2 * math.prod(axes), max(_MOST_ELEMENTS, 2 * largest))
         return (None, *axes)
 
     def _grows(self, shapes: Sequence[tuple[int, ...]], wanted: tuple[int, ...]) -> bool:

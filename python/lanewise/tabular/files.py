@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import is_type_name
 from ..initializers.base import zeros_only
 from ..models import Functional
 from ..saving.archive import Archive, FormatError, describe, write as write_archive
@@ -107,7 +108,7 @@ def opened(archive: Archive, expected: Any = None) -> Any:
             raise FormatError("scores have another shape")
     else:
         kind, values = manifest["classes"]["dtype"], manifest["classes"]["values"]
-        if not kind.lstrip("<>=|").isalnum():  # what NumPy would have Python read
+        if not is_type_name(kind):
             raise FormatError(f"classes: {kind[:60]} is no type of labels")
         dtype = np.dtype(kind)
         if len(values) != outputs:
