@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADERS = (
-    "saving/*", "models/config.py", "layers/slots.py", "layers/trial.py", "tabular/files.py", "callbacks/files.py",
+    "saving/*", "models/config.py", "layers/slots.py", "layers/applied.py", "tabular/files.py", "callbacks/files.py",
     "utils/files.py", "keras/datasets/*",
 )  # fmt: skip
 IMPOSSIBLE = {

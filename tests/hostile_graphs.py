@@ -84,6 +84,32 @@ def _sums(count: int) -> dict[str, Any]:
     return model(source(64, 64, 64), *links)
 
 
+def _two(name: str, *args: Any, i: tuple[int, ...], j: tuple[int, ...]) -> dict[str, Any]:
+    """A function of two inputs, which slots 0 and 1 stand for."""
+    call = called("Function", "f", ["i", "j"], function=name, args=list(args), kwargs={})
+    return model(source(*i), source(*j, name="j"), call)
+
+
+def _called_again() -> dict[str, Any]:
+    """A sum of two numbers, then of a column and a row."""
+    graph = _two("add", _SLOT, _OTHER, i=(1, 1), j=(1, 1))
+    layers = graph["config"]["layers"]
+    layers[1:1] = [source(12_000, 1, name="k"), source(1, 12_000, name="l")]
+    layers[-1]["inbound_nodes"].append({"args": [[tensor("k"), tensor("l")]], "kwargs": {}})
+    return model(*layers, outputs=["f"])
+
+
+def _one_slot_of_three(count: int) -> dict[str, Any]:
+    """Joined thrice, with two inputs that no argument stands for: what is twice as long says that it is thrice."""
+    links = [
+        called("Function", f"f{k}", ["i", *[f"f{k - 1}" if k else "i"] * 2], function="concatenate", kwargs={},
+               args=[[_OTHER] * 3, 1])
+        for k in range(count)
+    ]  # fmt: skip
+    return model(source(1), *links)
+
+
+_OTHER = {"class_name": "__slot__", "config": 1}
 _LONG = 2**31
 GRAPHS: dict[str, dict[str, Any]] = {
     "sizes whose sum wraps": model(
@@ -107,11 +133,7 @@ GRAPHS: dict[str, dict[str, Any]] = {
     ),
     "parts that take the rows": model(source(30_000), function("split", _SLOT, 3, 1)),
     "a long word among arrays": model(source(12, 12, 12), function("where", _SLOT, _SLOT, "a" * 30_000)),
-    "einsum of numbers": model(
-        source(12), function("einsum", ",,,,,,,ab,ac,ad,ae,af,ag,ah->a", *[1.0] * 7, *[_SLOT] * 7)
-    ),
     "roll of 16 axes": model(source(*[2] * 16), function("roll", _SLOT, [1] * 16, list(range(1, 17)))),
-    "places along 22 axes": model(source(*[2] * 22), function("take_along_axis", _SLOT, _SLOT, 1)),
     "rows in rows": model(source(12), function("where", [_SLOT] * 150, [[_SLOT]] * 150, [[[_SLOT]]] * 150)),
     "einsum of 500^5": model(source(500), function("einsum", "ab,ac,ad,ae->a", *[_SLOT] * 4)),
     "repeat by an array": model(source(2), function("repeat", _SLOT, _integers([30_000_000]), 1)),
@@ -127,10 +149,32 @@ GRAPHS: dict[str, dict[str, Any]] = {
     },
     "a class of 50,000 letters": model(source(1), called("a" * 50_000, "l", "i")),
     "one hot of 300 MB": model(source(1), function("one_hot", _SLOT, 1, -1, "V300000000")),
+    "a function that is called again": _called_again(),
+    "joined with other inputs": _one_slot_of_three(40),
+    "einsum by lists": model(source(200), function("einsum", *[x for k in (1, 2, 3, 4) for x in (_SLOT, [0, k])], [0])),
+    "einsum of 250^5": model(source(250), function("einsum", "ab,ac,ad,ae->a", *[_SLOT] * 4)),
+    "einsum whose rows cancel out": _two("einsum", "ab,cd,d->a", _SLOT, _OTHER, [1.2, -1.0], i=(3,), j=(2,)),
+    "a product that is summed away": _two(
+        "categorical_crossentropy", _SLOT, _OTHER, False, 1, i=(1, 15_000), j=(15_000, 1)
+    ),
+    "labels of a million classes": _two("sparse_categorical_crossentropy", _SLOT, _OTHER, i=(2**12,), j=(2**12, 2**12)),
+    "tile by 100,000 numbers": model(source(3), function("tile", _SLOT, [99] * 100_000)),
+    "tile by long numbers": model(source(3), function("tile", _SLOT, [10**4000] * 100)),
+    "a type that is a dict": model(source(3), function("cast", _SLOT, {"names": ["a"], "formats": ["(,)f4"]})),
+    "40 axes": model(source(*[1] * 40), function("exp", _SLOT)),
+    "numbers along 40 axes": model(source(3), function("add", _SLOT, json.loads("[" * 40 + "0" + "]" * 40))),
+    "joined in no axis": model(source(1), function("concatenate", [_SLOT], None)),
+    "elements of no axis": model(source(3), function("take", _SLOT, [], 1)),
+    "a slope of 10^400": model(source(3), function("elu", _SLOT, 10**400)),
+    "a flag that is a slice": _two("categorical_crossentropy", _SLOT, _OTHER, _ALL, i=(3,), j=(3,)),
 }  # fmt: skip
 """Refused."""
 
 FINE: dict[str, dict[str, Any]] = {
+    "einsum of numbers": model(
+        source(12), function("einsum", ",,,,,,,ab,ac,ad,ae,af,ag,ah->a", *[1.0] * 7, *[_SLOT] * 7)
+    ),
+    "places along 22 axes": model(source(*[2] * 22), function("take_along_axis", _SLOT, _SLOT, 1)),
     "100 sorts": _chain(100, (250_000,), "sort", _SLOT),
     "900 times erf": _chain(900, (8000,), "erf", _SLOT),
     "erf of 17 axes": model(

@@ -138,7 +138,7 @@ def test_large_inputs_are_tried_too() -> None:
         lambda: x + np.ones((3, 1, 1)), lambda: ops.sum(keras.Input((3, 600_000)), axis=0),
         lambda: ops.sort(x, axis=0), lambda: ops.take(x, [0, 1], axis=0),
     ):  # fmt: skip
-        with pytest.raises(ValueError, match=r"row|take: expected fewer"):
+        with pytest.raises(ValueError, match=r"row|take: expected at most"):
             function()
     assert ops.sum(x, axis=1).shape == (None, 600_000)
 
@@ -178,7 +178,7 @@ def test_files_cannot_ask_for_much_by_other_ways() -> None:
     text = model.to_json()
     assert keras.models.model_from_json(text).output_shape == (None, 4180)
     for old, new, said in (
-        ("4177", "250000000", "expected fewer than"),
+        ("4177", "250000000", "expected at most"),
         ("4177", "-7", "pad_width"),
         ('"constant"', '"empty"', "mode"),
         ('"kwargs": {"constant_values": 0.5}', '"kwargs": {"pad_width": 900000000}', None),
@@ -198,7 +198,7 @@ def test_files_cannot_ask_for_much_by_other_ways() -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError, match=name):
             Function(name, [Slot(0), *args], {}).call_on([x])
-    with pytest.raises(ValueError, match="expected fewer than"):
+    with pytest.raises(ValueError, match="expected at most"):
         Function("einsum", ["bij,k->bijk", Slot(0), [1.0] * 90], {}).call_on([wide])
     assert ops.take(np.ones((10_000, 64)), keras.Input((50,), dtype="int32"), axis=0).shape == (None, 50, 64)
     for function in ("zeros", "ones", "full", "eye", "arange", "linspace"):
@@ -383,6 +383,6 @@ def test_short_axes_stand_for_none_that_matters() -> None:
     with pytest.raises(TypeError, match="expected tensors or numbers, received a"):
         ops.add(x, "a")
     assert ops.tanh(keras.Input((2048, 2048, 3))).shape == (None, 2048, 2048, 3)
-    with pytest.raises(ValueError, match=r"\(2,300\) \(2,20\)"):  # NumPy's words, the axes as they are
+    with pytest.raises(ValueError, match=r"\(None,300\) \(None,20\)"):  # NumPy's words, the axes as they are
         ops.add(keras.Input((300,)), keras.Input((20,)))
     assert ops.cast(long, np.dtype("uint8").str).shape == (None, 300_000)

@@ -28,8 +28,8 @@ def is_type_name(text: str) -> bool:
 def number_type(dtype: Any) -> np.dtype[Any]:
     """A type of real numbers. Raises TypeError for any other one, and for text that NumPy would have Python read."""
     name = getattr(dtype, "name", dtype)  # tf.float32, "float32", np.float32
-    if not isinstance(name, str) or is_type_name(name):
-        found = np.dtype(name if isinstance(name, str) else dtype)
+    if isinstance(name, type) or (isinstance(name, str) and is_type_name(name)):
+        found = np.dtype(name)
         if found.kind in "biuf" and found.itemsize <= 8:
             return found
     raise TypeError(f"dtype: expected real numbers of up to 64 bits, received {str(dtype)[:60]!r}")

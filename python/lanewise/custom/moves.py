@@ -107,20 +107,26 @@ def _places(indices: Any) -> Any:
     return places
 
 
+def _check_places(x: Any, places: Any, axis: int | None) -> None:
+    """Raises ValueError for places that are not there; NumPy does not look where x has no rows."""
+    n = np.size(plain(x)) if axis is None else np.shape(plain(x))[axis]
+    odd = places[(places < -n) | (places >= n)]
+    if odd.size:
+        raise ValueError(f"indices: expected {-n} to {n - 1}, received {odd.ravel()[0]}")
+
+
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Elements, or slices along an axis, by their places."""
     x, places = _value(x), _places(indices)
-    try:
-        return _out(np.take(x, places, axis))
-    except IndexError:
-        n = np.size(plain(x)) if axis is None else np.shape(plain(x))[axis]
-        odd = places[(places < -n) | (places >= n)]
-        raise ValueError(f"indices: expected {-n} to {n - 1}, received {odd[0] if odd.size else 'nothing'}") from None
+    _check_places(x, places, axis)
+    return _out(np.take(x, places, axis))
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Elements along an axis by their places, a place for each row."""
-    return _out(np.take_along_axis(_value(x), _places(indices), axis))
+    x, places = _value(x), _places(indices)
+    _check_places(x, places, axis)
+    return _out(np.take_along_axis(x, places, axis))
 
 
 def tile(x: Any, repeats: Any) -> Any:

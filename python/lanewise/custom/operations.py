@@ -266,6 +266,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
         first, second = (
             [a % r for a in ([e] if isinstance(e, int) else e)] for e, r in zip(axes, (rank1, rank2), strict=True)
         )
+    if [shape(x1)[a] for a in first] != [shape(x2)[a] for a in second]:
+        raise ValueError(f"tensordot: axes {axes}: expected equal lengths, received shapes {shape(x1)} and {shape(x2)}")
     kept1, kept2 = ([a for a in range(r) if a not in used] for r, used in ((rank1, first), (rank2, second)))
     rows, columns = np.transpose(x1, (*kept1, *first)), np.transpose(x2, (*second, *kept2))
     outer = (*shape(rows)[: len(kept1)], *shape(columns)[len(second) :])

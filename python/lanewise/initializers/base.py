@@ -85,7 +85,7 @@ class Initializer(Configurable):
         value = np.asarray(self.values(shape))
         if value.shape != shape:
             raise ValueError(f"{type(self).__name__}: expected values of shape {shape}, received {value.shape}")
-        return np.ascontiguousarray(value, dtype=np.float32)
+        return np.asarray(value, np.float32, order="C")
 
 
 class RandomInitializer(Initializer):

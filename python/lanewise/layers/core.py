@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import activations, constraints, initializers, regularizers
 from .._arrays import sample_shape
 from .._engine import Builder, Weight
@@ -47,7 +49,12 @@ class InputLayer(Layer):
         self.shape = sample_shape("shape", shape)
         self.given_input_shape = self.shape
 
-        self.input_dtype = "float32" if dtype is None else str(getattr(dtype, "name", dtype))
+        dtype = "float32" if dtype is None else getattr(dtype, "name", dtype)
+        if isinstance(dtype, type):
+            dtype = np.dtype(dtype).name
+        if not isinstance(dtype, str):
+            raise TypeError(f"dtype: expected the name of a type, received {str(dtype)[:60]}")
+        self.input_dtype = dtype
         self.built = True
         self._sample_shape = self.shape
         self.nodes.append(Node(None, [(None, *self.shape)], [self.name], None))

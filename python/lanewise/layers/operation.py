@@ -12,13 +12,14 @@ import numpy as np
 from .._engine import Builder, Weight
 from .._given import is_model, is_own
 from .._missing import Unset
-from .._names import Configurable, automatic_name, constructor_keywords, name_of
+from .._names import LARGEST, Configurable, automatic_name, constructor_keywords, name_of
 from .._structure import Trained, flatten, pack
 
 Shape = tuple[int | None, ...]
 """A shape as Keras writes it: None for the rows, then the axes of one sample."""
 
 MAX_SAMPLE = 2**40  # elements; the engine has the same limit
+MAX_AXES = 32  # rows included; NumPy's iterators take no more
 
 
 class KerasHistory(NamedTuple):
@@ -47,6 +48,8 @@ class KerasTensor:
     def __init__(self, shape: Shape, dtype: str, name: str | None, history: KerasHistory) -> None:
         if math.prod(axis or 1 for axis in shape[1:]) > MAX_SAMPLE:
             raise ValueError(f"expected at most 2**40 elements of a sample, received shape {shape}")
+        if len(shape) > MAX_AXES:
+            raise ValueError(f"expected at most {MAX_AXES} axes, received {len(shape)}")
         self.shape = shape
         self.dtype = dtype
         self._keras_history = history
@@ -80,8 +83,9 @@ class KerasTensor:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
-        nonzero = _is_number(other) and other != 0  # x / 0 is NaN and infinities when it runs, as in Keras
-        return self._scaled(1.0 / other, 0.0) if nonzero else _applied("true_divide", self, other)
+        # x / 0 is NaN and infinities when it runs, as in Keras
+        scales = _is_number(other) and abs(other) * LARGEST >= 1
+        return self._scaled(1.0 / other, 0.0) if scales else _applied("true_divide", self, other)
 
     def __neg__(self) -> KerasTensor:
         return self._scaled(-1.0, 0.0)

@@ -151,7 +151,7 @@ class Rescaling(Layer):
 
     def make_weights(self, shape: tuple[int, ...]) -> None:
         self._constants = [
-            Weight(key, f"{self.name}/{key}", Zeros()(shape[-1:]), trainable=False) for key in self._given
+            Weight(key, f"{self.name}/{key}", Zeros()(shape[-1:] or (1,)), trainable=False) for key in self._given
         ]
         for weight, numbers in zip(self._constants, self._numbers, strict=True):
             weight.assign(np.broadcast_to(numbers, weight.shape))

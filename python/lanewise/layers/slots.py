@@ -18,13 +18,18 @@ class Slot:
         self.index = index
 
 
+def only_numbers(value: Any) -> bool:
+    """Whether it is a list of plain numbers, which may be long: it stays what it is."""
+    return isinstance(value, list) and set(map(type, value)) <= {int, float, bool}
+
+
 def filled(value: Any, inputs: Sequence[Any]) -> Any:
     """The arguments, these inputs in the slots. Raises ValueError for the slot of an input that is not there."""
     if isinstance(value, Slot):
         if not 0 <= value.index < len(inputs):
             raise ValueError(f"args: there is no input {value.index}, the function has {len(inputs)}")
         return inputs[value.index]
-    if isinstance(value, list):
+    if isinstance(value, list) and not only_numbers(value):
         return [filled(entry, inputs) for entry in value]
     return {key: filled(entry, inputs) for key, entry in value.items()} if isinstance(value, dict) else value
 
@@ -34,6 +39,8 @@ def settled(value: Any) -> Any:
     real numbers in float32."""
     if isinstance(value, Slot):
         return value
+    if only_numbers(value):
+        return [*value]
     if isinstance(value, list | tuple | range):
         return [settled(entry) for entry in value]
     if isinstance(value, dict):
@@ -80,6 +87,8 @@ def encoded(value: Any) -> Any:
 
 def decoded(value: Any) -> Any:
     """The arguments that a config has."""
+    if only_numbers(value):
+        return value
     if isinstance(value, list | tuple):
         return [decoded(entry) for entry in value]
     if not isinstance(value, dict):

@@ -19,10 +19,10 @@ from .._arrays import number_type
 from .._engine import Builder, Weight
 from .._names import automatic_name
 from .._structure import flatten
+from .applied import Applied
 from .base import Layer
 from .operation import KerasTensor, Shape
 from .slots import Slot, decoded, encoded, filled
-from .trial import Applied
 
 _KERAS = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu", "amax": "max", "amin": "min",
           "divide": "true_divide"}  # fmt: skip
@@ -57,8 +57,8 @@ def _constant(builder: Builder, like: int, array: Any) -> int:
     first = builder.moved(like, lambda rows: rows.reshape(len(rows), -1)[:, :1])
     flat = np.asarray(array, np.float32).ravel()
     ones = builder.broadcast(builder.add("differs", first, other=np.nan), flat.shape)
-    value = builder.add("scale_columns", ones, [_variable(flat), _variable(np.zeros_like(flat))])
-    return builder.reshaped(value, np.shape(array) or (1,))
+    value = builder.add("scale_columns", ones, [_variable(flat), _variable(np.full_like(flat, -0.0))])
+    return builder.moved(value, lambda rows: rows.reshape(len(rows), *np.shape(array)))
 
 
 def _pair(builder: Builder, name: str, a: Any, b: Any) -> int:
@@ -73,12 +73,13 @@ def _pair(builder: Builder, name: str, a: Any, b: Any) -> int:
         columns = array.size == 1 or (array.size == array.shape[-1] == (shape or (1,))[-1])
         if columns and (name in ("add", "subtract", "multiply") or (name == "divide" and isinstance(a, _Value))):
             c = np.broadcast_to(array.reshape(-1), (shape or (1,))[-1:])
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", over="ignore"):
                 scale = c if name == "multiply" else 1 / c if name == "divide" else np.ones_like(c)
-            offset = c if name in ("add", "subtract") else np.zeros_like(c)
+            offset = c if name in ("add", "subtract") else np.full_like(c, -0.0)  # x + -0.0 is x, for -0.0 too
             if name == "subtract":
                 scale, offset = (scale, -offset) if isinstance(a, _Value) else (-scale, offset)
-            return builder.add("scale_columns", value, [_variable(scale), _variable(offset)])
+            if name != "divide" or np.isfinite(scale).all():
+                return builder.add("scale_columns", value, [_variable(scale), _variable(offset)])
         made = _Value(_constant(builder, value, array))
         a, b = (x if isinstance(x, _Value) else made for x in (a, b))
     shape = np.broadcast_shapes(builder.shape(a.id), builder.shape(b.id))
@@ -109,6 +110,32 @@ def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims
 
 _SUMS = {"sum": {"sum": 1.0}}
 
+_PRODUCTS: dict[str, Callable[..., Any]] = {
+    "matmul": lambda rank, other: ([rank - 1], [max(other - 2, 0)]) if other < 3 else None,  # product by product
+    "dot": lambda rank, other: ([rank - 1], [max(other - 2, 0)]),
+    "inner": lambda rank, other: ([rank - 1], [other - 1]),
+    "tensordot": lambda rank, other, axes: (
+        (range(rank - axes, rank), range(axes)) if isinstance(axes, int) else tuple(map(np.ravel, axes))
+    ),
+}
+"""Products with an array: over which axes of the value, rows included, and of the array."""
+
+
+def _contracted(builder: Builder, value: int, array: Any, summed: Sequence[int], over: Sequence[int]) -> int:
+    """Sums of products over these axes of a value and of an array, as a matrix product, whose rows have their bits in
+    any batch."""
+    shape = builder.shape(value)
+    rank = len(shape) + 1
+    axes, over = [int(a) % rank for a in summed], [int(a) % array.ndim for a in over]
+    kept, columns = ([a for a in range(n) if a not in used] for n, used in ((rank, axes), (array.ndim, over)))
+    matrix = np.transpose(array, (*over, *columns)).reshape(math.prod(array.shape[a] for a in over), -1)
+    outer = [shape[a - 1] for a in kept[1:]]
+    whole = (*outer, *(array.shape[a] for a in columns))
+    if axes != [rank - 1]:
+        value = builder.moved(value, lambda rows: rows.transpose(*kept, *axes).reshape(len(rows), *outer, len(matrix)))
+    product = builder.add("matmul", value, [_variable(matrix)])
+    return product if len(columns) == 1 else builder.moved(product, lambda rows: rows.reshape(len(rows), *whole))
+
 
 class Function(Layer):
     """A function of `keras.ops`, or an operator, called on symbolic tensors.
@@ -129,15 +156,16 @@ class Function(Layer):
     def __init__(self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], name: str | None = None) -> None:
         self.function = function = _KERAS.get(function, function)
         self.applied = Applied.of(function, function_called(function), decoded(list(args)), decoded(dict(kwargs)))
+        self._known_shapes: dict[tuple[Shape, ...], Shape] = {}
         super().__init__(name=automatic_name(function) if name is None else name)
 
     def _argument(self, shapes: Sequence[Shape]) -> Any:
         return list(shapes)
 
     def build(self, input_shape: Any) -> None:
-        """Nothing is made; the shapes are tried."""
+        """Nothing is made; the shapes are looked at."""
+        self._output_shape = self.compute_output_shape(input_shape)
         self._input_shapes = [tuple(shape) for shape in input_shape]
-        self._output_shape = self.compute_output_shape(self._input_shapes)
         self.built = True
 
     @property
@@ -151,35 +179,41 @@ class Function(Layer):
         return self._output_shape
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Shape of the result, found by calls on a few rows. Raises ValueError where rows do not stay rows."""
+        """Shape of the result. Raises ValueError where rows do not stay rows."""
         if not input_shape:
             raise ValueError(f"{self.function}: expected a symbolic tensor among its arguments, received none")
-        if not self.built or [tuple(shape) for shape in input_shape] != self._input_shapes:
-            return self.applied.result_shape(input_shape)
-        return self._output_shape
+        shapes = tuple(tuple(shape) for shape in input_shape)
+        if shapes not in self._known_shapes:
+            self._known_shapes[shapes] = self.applied.result_shape(shapes)
+        return self._known_shapes[shapes]
 
     def merge(self, builder: Builder, values: Sequence[int]) -> int:
+        shapes = [(None, *builder.shape(value)) for value in values]
+        shape = tuple(axis or 1 for axis in self.compute_output_shape(shapes)[1:])
         found = self._native(builder, values)
-        return self._in_python(builder, values) if found is None else found
+        found = self._in_python(builder, values, shape) if found is None else found
+        if tuple(builder.shape(found)) != shape:
+            raise ValueError(f"{self.name}: expected samples of shape {shape}, received {builder.shape(found)}")
+        return found
 
     def _native(self, builder: Builder, values: Sequence[int]) -> int | None:
         """The operations of the engine; None where there are none for this function with these arguments."""
         name = self.function
         options = filled(self.applied.options, [_Value(value) for value in values])
         first, *others = options.values()
-        if name in ("concatenate", "stack") and isinstance(first, list) and len(first) == len(values):
-            rank = len(builder.shape(values[0])) + 1
-            axis = options["axis"] % (rank + (name == "stack"))
+        if name in ("concatenate", "stack") and all(isinstance(part, _Value) for part in first):
+            parts = [part.id for part in first]
+            axis = options["axis"] % (len(builder.shape(parts[0])) + 1 + (name == "stack"))
             if name == "stack":
-                values = [builder.moved(value, lambda rows: np.expand_dims(rows, axis)) for value in values]
-            return builder.add("concatenate", values, axis=axis - 1) if axis > 0 else None
+                parts = [builder.moved(part, lambda rows: np.expand_dims(rows, axis)) for part in parts]
+            return builder.add("concatenate", parts, axis=axis - 1)
         if name in _PAIRS:
             return _pair(builder, name.removeprefix("true_"), first, *others)
-        if len(values) != 1 or not isinstance(first, _Value):
+        if not isinstance(first, _Value) or any(isinstance(other, _Value) for other in others):
             return None
-        value, shape = values[0], builder.shape(values[0])
+        value, shape = first.id, builder.shape(first.id)
         if name in _MOVES:
-            return builder.moved(value, lambda rows: self.applied.on([rows]))
+            return builder.moved(value, lambda rows: self.applied.on([rows] * len(values)))
         if name in _ACTIVATIONS and all(isinstance(other, int | float) and math.isfinite(other) for other in others):
             operation, numbers = _ACTIVATIONS[name](*others)
             return builder.add(operation, value, (), **numbers)
@@ -194,8 +228,9 @@ class Function(Layer):
         power = 2 if name == "square" else others[0] if name == "power" else None
         if isinstance(power, int | float) and power in (1, 2, 3, 4):
             return reduce(lambda a, b: builder.add("multiply", [a, b]), [value] * int(power))
-        if name in ("matmul", "dot") and np.ndim(others[0]) == 2 and shape:
-            return builder.add("matmul", value, [_variable(others[0])])
+        if name in _PRODUCTS and np.ndim(others[0]) and shape:
+            axes = _PRODUCTS[name](len(shape) + 1, *map(np.ndim, others[:1]), *others[1:])
+            return None if axes is None else _contracted(builder, value, np.asarray(others[0], np.float32), *axes)
         if name == "cast":
             dtype = number_type(options["dtype"])
             ids = (
@@ -203,24 +238,21 @@ class Function(Layer):
             )  # checked to be whole numbers
             if (ids and builder.for_ids) or dtype in (np.float32, np.float64):
                 return value
-            cast = self._in_python(builder, values)
+            cast = self._in_python(builder, values, shape)
             if ids:
                 builder.ids[cast] = value
             return cast
         return None
 
-    def _in_python(self, builder: Builder, values: Sequence[int]) -> int:
+    def _in_python(self, builder: Builder, values: Sequence[int], shape: Sequence[int]) -> int:
         from ..custom.layer import LayerHost
 
-        samples = [builder.shape(value) for value in values]
-        shape = self.compute_output_shape([(None, *sample) for sample in samples])
         host = LayerHost(lambda inputs, training: self.applied.on(inputs), self.name, [])
-        host.takes(samples, [0] * len(samples))
-        return builder.call_python(values, [], [axis or 1 for axis in shape[1:]], host)
+        host.takes([builder.shape(value) for value in values], [0] * len(values))
+        return builder.call_python(values, [], shape, host)
 
     def get_config(self) -> dict[str, Any]:
-        bound = self.applied.bound(encoded(self.applied.options))
-        return {"function": self.function, "args": list(bound.args), "kwargs": bound.kwargs, "name": self.name}
+        return {"function": self.function, **self.applied.config(), "name": self.name}
 
 
 _WITHOUT_TENSORS = frozenset({"arange", "eye", "full", "linspace", "ones", "zeros"})
@@ -310,8 +342,8 @@ _MODULES = {"nn": "sigmoid softplus log_sigmoid softsign silu relu relu6 leaky_r
             "core": "cast convert_to_tensor stop_gradient"}  # fmt: skip
 
 
-def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
-    """A function as Keras 3 describes its operation; `tensors`: descriptions of what it is called on."""
+def keras_entry(layer: Function, calls: Sequence[Any]) -> dict[str, Any]:
+    """A function as Keras 3 describes its operation; `calls`: descriptions of the tensors that each call is on."""
     name = layer.function
     config: dict[str, Any] = {"name": layer.name}
     options = dict(layer.applied.options)
@@ -322,13 +354,17 @@ def keras_entry(layer: Function, tensors: Sequence[Any]) -> dict[str, Any]:
         if any(isinstance(leaf, Slot) for leaf in flatten([value])):
             raise ValueError(f"save: {layer.name}: Keras has no {name} with a tensor as {key}; save it as *.lanewise")
     config |= {key: encoded(value) for key, value in options.items() if key != "name"}
-    args = [filled(_encoded_slots(value), tensors) for value in called]
     kwargs = {key: config.pop(key) for key in ("constant_values",) if key in config}  # of the call in Keras
+    nodes = []
+    for call in calls:
+        tensors = call if isinstance(call, list) else [call]
+        args = [filled(_encoded_slots(value), tensors) for value in called]
+        nodes.append({"args": args, "kwargs": dict(kwargs)})
     home = next((module for module, names in _MODULES.items() if name in names.split()), "numpy")
     class_name = "".join(part.capitalize() for part in name.split("_"))
     return {
         "module": f"keras.src.ops.{home}", "class_name": class_name, "config": config, "registered_name": class_name,
-        "name": layer.name, "inbound_nodes": [{"args": args, "kwargs": kwargs}],
+        "name": layer.name, "inbound_nodes": nodes,
     }  # fmt: skip
 
 

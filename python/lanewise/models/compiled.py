@@ -350,6 +350,11 @@ def _described(function: Any) -> Any:
 
 def _aligned(output: OutputTerms, y: AnyArray, shape: tuple[int, ...], argument: str) -> AnyArray:
     """The target of one output as its loss and metrics want it."""
+    if not shape and (output.loss is not None or output.metrics):
+        raise ValueError(
+            f"{argument}: losses and metrics take outputs of (rows, columns), that of the model has shape (None,); "
+            "keepdims=True or expand_dims(x, -1) makes it one column"
+        )
     target, checked = y, set()
     if output.loss is not None and output.loss.own:
         target = align(output.loss, y, shape, argument)

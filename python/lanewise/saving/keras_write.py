@@ -110,7 +110,7 @@ def _graph_form(model: Any, own: Config) -> Config:
     entries = []
     for layer, entry in zip(model.operations, own["layers"], strict=True):
         if isinstance(layer, Function):
-            entries.append(keras_entry(layer, entry["inbound_nodes"][0]["args"][0]))
+            entries.append(keras_entry(layer, [node["args"][0] for node in entry["inbound_nodes"]]))
             continue
         entries.append({**layer_form(layer), "name": entry["name"], "inbound_nodes": entry["inbound_nodes"]})
     config = {**own, "layers": entries}

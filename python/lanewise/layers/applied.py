@@ -1,0 +1,260 @@
+"""A function of `keras.ops` with its arguments, and the shape of what it gives.
+
+The function itself says it, called on no rows: nothing is computed then, however large a file says that a sample is.
+Whether rows stay apart, which shapes alone do not tell, is read off the arguments.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._arrays import number_type
+from .._names import LARGEST
+from .._structure import flatten
+from .operation import MAX_AXES, Shape
+from .slots import Slot, encoded, filled, only_numbers, settled
+
+_MOST = 2**23  # elements of a sample, where no input has more
+_MOST_PRODUCTS = 2**30  # of one sample in einsum, one after the other: a second
+
+_VALUES = frozenset({"alpha", "condition", "negative_slope", "output", "target", "x", "x1", "x2", "x_max", "x_min"})
+_ARRAYS = _VALUES | {"indices"}
+_LISTS = frozenset({"operands", "xs"})
+_AXES = frozenset({"axes", "axis", "destination", "newshape", "shift", "source"})
+_FLAGS = frozenset({"approximate", "from_logits", "keepdims"})
+_ALONG = frozenset({
+    "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "concatenate", "cumsum", "flip", "log_softmax",
+    "logsumexp", "max", "mean", "median", "min", "norm", "normalize", "prod", "repeat", "roll", "softmax", "sort",
+    "sparse_categorical_crossentropy", "std", "sum", "take", "take_along_axis", "var",
+})  # fmt: skip
+"""Functions along `axis`; all axes without one."""
+
+
+# --- arguments ----------------------------------------------------------------------------------------------------
+
+
+def _checked(name: str, key: str, value: Any) -> Any:
+    """An argument; numbers in a list where arrays stand are one."""
+    if key in _LISTS or (name, key) == ("stack", "x"):
+        return [_checked(name, "x1", operand) for operand in value] if isinstance(value, list) else value
+    if isinstance(value, np.ndarray) and key not in _ARRAYS and value.dtype.kind != "f":
+        value = value.tolist()  # numbers that count
+    leaves = value if only_numbers(value) else flatten([value])
+    said = f"{name}: {key}: expected"
+    if any(isinstance(leaf, int | float) and LARGEST < abs(leaf) < math.inf for leaf in leaves):
+        raise ValueError(f"{said} numbers of float32, received {str(value)[:60]}")
+    if key in _ARRAYS:
+        none = name in ("where", "clip") and value is None
+        if not none and not all(isinstance(leaf, Slot | int | float | np.ndarray) for leaf in leaves):
+            raise TypeError(f"{said} tensors or numbers, received {str(value)[:60]}")
+        if isinstance(value, list) and any(isinstance(leaf, Slot) for leaf in leaves):
+            raise TypeError(f"{said} a tensor, received a list of them; ops.stack makes one")
+        if isinstance(value, list):
+            array = np.asarray(value)
+            value = settled(array) if key in _VALUES else array.tolist()
+        if isinstance(value, np.ndarray) and not (value.size and value.ndim <= MAX_AXES):
+            raise ValueError(f"{said} numbers along up to {MAX_AXES} axes, received shape {value.shape}")
+    elif any(isinstance(leaf, Slot) or (isinstance(leaf, slice) and key != "key") for leaf in leaves):
+        raise TypeError(f"{said} numbers, received a symbolic tensor or a slice")
+    most = 8 if name == "roll" else 2 * MAX_AXES  # which copies 2**axes parts
+    if key in _AXES and len(leaves) > most:
+        raise ValueError(f"{said} at most {most} numbers, received {len(leaves)}")
+    if key in _AXES and not all(isinstance(leaf, int | None) for leaf in leaves):
+        raise TypeError(f"{said} integers, received {str(value)[:60]}")
+    if key in _FLAGS and not isinstance(value, int):
+        raise TypeError(f"{said} True or False, received {str(value)[:60]}")
+    if key == "dtype" and (value is not None or name == "cast"):
+        number_type(value)
+    if key == "subscripts" and not isinstance(value, str):
+        raise TypeError(f"{said} text such as 'ij,jk->ik', received {str(value)[:60]}")
+    if name == "tensordot" and key == "axes" and isinstance(value, int) and not 0 <= value <= MAX_AXES:
+        raise ValueError(f"{said} 0 to {MAX_AXES}, received {value}")
+    return value
+
+
+def _padding(axes: int, width: Any) -> list[int]:
+    """How many elements `pad` adds to each axis."""
+    with suppress(ValueError):
+        pairs = np.broadcast_to(np.asarray(width, object), (axes, 2)).tolist()
+        if all(isinstance(n, int | np.integer) and n >= 0 for pair in pairs for n in pair):
+            return [int(before) + int(after) for before, after in pairs]
+    raise ValueError(
+        f"pad_width: expected numbers of elements, (before, after) for each of {axes} axes, received {str(width)[:99]}"
+    )
+
+
+def _named_axes(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[list[str]], list[str]]:
+    """The names of the axes of each operand of einsum, and of its result; those of ... by their place from its end."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(shapes):
+        raise ValueError(f"einsum: subscripts: expected {len(shapes)} operands' axes, received {subscripts!r}")
+    if not arrow:
+        letters = inputs.replace(",", "").replace(".", "")
+        output = "..." * ("..." in inputs) + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    covered = [len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes, strict=True)]
+
+    def names(term: str, count: int) -> list[str]:
+        left, dots, right = term.partition("...")
+        return [*left, *(str(i) for i in range(count if dots else 0, 0, -1)), *right]
+
+    return [names(*pair) for pair in zip(terms, covered, strict=True)], names(output, max(covered))
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+def _all_rows(key: Any, axes: int) -> bool:
+    """Whether x[key] has every row, however many there are, of an x of so many axes."""
+    entries = [e for e in (key if isinstance(key, list) else [key]) if e is not None and not isinstance(e, bool)]
+    if entries and entries[0] is Ellipsis:
+        entries = entries[1:] if len(entries) > axes else []
+    return not entries or (isinstance(entries[0], slice) and entries[0].indices(2**62) == (0, 2**62, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """A function of `keras.ops`, called `name`, and all its arguments by name, slots in the places of the tensors."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: inspect.Signature
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Applied:
+        """With these arguments, and those that are left out. Raises TypeError where they are not the function's."""
+        signature = inspect.signature(function)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+        bound.apply_defaults()
+        options = {key: _checked(name, key, settled(value)) for key, value in bound.arguments.items()}
+        return cls(name, function, signature, options)
+
+    def bound(self, options: dict[str, Any]) -> inspect.BoundArguments:
+        """Arguments in their places."""
+        return inspect.BoundArguments(self.signature, options)
+
+    def config(self) -> dict[str, Any]:
+        """The arguments as a config has them."""
+        bound = self.bound(encoded(self.options))
+        return {"args": list(bound.args), "kwargs": bound.kwargs}
+
+    def on(self, inputs: Sequence[Any]) -> Any:
+        """The result for these tensors."""
+        bound = self.bound(filled(self.options, inputs))
+        return self.function(*bound.args, **bound.kwargs)
+
+    def result_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        """(None, ...): what the function gives for inputs of these shapes.
+
+        Raises:
+            ValueError: shapes that do not fit, rows that do not stay rows of their own, or more elements than anybody
+                means.
+        """
+        shapes = [tuple(axis or 1 for axis in shape[1:]) for shape in input_shape]
+        given = ", ".join(map(str, input_shape))
+        most = max(_MOST, *map(math.prod, shapes))
+        filled(self.options, shapes)  # every slot has an input
+        if not any(isinstance(leaf, Slot) for leaf in flatten(list(self.options.values()))):
+            raise ValueError(f"{self.name}: expected a symbolic tensor among its arguments, received none")
+        if self._mixes(shapes):
+            if self.name == "reshape":
+                raise ValueError(
+                    f"reshape: called on {given}: expected (-1, ...) for the rows and {math.prod(shapes[0])} elements "
+                    f"of each, received {self.options['newshape']}"
+                )
+            raise ValueError(
+                f"{self.name}: expected that the rows of {given} do not go into one another and their number does "
+                "not matter: sum, sort, roll, take, slices, ... along another axis than 0"
+            )
+        self._check_size(self._on_the_way(shapes), most)
+        with np.errstate(all="ignore"):
+            try:
+                result = np.asarray(self.on([np.zeros((0, *shape), np.float32) for shape in shapes]))
+            except (ValueError, IndexError, ArithmeticError, RuntimeError) as error:
+                said = str(error).replace("(0,", "(None,")
+                raise ValueError(f"{self.name}: called on {given}, rows first: {said}") from None
+        shape = result.shape
+        if result.dtype.kind not in "biuf":
+            raise TypeError(f"{self.name}: expected numbers, received None")
+        if shape[:1] != (0,) or 0 in shape[1:]:
+            raise ValueError(
+                f"{self.name}: expected a result with the rows of {given} along its first axis alone and elements "
+                f"along each, received shape {tuple(n or None for n in shape)}"
+            )
+        self._check_size(math.prod(shape[1:]), most)
+        return (None, *shape[1:])
+
+    def _check_size(self, elements: int, most: int) -> None:
+        if elements > most:
+            raise ValueError(f"{self.name}: expected at most {most} elements of a sample, received {elements}")
+
+    def _on_the_way(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """How many elements of a sample there are on the way to the result, where those are more than its own."""
+        options = filled(self.options, [np.broadcast_to(np.float32(0), (1, *shape)) for shape in shapes])
+        first, *others = options.values()
+        with suppress(ValueError):  # shapes that do not fit: the function says so
+            if self.name in ("binary_crossentropy", "categorical_crossentropy"):
+                return math.prod(np.broadcast_shapes(np.shape(first), np.shape(others[0])))
+            if self.name == "sparse_categorical_crossentropy":
+                return math.prod((*np.shape(first), *np.shape(others[0])))
+        if self.name == "one_hot" and isinstance(others[0], int):
+            return np.size(first) * others[0]
+        if self.name == "pad":
+            return math.prod(map(sum, zip(np.shape(first), _padding(np.ndim(first), others[0]), strict=True)))
+        if self.name == "einsum":
+            operands = [np.shape(operand) for operand in others[0]]
+            sizes: dict[str, int] = {}
+            for names, shape in zip(_named_axes(first, operands)[0], operands, strict=True):
+                for name, n in zip(names, shape, strict=False):
+                    sizes[name] = max(n, sizes.get(name, 1))
+            if math.prod(sizes.values()) > _MOST_PRODUCTS:
+                raise ValueError(f"einsum: expected at most {_MOST_PRODUCTS} products of a sample for {first!r}")
+        return 0
+
+    def _mixes(self, shapes: Sequence[tuple[int, ...]]) -> bool:
+        """Whether rows go into one another, or their order or number matters, where the result has as many."""
+        options = self.options
+        first, *others = options.values()
+        slots = [leaf for leaf in flatten([first]) if isinstance(leaf, Slot)]
+        elements = [math.prod(shapes[slot.index]) for slot in slots]
+        rank = len(shapes[slots[0].index]) + 1 if slots else 0
+        match self.name:
+            case "get_item":
+                return not _all_rows(options["key"], rank)
+            case "reshape":
+                shape = options["newshape"]
+                shape = shape if isinstance(shape, list) else [shape]
+                return shape[0] != -1 or math.prod(shape[1:]) != elements[0]
+            case "ravel":
+                return elements[0] > 1
+            case "outer":
+                return elements != [1] or isinstance(others[0], Slot)
+            case "tile":
+                times = np.ravel(options["repeats"])
+                return bool(len(times) == rank and times[0] != 1)
+            case "hstack":
+                return any(not shapes[slot.index] for slot in slots)
+            case "vstack":
+                return len(first) > 1
+            case "einsum":
+                operands = options["operands"]
+                ranks = [(1, *shapes[o.index]) if isinstance(o, Slot) else np.shape(o) for o in operands]
+                named, result = _named_axes(first, ranks)
+                return any(n[:1] != result[:1] for n, o in zip(named, operands, strict=True) if isinstance(o, Slot))
+        if self.name not in _ALONG or not (slots or self.name.startswith("sparse")):  # places in an array
+            return False
+        if self.name.startswith("sparse"):  # along the predictions, which come second
+            rank = len(shapes[others[0].index]) + 1 if isinstance(others[0], Slot) else np.ndim(others[0])
+        axis = options["axis"]
+        return axis is None or not rank or any(a % rank == 0 for a in (axis if isinstance(axis, list) else [axis]))
