@@ -166,11 +166,36 @@ GRAPHS: dict[str, dict[str, Any]] = {
     "joined in no axis": model(source(1), function("concatenate", [_SLOT], None)),
     "elements of no axis": model(source(3), function("take", _SLOT, [], 1)),
     "a slope of 10^400": model(source(3), function("elu", _SLOT, 10**400)),
+    **{
+        f"a loss of n rows by n, {name} {i}": _two(name, _SLOT, _OTHER, True, 1, i=i, j=j)
+        for name in ("categorical_crossentropy", "sparse_categorical_crossentropy")
+        for i, j in (((1, 3), (3,)), ((1,), (1, 3)), ((1,), (1, 1, 3)))
+        if len(i) < len(j) or not name.startswith("sparse")
+    },
+    "2^36 classes": _two("sparse_categorical_crossentropy", _SLOT, _OTHER, i=(1,), j=(2**36,)),
+    "2^27 classes beside a long input": _two("one_hot", _SLOT, 2**27, i=(1,), j=(2**33,)),
+    "1e9 classes": model(source(1), function("one_hot", _SLOT, 1e9)),
+    "places beside a long axis": model(source(2**36, 2), function("take_along_axis", _SLOT, _integers([[[0]]]), 2)),
+    "a dict of tensors": model(
+        source(1), function("stack", {"s": _SLOT, "a" * 300_000: 0, **{f"b{k}": 0 for k in range(999)}})
+    ),
+    "a million parts": model(source(10**6), function("split", _SLOT, 10**6, 1)),
+    "a norm of singular values": model(source(2896, 2896), function("norm", _SLOT, 2, [1, 2])),
+    "rows of a shape": model(source(3), function("broadcast_to", _SLOT, [0, 3])),
+    "a dict as a number": model(source(3), function("less", _SLOT, {"a": 1})),
+    "no shape": model(source(3), function("reshape", _SLOT, [])),
+    "axes in axes": model(source(3), function("sum", _SLOT, [[1]])),
+    "an infinite slot": model(source(3), function("exp", {"class_name": "__slot__", "config": float("inf")})),
     "a flag that is a slice": _two("categorical_crossentropy", _SLOT, _OTHER, _ALL, i=(3,), j=(3,)),
 }  # fmt: skip
 """Refused."""
 
 FINE: dict[str, dict[str, Any]] = {
+    "20 large flips": model(
+        source(1),
+        function("repeat", _SLOT, 2**23, 1, called_as="f"),
+        *[function("flip", _SLOT, 1, on=f"f{k}" if k else "f", called_as=f"f{k + 1}") for k in range(20)],
+    ),
     "einsum of numbers": model(
         source(12), function("einsum", ",,,,,,,ab,ac,ad,ae,af,ag,ah->a", *[1.0] * 7, *[_SLOT] * 7)
     ),

@@ -99,7 +99,7 @@ def test_arguments_that_are_no_real_numbers() -> None:
         keras.Input((4, 4))[:, [0, 1, 2], [0, 1]]
     assert ops.cast(x, "<i4").shape == (None, 3)
     deep = L.deserialize({
-        "class_name": "Function", "config": {"function": "add", "args": [{"a": 1}, 2], "kwargs": {}, "name": "f"}
+        "class_name": "Function", "config": {"function": "add", "args": [1, 2], "kwargs": {}, "name": "f"}
     })  # fmt: skip
     with pytest.raises(ValueError, match="expected a symbolic tensor"):
         deep.call_on([])

@@ -36,7 +36,16 @@ SOME = {
     "order": [1, 2],
     "epsilon": [1e-12],
     "dtype": ["float32", "int32"],
-    "subscripts": ["ab,ab->ab", "ab,cb->a", "...a,...a->...", "ab->b", "abc,abd->acd", "a...->a...", "ab,b->a"],
+    "subscripts": [
+        "ab,ab->ab",
+        "ab,cb->a",
+        "...a,...a->...",
+        "ab->b",
+        "abc,abd->acd",
+        "a...->a...",
+        "ab,b->a",
+        "abc->a",
+    ],
     "keepdims": [False, True],
     "from_logits": [False, True],
     "approximate": [False, True],
@@ -193,6 +202,9 @@ def test_products_with_arrays_have_the_same_bits_in_any_batch() -> None:
         (ops.tensordot(x, w[:6], [[1], [0]]), np.tensordot(data, w[:6], [[1], [0]])),
         (ops.dot(x, three.transpose(1, 0, 2)), np.dot(data, three.transpose(1, 0, 2))),
         (ops.tensordot(x, np.ones((6, 300), "f"), 2), data.sum((1, 2))),
+        (ops.inner(w[:, 0], x), data @ w[:, 0]),
+        (ops.tensordot(w[:6, 0], x, [[0], [1]]), np.inner(w[:6, 0], data.swapaxes(1, 2))),
+        (ops.einsum("abc->a", x), data.sum((1, 2))), (ops.dot(ops.sum(x, 2)[:, :1] - 0.5, 0), np.zeros((257, 1))),
     ):  # fmt: skip
         model = keras.Model(x, y)
         out = model.predict(data, verbose=0)

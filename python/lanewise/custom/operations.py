@@ -111,8 +111,13 @@ less_equal = _pairwise(np.less_equal, "less_equal", "x1 <= x2")
 logical_and = _pairwise(np.logical_and, "logical_and", "x1 and x2")
 logical_or = _pairwise(np.logical_or, "logical_or", "x1 or x2")
 matmul = _pairwise(np.matmul, "matmul", "Matrix product")
-dot = _pairwise(np.dot, "dot", "Dot product")
 outer = _pairwise(np.outer, "outer", "Outer product")
+
+
+def dot(x1: Any, x2: Any) -> Any:
+    """Sums of products along the last axis of x1 and the one before the last of x2; the product with a number."""
+    x1, x2 = _value(x1), _value(x2)
+    return _out(np.dot(x1, x2)) if ndim(x1) and ndim(x2) else multiply(x1, x2)
 
 
 def inner(x1: Any, x2: Any) -> Any:
@@ -263,6 +268,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     if isinstance(axes, int):
         first, second = list(range(rank1 - axes, rank1)), list(range(axes))
     else:
+        if builtins.any(not -r <= a < r for e, r in zip(axes, (rank1, rank2), strict=True) for a in np.ravel(e)):
+            raise ValueError(f"tensordot: axes {axes}: expected axes of shapes {shape(x1)} and {shape(x2)}")
         first, second = (
             [a % r for a in ([e] if isinstance(e, int) else e)] for e, r in zip(axes, (rank1, rank2), strict=True)
         )

@@ -17,22 +17,24 @@ import numpy as np
 
 from .._arrays import number_type
 from .._names import LARGEST
-from .._structure import flatten
 from .operation import MAX_AXES, Shape
-from .slots import Slot, encoded, filled, only_numbers, settled
+from .slots import Slot, encoded, filled, list_leaves, settled
 
-_MOST = 2**23  # elements of a sample, where no input has more
-_MOST_PRODUCTS = 2**30  # of one sample in einsum, one after the other: a second
+_MOST = 2**24  # elements of a sample, where no input has more
+_MOST_PLACES = 2**22  # that are counted up for themselves, whatever the rows are
+_MOST_PRODUCTS = 2**30  # of one sample, one after the other: some seconds
 
 _VALUES = frozenset({"alpha", "condition", "negative_slope", "output", "target", "x", "x1", "x2", "x_max", "x_min"})
 _ARRAYS = _VALUES | {"indices"}
 _LISTS = frozenset({"operands", "xs"})
 _AXES = frozenset({"axes", "axis", "destination", "newshape", "shift", "source"})
+_COUNTS = frozenset({"num_classes", "pad_width", "repeats", "shape"})
+_LEAVES = Slot | int | float | str | None | slice | type(...) | np.ndarray
 _FLAGS = frozenset({"approximate", "from_logits", "keepdims"})
 _ALONG = frozenset({
     "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "concatenate", "cumsum", "flip", "log_softmax",
     "logsumexp", "max", "mean", "median", "min", "norm", "normalize", "prod", "repeat", "roll", "softmax", "sort",
-    "sparse_categorical_crossentropy", "std", "sum", "take", "take_along_axis", "var",
+    "std", "sum", "take", "take_along_axis", "var",
 })  # fmt: skip
 """Functions along `axis`; all axes without one."""
 
@@ -42,12 +44,16 @@ _ALONG = frozenset({
 
 def _checked(name: str, key: str, value: Any) -> Any:
     """An argument; numbers in a list where arrays stand are one."""
+    said = f"{name}: {key}: expected"
     if key in _LISTS or (name, key) == ("stack", "x"):
-        return [_checked(name, "x1", operand) for operand in value] if isinstance(value, list) else value
+        if not isinstance(value, list):
+            raise TypeError(f"{said} a list of tensors, received {str(value)[:60]}")
+        return [_checked(name, "x1", operand) for operand in value]
     if isinstance(value, np.ndarray) and key not in _ARRAYS and value.dtype.kind != "f":
         value = value.tolist()  # numbers that count
-    leaves = value if only_numbers(value) else flatten([value])
-    said = f"{name}: {key}: expected"
+    leaves = list_leaves(value)
+    if not all(isinstance(leaf, _LEAVES) for leaf in leaves):
+        raise TypeError(f"{said} numbers, received {str(value)[:60]}")
     if any(isinstance(leaf, int | float) and LARGEST < abs(leaf) < math.inf for leaf in leaves):
         raise ValueError(f"{said} numbers of float32, received {str(value)[:60]}")
     if key in _ARRAYS:
@@ -66,7 +72,10 @@ def _checked(name: str, key: str, value: Any) -> Any:
     most = 8 if name == "roll" else 2 * MAX_AXES  # which copies 2**axes parts
     if key in _AXES and len(leaves) > most:
         raise ValueError(f"{said} at most {most} numbers, received {len(leaves)}")
-    if key in _AXES and not all(isinstance(leaf, int | None) for leaf in leaves):
+    nested = isinstance(value, list) and key in _AXES - {"axes"} and any(isinstance(entry, list) for entry in value)
+    if nested or (key in _AXES and not all(isinstance(leaf, int | None) for leaf in leaves)):
+        raise TypeError(f"{said} integers, received {str(value)[:60]}")
+    if key in _COUNTS and not all(isinstance(leaf, int) for leaf in leaves):
         raise TypeError(f"{said} integers, received {str(value)[:60]}")
     if key in _FLAGS and not isinstance(value, int):
         raise TypeError(f"{said} True or False, received {str(value)[:60]}")
@@ -154,6 +163,11 @@ class Applied:
         bound = self.bound(filled(self.options, inputs))
         return self.function(*bound.args, **bound.kwargs)
 
+    def called(self, inputs: Sequence[Any]) -> Any:
+        """The result for rows, a row's bits the same in any number of them: einsum sums one row in another order."""
+        one = self.name == "einsum" and len(inputs[0]) == 1
+        return self.on([np.concatenate([rows, rows]) for rows in inputs])[:1] if one else self.on(inputs)
+
     def result_shape(self, input_shape: Sequence[Shape]) -> Shape:
         """(None, ...): what the function gives for inputs of these shapes.
 
@@ -163,10 +177,11 @@ class Applied:
         """
         shapes = [tuple(axis or 1 for axis in shape[1:]) for shape in input_shape]
         given = ", ".join(map(str, input_shape))
-        most = max(_MOST, *map(math.prod, shapes))
         filled(self.options, shapes)  # every slot has an input
-        if not any(isinstance(leaf, Slot) for leaf in flatten(list(self.options.values()))):
+        used = {leaf.index for leaf in list_leaves(list(self.options.values())) if isinstance(leaf, Slot)}
+        if not used:
             raise ValueError(f"{self.name}: expected a symbolic tensor among its arguments, received none")
+        most = max(_MOST, *(math.prod(shapes[index]) for index in used))
         if self._mixes(shapes):
             if self.name == "reshape":
                 raise ValueError(
@@ -206,10 +221,19 @@ class Applied:
         with suppress(ValueError):  # shapes that do not fit: the function says so
             if self.name in ("binary_crossentropy", "categorical_crossentropy"):
                 return math.prod(np.broadcast_shapes(np.shape(first), np.shape(others[0])))
-            if self.name == "sparse_categorical_crossentropy":
-                return math.prod((*np.shape(first), *np.shape(others[0])))
-        if self.name == "one_hot" and isinstance(others[0], int):
-            return np.size(first) * others[0]
+        if self.name == "sparse_categorical_crossentropy":
+            self._check_size(max(np.shape(others[0]), default=1), _MOST_PLACES)
+            return math.prod((*np.shape(first), *np.shape(others[0])))
+        if self.name == "one_hot":
+            self._check_size(others[0], _MOST_PLACES)
+            return int(np.size(first)) * int(others[0])
+        if self.name == "take_along_axis":
+            self._check_size(sum(np.shape(first)), _MOST_PLACES)
+        if self.name == "norm" and options["ord"] in (2, -2, "nuc"):  # singular values
+            axis = options["axis"] if isinstance(options["axis"], list) else [-1]
+            sides = [np.shape(first)[a] for a in axis if -np.ndim(first) <= a < np.ndim(first)]
+            if len(sides) == 2:
+                self._check_products(math.prod(np.shape(first)) * min(sides) * 2**3)
         if self.name == "pad":
             return math.prod(map(sum, zip(np.shape(first), _padding(np.ndim(first), others[0]), strict=True)))
         if self.name == "einsum":
@@ -218,15 +242,18 @@ class Applied:
             for names, shape in zip(_named_axes(first, operands)[0], operands, strict=True):
                 for name, n in zip(names, shape, strict=False):
                     sizes[name] = max(n, sizes.get(name, 1))
-            if math.prod(sizes.values()) > _MOST_PRODUCTS:
-                raise ValueError(f"einsum: expected at most {_MOST_PRODUCTS} products of a sample for {first!r}")
+            self._check_products(math.prod(sizes.values()) * 2 ** max(len(operands) - 2, 0))
         return 0
+
+    def _check_products(self, products: int) -> None:
+        if products > _MOST_PRODUCTS:
+            raise ValueError(f"{self.name}: expected at most {_MOST_PRODUCTS} products of a sample, not {products}")
 
     def _mixes(self, shapes: Sequence[tuple[int, ...]]) -> bool:
         """Whether rows go into one another, or their order or number matters, where the result has as many."""
         options = self.options
         first, *others = options.values()
-        slots = [leaf for leaf in flatten([first]) if isinstance(leaf, Slot)]
+        slots = [leaf for leaf in list_leaves(first) if isinstance(leaf, Slot)]
         elements = [math.prod(shapes[slot.index]) for slot in slots]
         rank = len(shapes[slots[0].index]) + 1 if slots else 0
         match self.name:
@@ -235,7 +262,7 @@ class Applied:
             case "reshape":
                 shape = options["newshape"]
                 shape = shape if isinstance(shape, list) else [shape]
-                return shape[0] != -1 or math.prod(shape[1:]) != elements[0]
+                return shape[:1] != [-1] or math.prod(shape[1:]) != elements[0]
             case "ravel":
                 return elements[0] > 1
             case "outer":
@@ -247,14 +274,23 @@ class Applied:
                 return any(not shapes[slot.index] for slot in slots)
             case "vstack":
                 return len(first) > 1
+            case "broadcast_to":
+                return True  # their number would stand in the shape
+            case "categorical_crossentropy" | "sparse_categorical_crossentropy":
+                target, output = (
+                    len(shapes[x.index]) + 1 if isinstance(x, Slot) else np.ndim(x) for x in (first, others[0])
+                )
+                target += self.name.startswith("sparse") and target != output  # one hot
+                rank = max(target, output)
+                given = [r for x, r in ((first, target), (others[0], output)) if isinstance(x, Slot)]
+                axis = options["axis"]
+                return min(given) < rank or not isinstance(axis, int) or not -rank <= axis < rank or axis % rank == 0
             case "einsum":
                 operands = options["operands"]
                 ranks = [(1, *shapes[o.index]) if isinstance(o, Slot) else np.shape(o) for o in operands]
                 named, result = _named_axes(first, ranks)
                 return any(n[:1] != result[:1] for n, o in zip(named, operands, strict=True) if isinstance(o, Slot))
-        if self.name not in _ALONG or not (slots or self.name.startswith("sparse")):  # places in an array
+        if self.name not in _ALONG or not slots:  # places in an array
             return False
-        if self.name.startswith("sparse"):  # along the predictions, which come second
-            rank = len(shapes[others[0].index]) + 1 if isinstance(others[0], Slot) else np.ndim(others[0])
         axis = options["axis"]
-        return axis is None or not rank or any(a % rank == 0 for a in (axis if isinstance(axis, list) else [axis]))
+        return axis is None or any(a % rank == 0 for a in (axis if isinstance(axis, list) else [axis]))

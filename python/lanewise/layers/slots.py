@@ -23,6 +23,13 @@ def only_numbers(value: Any) -> bool:
     return isinstance(value, list) and set(map(type, value)) <= {int, float, bool}
 
 
+def list_leaves(value: Any) -> list[Any]:
+    """What is in lists, and lists in them; something else for itself."""
+    if not isinstance(value, list):
+        return [value]
+    return value if only_numbers(value) else [leaf for entry in value for leaf in list_leaves(entry)]
+
+
 def filled(value: Any, inputs: Sequence[Any]) -> Any:
     """The arguments, these inputs in the slots. Raises ValueError for the slot of an input that is not there."""
     if isinstance(value, Slot):
@@ -96,7 +103,9 @@ def decoded(value: Any) -> Any:
     config = value.get("config")
     match value.get("class_name"):
         case "__slot__":
-            return Slot(int(config))  # type: ignore[arg-type]
+            if not isinstance(config, int):
+                raise ValueError(f"args: expected the number of an input, received {str(config)[:60]}")
+            return Slot(config)
         case "__slice__" if isinstance(config, dict):
             return slice(config.get("start"), config.get("stop"), config.get("step"))
         case "__ellipsis__":

@@ -31,10 +31,9 @@ _KERAS = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu", "amax":
 
 # --- what the engine makes of them ------------------------------------------------------------------------------
 
-_MOVES = frozenset({
-    "get_item", "transpose", "flip", "take", "tile", "repeat", "swapaxes", "moveaxis", "expand_dims", "squeeze",
-    "reshape", "ravel", "broadcast_to", "roll",
-})  # fmt: skip
+_RESHAPES = frozenset({"expand_dims", "squeeze", "reshape", "ravel"})
+_MOVES = _RESHAPES | {"get_item", "transpose", "flip", "take", "tile", "repeat", "swapaxes", "moveaxis", "roll"}
+_MOST_MOVED = 2**20  # elements of a sample, each with its place in the engine's list
 _PAIRS = frozenset({"add", "subtract", "multiply", "true_divide", "maximum", "minimum"})
 _ALONE = {"sigmoid", "tanh", "softplus", "log_sigmoid", "softsign", "silu", "selu", "relu6", "hard_sigmoid",
           "hard_silu"}  # fmt: skip
@@ -137,6 +136,9 @@ def _contracted(builder: Builder, value: int, array: Any, summed: Sequence[int],
     return product if len(columns) == 1 else builder.moved(product, lambda rows: rows.reshape(len(rows), *whole))
 
 
+_NO_TENSOR = frozenset({"is_tensor", "ndim", "shape", "size", "split", "top_k"})
+
+
 class Function(Layer):
     """A function of `keras.ops`, or an operator, called on symbolic tensors.
 
@@ -157,6 +159,8 @@ class Function(Layer):
         self.function = function = _KERAS.get(function, function)
         self.applied = Applied.of(function, function_called(function), decoded(list(args)), decoded(dict(kwargs)))
         self._known_shapes: dict[tuple[Shape, ...], Shape] = {}
+        if function in _NO_TENSOR:
+            raise ValueError(f"{function}: gives no tensor with the rows of another one")
         super().__init__(name=automatic_name(function) if name is None else name)
 
     def _argument(self, shapes: Sequence[Shape]) -> Any:
@@ -190,13 +194,13 @@ class Function(Layer):
     def merge(self, builder: Builder, values: Sequence[int]) -> int:
         shapes = [(None, *builder.shape(value)) for value in values]
         shape = tuple(axis or 1 for axis in self.compute_output_shape(shapes)[1:])
-        found = self._native(builder, values)
+        found = self._native(builder, values, shape)
         found = self._in_python(builder, values, shape) if found is None else found
         if tuple(builder.shape(found)) != shape:
             raise ValueError(f"{self.name}: expected samples of shape {shape}, received {builder.shape(found)}")
         return found
 
-    def _native(self, builder: Builder, values: Sequence[int]) -> int | None:
+    def _native(self, builder: Builder, values: Sequence[int], result: tuple[int, ...]) -> int | None:
         """The operations of the engine; None where there are none for this function with these arguments."""
         name = self.function
         options = filled(self.applied.options, [_Value(value) for value in values])
@@ -209,10 +213,19 @@ class Function(Layer):
             return builder.add("concatenate", parts, axis=axis - 1)
         if name in _PAIRS:
             return _pair(builder, name.removeprefix("true_"), first, *others)
+        if name in ("inner", "tensordot") and isinstance(first, np.ndarray) and isinstance(others[0], _Value):
+            of_value = len(builder.shape(others[0].id)) + 1
+            over, axes = _PRODUCTS[name](first.ndim, of_value, *others[1:])  # all of the array's: rows come first
+            return _contracted(builder, others[0].id, first.astype(np.float32), axes, over)
         if not isinstance(first, _Value) or any(isinstance(other, _Value) for other in others):
             return None
         value, shape = first.id, builder.shape(first.id)
+        if name in _RESHAPES and result:
+            return value if result == shape else builder.reshaped(value, result)
         if name in _MOVES:
+            ids = builder.for_ids or value in builder.ids or builder.graph.integer_input(value) >= 0
+            if max(math.prod(shape), math.prod(result)) > _MOST_MOVED and not ids:
+                return None
             return builder.moved(value, lambda rows: self.applied.on([rows] * len(values)))
         if name in _ACTIVATIONS and all(isinstance(other, int | float) and math.isfinite(other) for other in others):
             operation, numbers = _ACTIVATIONS[name](*others)
@@ -247,7 +260,7 @@ class Function(Layer):
     def _in_python(self, builder: Builder, values: Sequence[int], shape: Sequence[int]) -> int:
         from ..custom.layer import LayerHost
 
-        host = LayerHost(lambda inputs, training: self.applied.on(inputs), self.name, [])
+        host = LayerHost(lambda inputs, training: self.applied.called(inputs), self.name, [])
         host.takes([builder.shape(value) for value in values], [0] * len(values))
         return builder.call_python(values, [], shape, host)
 
