@@ -164,9 +164,14 @@ class Applied:
         return self.function(*bound.args, **bound.kwargs)
 
     def called(self, inputs: Sequence[Any]) -> Any:
-        """The result for rows, a row's bits the same in any number of them: einsum sums one row in another order."""
-        one = self.name == "einsum" and len(inputs[0]) == 1
-        return self.on([np.concatenate([rows, rows]) for rows in inputs])[:1] if one else self.on(inputs)
+        """The result for rows, each of which has its bits in any number of them.
+
+        einsum's order of summation is another one for one row, and for rows that do not lie side by side.
+        """
+        if self.name != "einsum" or not isinstance(inputs[0], np.ndarray):
+            return self.on(inputs)
+        n = len(inputs[0])
+        return self.on([np.concatenate([rows] * (2 if n == 1 else 1)) for rows in inputs])[:n]
 
     def result_shape(self, input_shape: Sequence[Shape]) -> Shape:
         """(None, ...): what the function gives for inputs of these shapes.
@@ -238,10 +243,15 @@ class Applied:
             return math.prod(map(sum, zip(np.shape(first), _padding(np.ndim(first), others[0]), strict=True)))
         if self.name == "einsum":
             operands = [np.shape(operand) for operand in others[0]]
+            named, kept = _named_axes(first, operands)
             sizes: dict[str, int] = {}
-            for names, shape in zip(_named_axes(first, operands)[0], operands, strict=True):
+            for names, shape in zip(named, operands, strict=True):
                 for name, n in zip(names, shape, strict=False):
                     sizes[name] = max(n, sizes.get(name, 1))
+            for names, operand in zip(named, self.options["operands"], strict=True):
+                kept = [*kept, *names] if isinstance(operand, Slot) else kept
+            if set(sizes) - set(kept):  # whose sums NumPy groups by the number of rows
+                raise ValueError(f"einsum: {first!r}: expected sums over axes of a symbolic tensor; sum arrays before")
             self._check_products(math.prod(sizes.values()) * 2 ** max(len(operands) - 2, 0))
         return 0
 
