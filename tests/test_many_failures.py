@@ -1,5 +1,6 @@
 """fit_many: bad arguments, networks that fail, Ctrl-C."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import lanewise as lw
 from ctrl_c import assert_no_thread_is_left, interrupted_when
 from lanewise.callbacks import CSVLogger, EarlyStopping, LambdaCallback
 from lanewise.layers import Dense
+from lanewise.many.run import Run
 from many_cases import WEIGHTS, X, Y, build
 
 # --- failures ---------------------------------------------------------------------------------------------------
@@ -278,3 +280,25 @@ def test_ctrl_c_with(given: str) -> None:
     assert [fit.index for fit in fits] == [0, 1]
     assert not fits.errors
     assert_no_thread_is_left()
+
+
+def test_threads_that_end_at_once_ring_one_bell() -> None:
+    """Between a look at the bell and the ring another thread can have rung it."""
+
+    class Bell:
+        rung = 0
+
+        def locked(self) -> bool:
+            return True
+
+        def release(self) -> None:
+            Bell.rung += 1
+            if Bell.rung > 1:
+                raise RuntimeError("release unlocked lock")
+
+    run: Any = object.__new__(Run)
+    run._begun, run._ended, run._bell, run._train_in_turn = [], [], Bell(), lambda: None
+    for _ in range(2):
+        threading.Thread(target=run._work, args=(1, sys._getframe())).start()  # its errors fail a test
+    while len(run._ended) < 2 or Bell.rung < 2:
+        time.sleep(0.001)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random as python_random
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -161,7 +161,7 @@ class Run:
             self._train_in_turn()
         finally:
             self._ended.append(threads)
-            if self._bell.locked():
+            with suppress(RuntimeError):  # another thread that ends has rung it
                 self._bell.release()
 
     def _train_in_turn(self) -> None:
