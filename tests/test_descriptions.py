@@ -44,6 +44,7 @@ def test_descriptions_of_graphs() -> None:
         ([{"args": [3], "kwargs": {}}], "inbound_nodes: expected a tensor, received 3"),
         (3, "inbound_nodes: expected a list, received 3"),
         ([3], "expected a call on one argument, received 3"),
+        ([{"args": [{"a": graphs.tensor("x")}], "kwargs": {}}], "no layer is called 'x'"),
         ([{"args": [graphs.tensor("x")], "kwargs": {}}], "no layer is called 'x'"),
         ([{"args": [graphs.tensor("a")], "kwargs": {}}], "stand on tensors that nothing makes, or in a loop"),
         ([{"args": [{**graphs.tensor("i"), "config": {"keras_history": ["i", 0]}}]}], "expected .name, call, output."),

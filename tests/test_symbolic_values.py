@@ -130,6 +130,67 @@ def test_rows_by_name_in_a_description_are_seen() -> None:
             layer.call_on([x])
 
 
+def test_arguments_are_looked_at_before_anything_is_called() -> None:
+    """In an argument of each kind what is none, as a file can say it."""
+    x, y, square = keras.Input((3,)), keras.Input((2, 3)), keras.Input((600, 600))
+    ellipsis, whole = ..., slice(None)
+    for error, text, name, on, args in (
+        (TypeError, "stack: x: expected a list of tensors", "stack", x, [Slot(0)]),
+        (TypeError, "hstack: xs: expected a list of tensors", "hstack", x, [{"a": Slot(0)}]),
+        (ValueError, "elu: alpha: expected numbers of float32", "elu", x, [Slot(0), 10**400]),
+        (ValueError, "add: x2: expected numbers along up to 32 axes", "add", x, [Slot(0), []]),
+        (TypeError, "add: x2: expected numbers, received", "add", x, [Slot(0), {"a": 1}]),
+        (TypeError, "add: x2: expected tensors or numbers, received None", "add", x, [Slot(0), None]),
+        (TypeError, "keepdims: expected True or False", "sum", x, [Slot(0), 1, "yes"]),
+        (TypeError, "from_logits: expected numbers", "binary_crossentropy", x, [Slot(0), Slot(0), whole]),
+        (TypeError, "subscripts: expected text", "einsum", x, [[0, 1], Slot(0)]),
+        (TypeError, "axis: expected integers", "sum", x, [Slot(0), [[1]]]),
+        (TypeError, "axis: expected integers", "sum", x, [Slot(0), 1.5]),
+        (TypeError, "num_classes: expected integers", "one_hot", x, [Slot(0), 1e8]),
+        (ValueError, "add: expected a symbolic tensor among its arguments", "add", x, [1, 2]),
+        (ValueError, "add: .*shape", "add", x, [Slot(0), np.ones((2, 5, 3))]),
+        (ValueError, "rows of", "norm", x, [Slot(0), 2, None]),
+        (ValueError, "args: there is no input 1", "add", x, [Slot(0), Slot(1)]),
+        (ValueError, "expected at most 1073741824 products", "norm", square, [Slot(0), "nuc", [1, 2]]),
+        (ValueError, "expected at most 1073741824 products", "einsum", square, ["aij,akl->aijkl", Slot(0), Slot(0)]),
+        (ValueError, "einsum: .*sum arrays before", "einsum", x, ["ab,c->a", Slot(0), [1.0, 2.0]]),
+        (ValueError, "einsum: subscripts: expected 2 operands", "einsum", x, ["ab->a", Slot(0), [1.0]]),
+        (ValueError, "split: gives no tensor", "split", x, [Slot(0), 3, 1]),
+        (ValueError, "rows of", "get_item", y, [Slot(0), [ellipsis, slice(1, None), whole, 0]]),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            Function(name, args, {}).call_on([on])
+    assert ops.einsum("ba,ca", y[:, 0], np.ones((4, 3), np.float32)).shape == (None, 4)
+    assert ops.einsum("...a,b", y, np.ones(4, np.float32)).shape == (None, 2, 3, 4)
+    assert ops.norm(y, 2, axis=(1, 2)).shape == (None,)
+    assert ops.norm(y, 2, axis=1).shape == (None, 3)
+    again = ops.exp(x)._keras_history.operation
+    assert (again.input_shape, again.output_shape) == ((None, 3), (None, 3))
+    with pytest.raises(ValueError, match="args: expected the number of an input"):
+        Function("exp", [{"class_name": "__slot__", "config": 0.5}], {})
+
+
+def test_calls_of_one_operation_of_kerass_have_the_same_arguments(tmp_path: Path) -> None:
+    i, j = keras.Input((3,)), keras.Input((5,))
+    first = ops.sort(i, 1)
+    model = keras.Model([i, j], [first, first._keras_history.operation(j)])
+    model.save(tmp_path / "m.keras")
+    assert keras.models.load_model(tmp_path / "m.keras").output_shape == [(None, 3), (None, 5)]
+    scaled = ops.add(i, 2.0)
+    model = keras.Model([i, j], [scaled, scaled._keras_history.operation(j)])
+    text = model.to_json()
+    assert keras.models.model_from_json(text).output_shape == [(None, 3), (None, 5)]
+    at = text.rindex("2.0")
+    with pytest.raises(ValueError, match="its calls have other arguments"):
+        keras.models.model_from_json(text[:at] + "3.0" + text[at + 3 :])
+
+
+def test_large_moves_need_no_list_of_places() -> None:
+    x = keras.Input((1,))
+    model = keras.Model(x, ops.sum(ops.flip(ops.repeat(x, 2**21, axis=1), 1), 1, keepdims=True))
+    assert model.predict(np.ones((2, 1)), verbose=0).tolist() == [[2.0**21]] * 2
+
+
 def test_large_inputs_are_tried_too() -> None:
     x = keras.Input((2, 600_000))
     for function in (

@@ -223,7 +223,7 @@ class Function(Layer):
         if name in _RESHAPES and result:
             return value if result == shape else builder.reshaped(value, result)
         if name in _MOVES:
-            ids = builder.for_ids or value in builder.ids or builder.graph.integer_input(value) >= 0
+            ids = builder.for_ids or value in builder.ids
             if max(math.prod(shape), math.prod(result)) > _MOST_MOVED and not ids:
                 return None
             return builder.moved(value, lambda rows: self.applied.on([rows] * len(values)))
