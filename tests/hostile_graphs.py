@@ -157,7 +157,17 @@ GRAPHS: dict[str, dict[str, Any]] = {
     "a product that is summed away": _two(
         "categorical_crossentropy", _SLOT, _OTHER, False, 1, i=(1, 15_000), j=(15_000, 1)
     ),
-    "labels of a million classes": _two("sparse_categorical_crossentropy", _SLOT, _OTHER, i=(2**12,), j=(2**12, 2**12)),
+    "tile by a list of lists": model(source(2**28), function("tile", _SLOT, [[1, 2]])),
+    "singular values of a million": model(source(2**20, 2**20), function("normalize", _SLOT, [1, 2])),
+    "32,000 letters": model(source(1), function("einsum", "".join(map(chr, range(0x4E00, 0x9E00))), _SLOT)),
+    "20,000 operands": model(source(1), function("einsum", ",".join(["ab"] * 20_000) + "->a", *[_SLOT] * 20_000)),
+    "a product of 4096^3": model(source(4096, 4096), function("matmul", _SLOT, _SLOT)),
+    "rows behind a mask": model(
+        source(2, 3),
+        function("get_item", _SLOT, [{"class_name": "__ellipsis__", "config": {}},
+                                     {"class_name": "__slice__", "config": {"start": None, "stop": 5, "step": None}},
+                                     [[True, False, True], [True, True, False]]]),
+    ),
     "tile by 100,000 numbers": model(source(3), function("tile", _SLOT, [99] * 100_000)),
     "tile by long numbers": model(source(3), function("tile", _SLOT, [10**4000] * 100)),
     "a type that is a dict": model(source(3), function("cast", _SLOT, {"names": ["a"], "formats": ["(,)f4"]})),

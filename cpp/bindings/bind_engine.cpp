@@ -257,7 +257,12 @@ void register_engine(py::module_& m) {
       .def(
           "shape", [](const Graph& g, int value) { return py::tuple(py::cast(g.value(value).shape)); },
           py::arg("value"))
-      .def("gather", &Graph::gather, py::arg("input"), py::arg("map"), py::arg("shape"))
+      .def(
+          "gather",
+          [](Graph& graph, int input, const py::array_t<int64_t, py::array::c_style>& map, std::vector<int64_t> shape) {
+            return graph.gather(input, {map.data(), map.data() + map.size()}, std::move(shape));
+          },
+          py::arg("input"), py::arg("map"), py::arg("shape"))
       .def("call_host", &Graph::call_host, py::arg("input"), py::arg("variables"), py::arg("shape"), py::arg("host"))
       .def("integer_input", &Graph::integer_input, py::arg("value"))
       .def("operations", &Graph::operations);

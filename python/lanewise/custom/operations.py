@@ -179,8 +179,21 @@ var = _reduction(np.var, "var", "Variance")
 std = _reduction(np.std, "std", "Standard deviation")
 any = _reduction(np.any, "any", "Whether any is true")
 all = _reduction(np.all, "all", "Whether all are true")
-median = _reduction(np.median, "median", "Median")
 logsumexp = _reduction(log_sum_exp, "logsumexp", "log(sum(exp(x)))")
+
+
+def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Median, over all axes or those of `axis`."""
+    x = _value(x)
+    whole = shape(x)
+    given = range(len(whole)) if axis is None else [axis] if isinstance(axis, int) else axis
+    if builtins.any(not -len(whole) <= a < len(whole) for a in given):
+        raise ValueError(f"median: axis {axis}: expected axes of shape {whole}")
+    axes = [a % len(whole) for a in given]
+    kept = [a for a in range(len(whole)) if a not in axes]
+    flat = np.reshape(np.transpose(x, (*kept, *axes)), (*(whole[a] for a in kept), math.prod(whole[a] for a in axes)))
+    result = np.median(flat, axis=-1)
+    return _out(np.reshape(result, [1 if a in axes else n for a, n in enumerate(whole)]) if keepdims else result)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -216,7 +229,8 @@ def erf(x: Any) -> Any:
     x = _value(x)
     a = np.asarray(plain(x))
     a = a if a.dtype.kind == "f" and not isinstance(x, float) else a.astype(np.float32)
-    y = _whole_erf(a).astype(a.dtype) if a.size else a
+    parts = [_whole_erf(a.ravel()[at : at + 2**16]).astype(a.dtype) for at in range(0, a.size, 2**16)]  # of objects
+    y = np.concatenate(parts).reshape(a.shape) if a.size else a
     if not isinstance(x, Traced):
         return _out(y)
     return Traced(y, [(x, lambda g: g * (np.exp(-a * a) * np.asarray(2 / math.sqrt(math.pi), a.dtype)))])

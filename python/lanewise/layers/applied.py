@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ _VALUES = frozenset({"alpha", "condition", "negative_slope", "output", "target",
 _ARRAYS = _VALUES | {"indices"}
 _LISTS = frozenset({"operands", "xs"})
 _AXES = frozenset({"axes", "axis", "destination", "newshape", "shift", "source"})
-_COUNTS = frozenset({"num_classes", "pad_width", "repeats", "shape"})
+_COUNTS = frozenset({"axis1", "axis2", "num_classes", "pad_width", "repeats", "shape"})
+_NUMBERS = frozenset({"epsilon", "num_classes", "order", "axis1", "axis2"})
+_ONE_AXIS = frozenset({"argmax", "argmin", "argsort", "concatenate", "cumsum", "repeat", "sort", "stack", "take",
+                       "take_along_axis"})  # fmt: skip
 _LEAVES = Slot | int | float | str | None | slice | type(...) | np.ndarray
 _FLAGS = frozenset({"approximate", "from_logits", "keepdims"})
 _ALONG = frozenset({
@@ -48,6 +52,8 @@ def _checked(name: str, key: str, value: Any) -> Any:
     if key in _LISTS or (name, key) == ("stack", "x"):
         if not isinstance(value, list):
             raise TypeError(f"{said} a list of tensors, received {str(value)[:60]}")
+        if key == "operands" and len(value) > MAX_AXES:
+            raise ValueError(f"{said} at most {MAX_AXES} tensors, received {len(value)}")
         return [_checked(name, "x1", operand) for operand in value]
     if isinstance(value, np.ndarray) and key not in _ARRAYS and value.dtype.kind != "f":
         value = value.tolist()  # numbers that count
@@ -72,7 +78,13 @@ def _checked(name: str, key: str, value: Any) -> Any:
     most = 8 if name == "roll" else 2 * MAX_AXES  # which copies 2**axes parts
     if key in _AXES and len(leaves) > most:
         raise ValueError(f"{said} at most {most} numbers, received {len(leaves)}")
-    nested = isinstance(value, list) and key in _AXES - {"axes"} and any(isinstance(entry, list) for entry in value)
+    one = key in _NUMBERS or (key == "axis" and name in _ONE_AXIS)
+    if one and isinstance(value, list | np.ndarray | str):
+        raise TypeError(f"{said} one number, received {str(value)[:60]}")
+    if key == "ord" and not isinstance(value, int | float | str | None):
+        raise TypeError(f"{said} the order of a norm, received {str(value)[:60]}")
+    flat = (_AXES | {"repeats", "shape"}) - {"axes"}
+    nested = isinstance(value, list) and key in flat and any(isinstance(entry, list) for entry in value)
     if nested or (key in _AXES and not all(isinstance(leaf, int | None) for leaf in leaves)):
         raise TypeError(f"{said} integers, received {str(value)[:60]}")
     if key in _COUNTS and not all(isinstance(leaf, int) for leaf in leaves):
@@ -81,8 +93,10 @@ def _checked(name: str, key: str, value: Any) -> Any:
         raise TypeError(f"{said} True or False, received {str(value)[:60]}")
     if key == "dtype" and (value is not None or name == "cast"):
         number_type(value)
-    if key == "subscripts" and not isinstance(value, str):
+    if key == "subscripts" and not (isinstance(value, str) and re.fullmatch(r"[A-Za-z,. >-]{1,999}", value)):
         raise TypeError(f"{said} text such as 'ij,jk->ik', received {str(value)[:60]}")
+    if name == "tensordot" and key == "axes" and not isinstance(value, int) and np.shape(value)[:1] != (2,):
+        raise TypeError(f"{said} a number, or axes of either, received {str(value)[:60]}")
     if name == "tensordot" and key == "axes" and isinstance(value, int) and not 0 <= value <= MAX_AXES:
         raise ValueError(f"{said} 0 to {MAX_AXES}, received {value}")
     return value
@@ -124,7 +138,9 @@ def _all_rows(key: Any, axes: int) -> bool:
     """Whether x[key] has every row, however many there are, of an x of so many axes."""
     entries = [e for e in (key if isinstance(key, list) else [key]) if e is not None and not isinstance(e, bool)]
     if entries and entries[0] is Ellipsis:
-        entries = entries[1:] if len(entries) > axes else []
+        lists = [np.asarray(e) for e in entries if isinstance(e, list | np.ndarray)]
+        taken = len(entries) - 1 + sum(places.ndim - 1 for places in lists if places.dtype == bool)
+        entries = entries[1:] if taken >= axes else []
     return not entries or (isinstance(entries[0], slice) and entries[0].indices(2**62) == (0, 2**62, 1))
 
 
@@ -227,14 +243,20 @@ class Applied:
             if self.name in ("binary_crossentropy", "categorical_crossentropy"):
                 return math.prod(np.broadcast_shapes(np.shape(first), np.shape(others[0])))
         if self.name == "sparse_categorical_crossentropy":
-            self._check_size(max(np.shape(others[0]), default=1), _MOST_PLACES)
-            return math.prod((*np.shape(first), *np.shape(others[0])))
+            output, axis = np.shape(others[0]), options["axis"]
+            self._check_size(max(output, default=1), _MOST_PLACES)
+            labels = np.shape(first)[: -1 if np.ndim(first) == len(output) else None]
+            with suppress(ValueError, ZeroDivisionError):  # a number has no classes
+                at = axis % len(output)
+                return math.prod(np.broadcast_shapes((*labels[:at], output[at], *labels[at:]), output))
         if self.name == "one_hot":
             self._check_size(others[0], _MOST_PLACES)
             return int(np.size(first)) * int(others[0])
         if self.name == "take_along_axis":
             self._check_size(sum(np.shape(first)), _MOST_PLACES)
-        if self.name == "norm" and options["ord"] in (2, -2, "nuc"):  # singular values
+        if self.name in ("matmul", "dot") and all(isinstance(x, Slot) for x in self.options.values()):
+            self._check_products(math.prod(np.shape(first)) * np.shape(others[0])[-1] // 2**4)  # faster, by BLAS
+        if options.get("ord", options.get("order")) in (2, -2, "nuc"):  # singular values
             axis = options["axis"] if isinstance(options["axis"], list) else [-1]
             sides = [np.shape(first)[a] for a in axis if -np.ndim(first) <= a < np.ndim(first)]
             if len(sides) == 2:
