@@ -83,12 +83,11 @@ def _checked(name: str, key: str, value: Any) -> Any:
         raise TypeError(f"{said} one number, received {str(value)[:60]}")
     if key == "ord" and not isinstance(value, int | float | str | None):
         raise TypeError(f"{said} the order of a norm, received {str(value)[:60]}")
-    flat = (_AXES | {"repeats", "shape"}) - {"axes"}
-    nested = isinstance(value, list) and key in flat and any(isinstance(entry, list) for entry in value)
-    if nested or (key in _AXES and not all(isinstance(leaf, int | None) for leaf in leaves)):
-        raise TypeError(f"{said} integers, received {str(value)[:60]}")
-    if key in _COUNTS and not all(isinstance(leaf, int) for leaf in leaves):
-        raise TypeError(f"{said} integers, received {str(value)[:60]}")
+    if key in _AXES | _COUNTS:
+        nested = isinstance(value, list) and any(isinstance(entry, list) for entry in value)
+        whole = int | None if key in _AXES else int
+        if (nested and key not in ("axes", "pad_width")) or not all(isinstance(leaf, whole) for leaf in leaves):
+            raise TypeError(f"{said} integers, received {str(value)[:60]}")
     if key in _FLAGS and not isinstance(value, int):
         raise TypeError(f"{said} True or False, received {str(value)[:60]}")
     if key == "dtype" and (value is not None or name == "cast"):
@@ -231,9 +230,9 @@ class Applied:
         self._check_size(math.prod(shape[1:]), most)
         return (None, *shape[1:])
 
-    def _check_size(self, elements: int, most: int) -> None:
-        if elements > most:
-            raise ValueError(f"{self.name}: expected at most {most} elements of a sample, received {elements}")
+    def _check_size(self, count: int, most: int, what: str = "elements") -> None:
+        if count > most:
+            raise ValueError(f"{self.name}: expected at most {most} {what} of a sample, received {count}")
 
     def _on_the_way(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """How many elements of a sample there are on the way to the result, where those are more than its own."""
@@ -255,12 +254,13 @@ class Applied:
         if self.name == "take_along_axis":
             self._check_size(sum(np.shape(first)), _MOST_PLACES)
         if self.name in ("matmul", "dot") and all(isinstance(x, Slot) for x in self.options.values()):
-            self._check_products(math.prod(np.shape(first)) * np.shape(others[0])[-1] // 2**4)  # faster, by BLAS
+            products = math.prod(np.shape(first)) * np.shape(others[0])[-1]
+            self._check_size(products // 2**4, _MOST_PRODUCTS, "products")  # faster, by BLAS
         if options.get("ord", options.get("order")) in (2, -2, "nuc"):  # singular values
             axis = options["axis"] if isinstance(options["axis"], list) else [-1]
             sides = [np.shape(first)[a] for a in axis if -np.ndim(first) <= a < np.ndim(first)]
             if len(sides) == 2:
-                self._check_products(math.prod(np.shape(first)) * min(sides) * 2**3)
+                self._check_size(math.prod(np.shape(first)) * min(sides) * 2**3, _MOST_PRODUCTS, "products")
         if self.name == "pad":
             return math.prod(map(sum, zip(np.shape(first), _padding(np.ndim(first), others[0]), strict=True)))
         if self.name == "einsum":
@@ -274,12 +274,8 @@ class Applied:
                 kept = [*kept, *names] if isinstance(operand, Slot) else kept
             if set(sizes) - set(kept):  # whose sums NumPy groups by the number of rows
                 raise ValueError(f"einsum: {first!r}: expected sums over axes of a symbolic tensor; sum arrays before")
-            self._check_products(math.prod(sizes.values()) * 2 ** max(len(operands) - 2, 0))
+            self._check_size(math.prod(sizes.values()) * 2 ** max(len(operands) - 2, 0), _MOST_PRODUCTS, "products")
         return 0
-
-    def _check_products(self, products: int) -> None:
-        if products > _MOST_PRODUCTS:
-            raise ValueError(f"{self.name}: expected at most {_MOST_PRODUCTS} products of a sample, not {products}")
 
     def _mixes(self, shapes: Sequence[tuple[int, ...]]) -> bool:
         """Whether rows go into one another, or their order or number matters, where the result has as many."""
