@@ -43,7 +43,7 @@ def main() -> int:
     root = Path(sys.argv[1])
     objects = sorted(root.rglob("*.o"))
     isa_objects = {p: isa for p in objects for isa in ISAS if f"kernels_{isa}.dir" in str(p)}
-    ours = ("_core.dir", "bindings.dir", "kernels_generic")
+    ours = ("_core.dir", "bindings.dir", "engine_", "kernels_generic")
     baseline = [p for p in objects if p not in isa_objects and any(folder in str(p) for folder in ours)]
     if not isa_objects or not baseline:
         print(f"no objects of a build under {root}")

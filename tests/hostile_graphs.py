@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 _SLOT = {"class_name": "__slot__", "config": 0}
+_DOTS = {"class_name": "__ellipsis__", "config": {}}
 _ALL = {"class_name": "__slice__", "config": {"start": None, "stop": None, "step": None}}
 
 
@@ -52,6 +53,22 @@ def _doubled(times: int) -> list[dict[str, Any]]:
 def _chain(count: int, shape: tuple[int, ...], name: str, *args: Any) -> dict[str, Any]:
     links = [function(name, *args, on=f"f{k - 1}" if k else "i", called_as=f"f{k}") for k in range(count)]
     return model(source(*shape), *links)
+
+
+def _operation(kind: str, nodes: list[dict[str, Any]], **config: Any) -> dict[str, Any]:
+    """An operation as Keras describes it."""
+    described = {"module": "keras.src.ops.numpy", "class_name": kind, "config": {"name": "f", **config}}
+    return {**described, "name": "f", "inbound_nodes": nodes}
+
+
+def _of_many_shapes(name: str, *args: Any) -> dict[str, Any]:
+    """One function, called on 150 inputs."""
+    inputs = [source(2, k + 1, name=f"i{k}") for k in range(150)]
+    layer = function(name, *args)
+    layer["inbound_nodes"] = [{"args": [[tensor(f"i{k}")]], "kwargs": {}} for k in range(150)]
+    whole = model(*inputs, layer)
+    whole["config"]["output_layers"] = [["f", k, 0] for k in range(150)]
+    return whole
 
 
 def _reversed_calls(count: int) -> dict[str, Any]:
@@ -196,6 +213,14 @@ GRAPHS: dict[str, dict[str, Any]] = {
     "no shape": model(source(3), function("reshape", _SLOT, [])),
     "axes in axes": model(source(3), function("sum", _SLOT, [[1]])),
     "an infinite slot": model(source(3), function("exp", {"class_name": "__slot__", "config": float("inf")})),
+    "repeats beyond 64 bits": model(source(3), function("repeat", _SLOT, 6148914691236517206, 1)),
+    "repeats whose sum is beyond 64 bits": model(source(5), function("repeat", _SLOT, [*[2**62] * 4, 5], 1)),
+    "a long word among places": model(source(3), function("get_item", _SLOT, [_ALL, ["a" * 50_000, *"b" * 12_000]])),
+    "a long word among numbers": model(
+        source(3), function("pad", _SLOT, 1, "constant", [["a" * 50_000, *"b" * 12_000]])
+    ),
+    "singular values of many matrices": model(source(2**22, 2, 2), function("norm", _SLOT, 2, [2, 3])),
+    "calls of an operation without tensors": model(source(3), _operation("Add", [{}] * 5000, x1=[1] * 90_000, x2=1)),
     "a flag that is a slice": _two("categorical_crossentropy", _SLOT, _OTHER, _ALL, i=(3,), j=(3,)),
 }  # fmt: skip
 """Refused."""
@@ -229,6 +254,16 @@ FINE: dict[str, dict[str, Any]] = {
     "400 inputs": _apart(400),
     "2,000 outputs of a model": _outputs_of_a_model(2000),
     "200 sums": _sums(200),
+    "2,000 calls of an operation": model(
+        source(25_000), _operation("Add", [{"args": [tensor("i")]}] * 2000, x2=[1] * 25_000)
+    ),
+    "places for 150 shapes": _of_many_shapes("take", _SLOT, [[0]] * 12_000, 1),
+    "places behind an ellipsis for 150 shapes": _of_many_shapes("get_item", _SLOT, [_DOTS, [[0]] * 12_000, _ALL]),
+    "400 times millions of classes": model(
+        source(),
+        *[function("one_hot", _SLOT, 2**22, called_as=f"f{k}") for k in range(400)],
+        outputs=[f"f{k}" for k in range(400)],
+    ),
 }
 """In order: they may load, as quickly as the others."""
 

@@ -11,10 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def compare(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.compare", "--quick", "--rounds", "1", *arguments], cwd=ROOT, capture_output=True,
-        text=True, timeout=200,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "bench.compare", "--quick", "--rounds", "1", "--threads", "1", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -36,13 +34,27 @@ def test_products_of_two_libraries(tmp_path: Path) -> None:
 
 def test_training_and_prediction(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    compare("--peers", "numpy", "--only", "train", "--filter", "20-64-64-1", "--json", str(file))
-    compare("--peers", "numpy", "--only", "predict", "--filter", "batch 32", "--json", str(tmp_path / "predict.json"))
-    (train,) = json.loads(file.read_text())["tasks"]
-    (predict,) = json.loads((tmp_path / "predict.json").read_text())["tasks"]
-    for task in (train, predict):
+    compare("--peers", "numpy", "--only", "train", "predict", "--filter", "-1, batch 32", "--json", str(file))
+    tasks = json.loads(file.read_text())["tasks"]
+    assert [task["task"] for task in tasks] == ["1000-128-1, batch 32", "20-64-64-1, batch 32", "1000-128-1, batch 32"]
+    for task in tasks:
         assert task["missing"] == {}
         assert set(task["seconds"]) == {"lanewise", "lanewise (again)", "numpy"}
+
+
+def test_bandwidth_is_the_floor_of_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench.compare import machine
+    from bench.compare.tasks import all_tasks
+
+    monkeypatch.setattr(machine, "working_sets", lambda levels, threads: [("memory", 1 << 20)])
+    measured = machine.Machine(1, bandwidth=True)
+    assert set(measured.bandwidth) == set(measured.cache_bandwidth) == {"read", "copy", "update"}
+    for task in all_tasks(["elementwise"], quick=True):
+        floor = measured.floor(task)
+        assert floor is not None
+        assert 1e-7 < floor < 1
+        assert machine.Machine(1, bandwidth=False).floor(task) is None
 
 
 def test_the_list_of_products(monkeypatch: pytest.MonkeyPatch) -> None:

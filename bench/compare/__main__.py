@@ -51,7 +51,8 @@ def main() -> None:
 
     threads = arguments.threads or ops.get_num_threads()
     names, absent = present(dict.fromkeys(["lanewise", *arguments.peers]))
-    machine = Machine(threads)
+    tasks = [t for t in all_tasks(arguments.only, arguments.quick) if arguments.filter in t.name]
+    machine = Machine(threads, bandwidth=bool(arguments.pictures) or any(task.function for task in tasks))
     info = ops.build_info()
     memory = f", memory {machine.bandwidth['read'] / 1e9:.0f} GB/s" if machine.bandwidth else ""
     if machine.cache_bandwidth:
@@ -73,7 +74,6 @@ def main() -> None:
             startups.append(startup(name, threads, 1 if arguments.quick else 3))
             show(STARTUP_HEADS, startup_row(startups[-1]))
     rounds, budget = arguments.rounds or (3 if arguments.quick else 5), 0.05 if arguments.quick else 0.1
-    tasks = [t for t in all_tasks(arguments.only, arguments.quick) if arguments.filter in t.name]
     names.insert(1, AGAIN)
     head = heads(names)
     if tasks:
@@ -81,7 +81,7 @@ def main() -> None:
     results, versions = run(
         tasks, names, threads, rounds, budget, arguments.cold, lambda r: show(head, row(r, names, machine))
     )  # fmt: skip
-    end = [*summary(results), f"FMA peak after the run: {Machine(threads).fma_peak / 1e9:.0f} GFLOP/s"]
+    end = [*summary(results), f"FMA peak after the run: {Machine(threads, bandwidth=False).fma_peak / 1e9:.0f} GFLOP/s"]
     end += [f"{name}: {version}" for name, version in versions.items() if name != AGAIN]
     print(*end, sep="\n")
     measured = document(lines[0], machine, versions, results, startups)

@@ -20,15 +20,18 @@ class Machine:
     """Attributes:
     threads: of everything.
     fma_peak: operations a second.
-    bandwidth: of memory, bytes a second by kind of traffic ("read", "copy", "update"); empty without a C++ compiler.
+    bandwidth: of memory, bytes a second by kind of traffic ("read", "copy", "update"); empty without a C++ compiler and
+        where nobody asked for it (memory takes ten seconds behind a cache of hundreds of megabytes).
     cache_bandwidth: the same of L2, with the arrays that functions in it are given (256 KB each).
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, bandwidth: bool) -> None:
         self.threads = threads
         self.fma_peak = _core.fma_peak(threads)
         self.bandwidth: dict[str, float] = {}
         self.cache_bandwidth: dict[str, float] = {}
+        if not bandwidth:
+            return
         try:
             with tempfile.TemporaryDirectory() as directory:
                 probe = compile_probe(os.environ.get("CXX", "c++"), directory)
@@ -41,7 +44,7 @@ class Machine:
 
     def floor(self, task: Task) -> float | None:
         """The least seconds that a unit of the task can take: its operations at the peak, or its traffic at the
-        bandwidth of where its arrays lie; None without a C++ compiler."""
+        bandwidth of where its arrays lie; None where that is not known."""
         if not task.function:
             return task.flops / self.fma_peak
         kind, traffic = task.traffic

@@ -45,12 +45,13 @@ compile() { # compiler, folder, then "isa:flags" ...
         echo "$cxx $common $optimise $kernel_flags $flags -DLW_ISA=$isa -DLW_ISA_${isa^^} -c cpp/kernels/$k.cpp -o $out/$isa-$k.o"
     done
   done > "$out/jobs"
-  for f in cpp/dispatch/dispatch.cpp cpp/engine/*.cpp cpp/tests/*_check.cpp cpp/tests/*cases.cpp; do
-    case "$f" in
-      cpp/tests/*) [ -n "$objects" ] && [ -n "${ISA:-}" ] && [ -e "$out/$(basename "$f" .cpp).o" ] ||
-        echo "$cxx $common $driver $have -c $f -o $out/$(basename "$f" .cpp).o" ;;
-      *) [ -n "$objects" ] || echo "$cxx $common $optimise $have -c $f -o $out/$(basename "$f" .cpp).o" ;;
-    esac
+  if [ -z "$objects" ]; then  # as one file: most of each is headers of the standard library
+    printf '#include "%s"\n' dispatch/dispatch.cpp $(cd cpp && echo engine/*.cpp) > "$out/engine.cpp"
+    echo "$cxx $common $optimise $have -c $out/engine.cpp -o $out/engine.o"
+  fi >> "$out/jobs"
+  for f in cpp/tests/*_check.cpp cpp/tests/*cases.cpp; do
+    [ -n "$objects" ] && [ -n "${ISA:-}" ] && [ -e "$out/$(basename "$f" .cpp).o" ] ||
+      echo "$cxx $common $driver $have -c $f -o $out/$(basename "$f" .cpp).o"
   done >> "$out/jobs"
   xargs -P "$(nproc)" -I{} sh -c '{} || exit 255' < "$out/jobs"
   local static="-static"
@@ -71,8 +72,7 @@ for i in "${!native[@]}"; do
 done
 objects=""
 if [ -n "${OBJECTS:-}" ]; then
-  objects="$(find "$OBJECTS" -path '*/CMakeFiles/kernels_*.o' -o -path '*/CMakeFiles/_core.dir/cpp/dispatch/*.o' \
-    -o -path '*/CMakeFiles/_core.dir/cpp/engine/*.o' | grep -v "kernels_${ISA:-none}\.dir" | tr '\n' ' ')"
+  objects="$(find "$OBJECTS" -path '*/CMakeFiles/kernels_*.o' -o -path '*/CMakeFiles/engine_*.o' | grep -v "kernels_${ISA:-none}\.dir" | tr '\n' ' ')"
   [ -n "$objects" ] || { echo "OBJECTS: no objects of a build under $OBJECTS"; exit 1; }
 fi
 # The checks themselves are compiled quickly, what they check as the wheel is; under the emulator, where the compiler

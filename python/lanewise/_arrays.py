@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from inspect import isfunction
 from typing import Any
 
@@ -29,9 +30,10 @@ def number_type(dtype: Any) -> np.dtype[Any]:
     """A type of real numbers. Raises TypeError for any other one, and for text that NumPy would have Python read."""
     name = getattr(dtype, "name", dtype)  # tf.float32, "float32", np.float32
     if isinstance(name, type) or (isinstance(name, str) and is_type_name(name)):
-        found = np.dtype(name)
-        if found.kind in "biuf" and found.itemsize <= 8:
-            return found
+        with suppress(TypeError):  # a type that NumPy does not know
+            found = np.dtype(name)
+            if found.kind in "biuf" and found.itemsize <= 8:
+                return found
     raise TypeError(f"dtype: expected real numbers of up to 64 bits, received {str(dtype)[:60]!r}")
 
 

@@ -85,7 +85,9 @@ def _average(x: Any, axis: Any = None, weights: Any = None) -> Any:
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if ord not in (None, 1, 2) or (ord is not None and axis is None and x.ndim > 1):
+    axis = _axes(axis)
+    matrix = (axis is None and x.ndim > 1) or (isinstance(axis, tuple) and len(axis) > 1)
+    if ord not in (None, 1, 2) or (ord is not None and matrix):
         raise TypeError(f"numpy.linalg.norm: expected ord=1 or 2 of vectors, received ord={ord!r}, axis={axis!r}")
     if ord == 1:
         return np.sum(np.absolute(x), axis=axis, keepdims=keepdims)
@@ -255,7 +257,8 @@ def _median(x: Any, axis: Any = None, out: None = None, overwrite_input: bool = 
         median = _median(_reshape(x, -1), 0)
         return _reshape(median, (1,) * x.ndim) if keepdims else median
     ordered, n = np.moveaxis(_sorted(x, axis), axis, 0), x.shape[axis]
-    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) * 0.5
+    middle = ordered[(n - 1) // 2] * 0.5 + ordered[n // 2] * 0.5  # no sum beyond the largest number
+    middle = np.where(np.isnan(ordered[-1].value), ordered[-1], middle)  # where NaNs are, they come last
     return np.expand_dims(middle, axis) if keepdims else middle
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
+from .._engine import current
 from .functions import _axes
 from .operations import _out, _value
 from .tape import plain
@@ -135,8 +137,17 @@ def tile(x: Any, repeats: Any) -> Any:
 
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element again and again."""
-    return _out(np.repeat(_value(x), repeats, axis))
+    """Each element again and again: `repeats` times, or a number for each.
+
+    Raises:
+        ValueError: numbers below 0, or a sum beyond 2**62 (NumPy would count modulo 2**64 and write past the end).
+    """
+    x, given = _value(x), plain(current(repeats))
+    times = [operator.index(n) for n in np.ravel(np.asarray(given, object))]
+    each = (np.size(plain(x)) if axis is None else np.shape(plain(x))[axis]) if len(times) == 1 else 1
+    if min(times, default=0) < 0 or sum(times) * each > 2**62:
+        raise ValueError(f"repeat: expected numbers of times from 0 on, received {str(given)[:60]}")
+    return _out(np.repeat(x, times, axis))
 
 
 def broadcast_to(x: Any, shape: Any) -> Any:

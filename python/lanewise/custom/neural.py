@@ -20,7 +20,7 @@ silu = swish = _elementwise(lambda x: x * (0.5 * np.tanh(0.5 * x) + 0.5), "silu"
 def relu(x: Any) -> Any:
     """max(x, 0), elementwise; its gradient at 0 is 0."""
     x = _value(x)
-    return _out(np.where(np.greater(x, 0), x, np.multiply(x, 0.0)) if isinstance(x, Traced) else np.maximum(x, 0))
+    return _out(np.where(np.isnan(x.value) | (x.value > 0), x, 0.0) if isinstance(x, Traced) else np.maximum(x, 0))
 
 
 def _real(x: Any) -> Any:

@@ -24,7 +24,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     """x as an array; lists and numbers as float32, int32 or bool where no dtype is given."""
     x = current(x)
     if isinstance(x, Traced):
-        return x if dtype is None else x.astype(number_type(dtype))
+        found = x if dtype is None else x.astype(number_type(dtype))
+        return found if isinstance(found, Traced) else found.view(Array)
     typed = hasattr(x, "dtype") or (isinstance(x, list | tuple) and len(x) > 0 and hasattr(x[0], "dtype"))
     if dtype is None and not typed:
         array = np.asarray(plain(x))
@@ -186,7 +187,7 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Median, over all axes or those of `axis`."""
     x = _value(x)
     whole = shape(x)
-    given = range(len(whole)) if axis is None else [axis] if isinstance(axis, int) else axis
+    given = range(len(whole)) if axis is None else [axis] if isinstance(axis, int | np.integer) else axis
     if builtins.any(not -len(whole) <= a < len(whole) for a in given):
         raise ValueError(f"median: axis {axis}: expected axes of shape {whole}")
     axes = [a % len(whole) for a in given]
@@ -361,7 +362,11 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Any:
     """Rows with a 1 in column x[i]; zeros where it is outside."""
     labels = np.asarray(plain(_value(x)))
-    hot = (labels[..., None] == np.arange(num_classes)).astype("float32" if dtype is None else number_type(dtype))
+    kind = np.dtype("float32") if dtype is None else number_type(dtype)
+    if labels.size:
+        hot = (labels[..., None] == np.arange(num_classes)).astype(kind)
+    else:  # however many classes there are, none is counted up
+        hot = np.zeros((*labels.shape, num_classes), kind)
     return convert_to_tensor(np.moveaxis(hot, -1, axis))
 
 

@@ -159,7 +159,8 @@ class Traced(TracedBase):
         return np.dot(self, other)
 
     def astype(self, dtype: Any) -> Any:
-        return Traced(self.value.astype(dtype), [(self, lambda g: g)])
+        value = self.value.astype(dtype)
+        return Traced(value, [(self, lambda g: g)]) if value.dtype.kind == "f" else value  # steps, whose slope is 0
 
     # --- NumPy ------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,8 @@ _COUNTS = frozenset({"axis1", "axis2", "num_classes", "pad_width", "repeats", "s
 _NUMBERS = frozenset({"epsilon", "num_classes", "order", "axis1", "axis2"})
 _ONE_AXIS = frozenset({"argmax", "argmin", "argsort", "concatenate", "cumsum", "repeat", "sort", "stack", "take",
                        "take_along_axis"})  # fmt: skip
-_LEAVES = Slot | int | float | str | None | slice | type(...) | np.ndarray
+_LEAVES = Slot | int | float | None | slice | type(...) | np.ndarray
+_FEW = _AXES | {"constant_values"}
 _FLAGS = frozenset({"approximate", "from_logits", "keepdims"})
 _ALONG = frozenset({
     "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "concatenate", "cumsum", "flip", "log_softmax",
@@ -58,7 +59,7 @@ def _checked(name: str, key: str, value: Any) -> Any:
     if isinstance(value, np.ndarray) and key not in _ARRAYS and value.dtype.kind != "f":
         value = value.tolist()  # numbers that count
     leaves = list_leaves(value)
-    if not all(isinstance(leaf, _LEAVES) for leaf in leaves):
+    if not isinstance(value, str) and not all(isinstance(leaf, _LEAVES) for leaf in leaves):  # words stand alone
         raise TypeError(f"{said} numbers, received {str(value)[:60]}")
     if any(isinstance(leaf, int | float) and LARGEST < abs(leaf) < math.inf for leaf in leaves):
         raise ValueError(f"{said} numbers of float32, received {str(value)[:60]}")
@@ -69,14 +70,17 @@ def _checked(name: str, key: str, value: Any) -> Any:
         if isinstance(value, list) and any(isinstance(leaf, Slot) for leaf in leaves):
             raise TypeError(f"{said} a tensor, received a list of them; ops.stack makes one")
         if isinstance(value, list):
-            array = np.asarray(value)
+            array = _array(said, value)
             value = settled(array) if key in _VALUES else array.tolist()
         if isinstance(value, np.ndarray) and not (value.size and value.ndim <= MAX_AXES):
             raise ValueError(f"{said} numbers along up to {MAX_AXES} axes, received shape {value.shape}")
     elif any(isinstance(leaf, Slot) or (isinstance(leaf, slice) and key != "key") for leaf in leaves):
         raise TypeError(f"{said} numbers, received a symbolic tensor or a slice")
+    ends = [end for leaf in leaves if isinstance(leaf, slice) for end in (leaf.start, leaf.stop, leaf.step)]
+    if any(not isinstance(end, int | None) or isinstance(end, bool) for end in ends):
+        raise TypeError(f"{said} slices of integers, received {str(value)[:60]}")
     most = 8 if name == "roll" else 2 * MAX_AXES  # which copies 2**axes parts
-    if key in _AXES and len(leaves) > most:
+    if key in _FEW and len(leaves) > most:
         raise ValueError(f"{said} at most {most} numbers, received {len(leaves)}")
     one = key in _NUMBERS or (key == "axis" and name in _ONE_AXIS)
     if one and isinstance(value, list | np.ndarray | str):
@@ -86,7 +90,8 @@ def _checked(name: str, key: str, value: Any) -> Any:
     if key in _AXES | _COUNTS:
         nested = isinstance(value, list) and any(isinstance(entry, list) for entry in value)
         whole = int | None if key in _AXES else int
-        if (nested and key not in ("axes", "pad_width")) or not all(isinstance(leaf, whole) for leaf in leaves):
+        odd = any(not isinstance(leaf, whole) or (key in _AXES and isinstance(leaf, bool)) for leaf in leaves)
+        if odd or (nested and key not in ("axes", "pad_width")):
             raise TypeError(f"{said} integers, received {str(value)[:60]}")
     if key in _FLAGS and not isinstance(value, int):
         raise TypeError(f"{said} True or False, received {str(value)[:60]}")
@@ -94,11 +99,29 @@ def _checked(name: str, key: str, value: Any) -> Any:
         number_type(value)
     if key == "subscripts" and not (isinstance(value, str) and re.fullmatch(r"[A-Za-z,. >-]{1,999}", value)):
         raise TypeError(f"{said} text such as 'ij,jk->ik', received {str(value)[:60]}")
-    if name == "tensordot" and key == "axes" and not isinstance(value, int) and np.shape(value)[:1] != (2,):
+    pair = isinstance(value, list) and len(value) == 2
+    if name == "tensordot" and key == "axes" and not (pair or isinstance(value, int)):
         raise TypeError(f"{said} a number, or axes of either, received {str(value)[:60]}")
     if name == "tensordot" and key == "axes" and isinstance(value, int) and not 0 <= value <= MAX_AXES:
         raise ValueError(f"{said} 0 to {MAX_AXES}, received {value}")
     return value
+
+
+def _array(said: str, value: Any) -> Any:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{said} lists of one length, received {str(value)[:60]}") from None
+
+
+def _ready(key: str, value: Any) -> Any:
+    """An argument as the function is called with it: of long lists of places arrays, made once."""
+    if key == "key" and isinstance(value, list):
+        return [_ready("indices", entry) for entry in value]
+    if key != "indices" or not isinstance(value, list) or not value:
+        return value
+    array = np.asarray(value)
+    return array if array.dtype.kind in "ib" else value
 
 
 def _padding(axes: int, width: Any) -> list[int]:
@@ -151,6 +174,8 @@ class Applied:
     function: Callable[..., Any]
     signature: inspect.Signature
     options: dict[str, Any]
+    ready: dict[str, Any]  # the same, as the function is called
+    used: frozenset[int]  # the inputs among them
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Applied:
@@ -162,7 +187,9 @@ class Applied:
             raise TypeError(f"{name}: {error}") from None
         bound.apply_defaults()
         options = {key: _checked(name, key, settled(value)) for key, value in bound.arguments.items()}
-        return cls(name, function, signature, options)
+        ready = {key: _ready(key, value) for key, value in options.items()}
+        used = frozenset(leaf.index for leaf in list_leaves([*options.values()]) if isinstance(leaf, Slot))
+        return cls(name, function, signature, options, ready, used)
 
     def bound(self, options: dict[str, Any]) -> inspect.BoundArguments:
         """Arguments in their places."""
@@ -175,7 +202,7 @@ class Applied:
 
     def on(self, inputs: Sequence[Any]) -> Any:
         """The result for these tensors."""
-        bound = self.bound(filled(self.options, inputs))
+        bound = self.bound(filled(self.ready, inputs))
         return self.function(*bound.args, **bound.kwargs)
 
     def called(self, inputs: Sequence[Any]) -> Any:
@@ -197,11 +224,10 @@ class Applied:
         """
         shapes = [tuple(axis or 1 for axis in shape[1:]) for shape in input_shape]
         given = ", ".join(map(str, input_shape))
-        filled(self.options, shapes)  # every slot has an input
-        used = {leaf.index for leaf in list_leaves(list(self.options.values())) if isinstance(leaf, Slot)}
-        if not used:
+        filled(self.ready, shapes)  # every slot has an input
+        if not self.used:
             raise ValueError(f"{self.name}: expected a symbolic tensor among its arguments, received none")
-        most = max(_MOST, *(math.prod(shapes[index]) for index in used))
+        most = max(_MOST, *(math.prod(shapes[index]) for index in self.used))
         if self._mixes(shapes):
             if self.name == "reshape":
                 raise ValueError(
@@ -216,7 +242,7 @@ class Applied:
         with np.errstate(all="ignore"):
             try:
                 result = np.asarray(self.on([np.zeros((0, *shape), np.float32) for shape in shapes]))
-            except (ValueError, IndexError, ArithmeticError, RuntimeError) as error:
+            except (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError) as error:
                 said = str(error).replace("(0,", "(None,")
                 raise ValueError(f"{self.name}: called on {given}, rows first: {said}") from None
         shape = result.shape
@@ -236,7 +262,7 @@ class Applied:
 
     def _on_the_way(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """How many elements of a sample there are on the way to the result, where those are more than its own."""
-        options = filled(self.options, [np.broadcast_to(np.float32(0), (1, *shape)) for shape in shapes])
+        options = filled(self.ready, [np.broadcast_to(np.float32(0), (1, *shape)) for shape in shapes])
         first, *others = options.values()
         with suppress(ValueError):  # shapes that do not fit: the function says so
             if self.name in ("binary_crossentropy", "categorical_crossentropy"):
@@ -260,7 +286,8 @@ class Applied:
             axis = options["axis"] if isinstance(options["axis"], list) else [-1]
             sides = [np.shape(first)[a] for a in axis if -np.ndim(first) <= a < np.ndim(first)]
             if len(sides) == 2:
-                self._check_size(math.prod(np.shape(first)) * min(sides) * 2**3, _MOST_PRODUCTS, "products")
+                each = max(math.prod(sides) * min(sides) * 2**3, 2**9)  # a matrix of one element takes a microsecond
+                self._check_size(math.prod(np.shape(first)) // math.prod(sides) * each, _MOST_PRODUCTS, "products")
         if self.name == "pad":
             return math.prod(map(sum, zip(np.shape(first), _padding(np.ndim(first), others[0]), strict=True)))
         if self.name == "einsum":
@@ -279,7 +306,7 @@ class Applied:
 
     def _mixes(self, shapes: Sequence[tuple[int, ...]]) -> bool:
         """Whether rows go into one another, or their order or number matters, where the result has as many."""
-        options = self.options
+        options = self.ready
         first, *others = options.values()
         slots = [leaf for leaf in list_leaves(first) if isinstance(leaf, Slot)]
         elements = [math.prod(shapes[slot.index]) for slot in slots]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import number_type
+from .._engine import Weight
 
 
 class Slot:
@@ -16,6 +17,9 @@ class Slot:
 
     def __init__(self, index: int) -> None:
         self.index = index
+
+    def __repr__(self) -> str:
+        return "a symbolic tensor"
 
 
 def only_numbers(value: Any) -> bool:
@@ -54,6 +58,11 @@ def settled(value: Any) -> Any:
         return {key: settled(entry) for key, entry in value.items()}
     if isinstance(value, slice):
         return slice(settled(value.start), settled(value.stop), settled(value.step))
+    if isinstance(value, Weight):
+        raise TypeError(
+            f"expected tensors or numbers, received the weight {value.path}, which would stay as it is now while its "
+            "layer learns; a layer of your own can use it in its call, and .numpy() gives its numbers"
+        )
     if isinstance(value, complex) or (hasattr(value, "__array__") and not isinstance(value, type)):
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":

@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ _KERAS = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu", "amax":
 _RESHAPES = frozenset({"expand_dims", "squeeze", "reshape", "ravel"})
 _MOVES = _RESHAPES | {"get_item", "transpose", "flip", "take", "tile", "repeat", "swapaxes", "moveaxis", "roll"}
 _MOST_MOVED = 2**20  # elements of a sample, each with its place in the engine's list
+_TINY = np.finfo(np.float32).tiny
 _PAIRS = frozenset({"add", "subtract", "multiply", "true_divide", "maximum", "minimum"})
 _ALONE = {"sigmoid", "tanh", "softplus", "log_sigmoid", "softsign", "silu", "selu", "relu6", "hard_sigmoid",
           "hard_silu"}  # fmt: skip
@@ -60,8 +62,9 @@ def _constant(builder: Builder, like: int, array: Any) -> int:
     return builder.moved(value, lambda rows: rows.reshape(len(rows), *np.shape(array)))
 
 
-def _pair(builder: Builder, name: str, a: Any, b: Any) -> int:
-    """Elementwise, of two values or of one and numbers (which are no integers: ids of values are `_Value`)."""
+def _pair(builder: Builder, name: str, a: Any, b: Any) -> int | None:
+    """Elementwise, of two values or of one and numbers (which are no integers: ids of values are `_Value`). None where
+    one of them would have to be repeated too often."""
     values = [x.id for x in (a, b) if isinstance(x, _Value)]
     numbers = [np.asarray(x, np.float32) for x in (a, b) if not isinstance(x, _Value)]
     if numbers:
@@ -77,11 +80,15 @@ def _pair(builder: Builder, name: str, a: Any, b: Any) -> int:
             offset = c if name in ("add", "subtract") else np.full_like(c, -0.0)  # x + -0.0 is x, for -0.0 too
             if name == "subtract":
                 scale, offset = (scale, -offset) if isinstance(a, _Value) else (-scale, offset)
-            if name != "divide" or np.isfinite(scale).all():
+            if name != "divide" or np.all((np.abs(scale) >= _TINY) & np.isfinite(scale)):  # of what is no subnormal
                 return builder.add("scale_columns", value, [_variable(scale), _variable(offset)])
+        if array.size > _MOST_MOVED:
+            return None
         made = _Value(_constant(builder, value, array))
         a, b = (x if isinstance(x, _Value) else made for x in (a, b))
     shape = np.broadcast_shapes(builder.shape(a.id), builder.shape(b.id))
+    if math.prod(shape) > _MOST_MOVED and any(builder.shape(x.id) != shape for x in (a, b)):
+        return None
     return builder.add(name, [builder.broadcast(a.id, shape), builder.broadcast(b.id, shape)])
 
 
@@ -237,7 +244,8 @@ class Function(Layer):
         if name == "negative":
             return builder.add("scale", value, factor=-1.0)
         if name == "absolute":
-            return builder.add("maximum", [value, builder.add("scale", value, factor=-1.0)])
+            larger = builder.add("maximum", [value, builder.add("scale", value, factor=-1.0)])
+            return _pair(builder, "add", _Value(larger), 0.0)  # of 0.0 and -0.0 either is the larger one
         power = 2 if name == "square" else others[0] if name == "power" else None
         if isinstance(power, int | float) and power in (1, 2, 3, 4):
             return reduce(lambda a, b: builder.add("multiply", [a, b]), [value] * int(power))
@@ -317,20 +325,33 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
         bound.apply_defaults()
         args, kwargs = bound.args, {}
     if name == "top_k":
-        x, k = args[:2]
+        x, k = args[0], index(args[1])
         places = apply("get_item", apply("argsort", apply("negative", x)), (..., slice(k)))
         return apply("take_along_axis", x, places, axis=-1), places
     if name == "reshape":
         args = (args[0], _rows_kept(*args))
     if name == "split":
         x, sections, axis = args
-        if axis % x.ndim == 0:
-            raise ValueError(f"split: called on {x.shape}: expected another axis than 0, that of the rows")
-        places = np.split(np.arange(x.shape[axis]), sections)
+        places = np.split(np.arange(_split_axis(x, sections, axis)), sections)
         lead = (slice(None),) * (axis % x.ndim)
         return [x[(*lead, slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0))] for part in places]
     layer = Function(name, [slots(value) for value in args], {key: slots(value) for key, value in kwargs.items()})
     return layer.call_on(tensors)
+
+
+def _split_axis(x: KerasTensor, sections: Any, axis: Any) -> int:
+    """Elements along the axis. Raises ValueError for one that is not there, and for parts that there cannot be."""
+    if not isinstance(axis, int | np.integer) or not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"split: called on {x.shape}: axis: expected {-x.ndim} to {x.ndim - 1}, received {axis!r}")
+    if axis % x.ndim == 0:
+        raise ValueError(f"split: called on {x.shape}: expected another axis than 0, that of the rows")
+    n = x.shape[axis] or 1
+    if isinstance(sections, int | np.integer):
+        if sections < 1 or n % sections:
+            raise ValueError(f"split: called on {x.shape}: expected a number that divides {n}, received {sections}")
+    elif not all(isinstance(place, int | np.integer) for place in sections):
+        raise ValueError(f"split: expected a number of equal parts or a list of places, received {sections!r}")
+    return n
 
 
 def _rows_kept(x: KerasTensor, shape: Any) -> Any:
@@ -387,27 +408,35 @@ def _encoded_slots(value: Any) -> Any:
     return [_encoded_slots(entry) for entry in value] if isinstance(value, list) else encoded(value)
 
 
-def from_keras(kind: str, config: Mapping[str, Any], args: Sequence[Any]) -> tuple[Function, list[Any]]:
-    """(the function that an operation of Keras's is, the descriptions of the tensors it is called on).
+def from_keras(kind: str, config: Mapping[str, Any], nodes: Sequence[Any]) -> tuple[Function, list[list[Any]]]:
+    """(the function that an operation of Keras's is, of each of its calls the descriptions of the tensors it is on).
 
     Raises:
-        ValueError: an operation that is not in `keras.ops` here.
+        ValueError: an operation that is not in `keras.ops` here, or calls whose other arguments differ.
     """
     from .._names import snake_case
 
     name = snake_case(kind)
-    tensors: list[Any] = []
+    known = inspect.signature(function_called(name)).parameters
 
-    def slots(value: Any) -> Any:
+    def slots(value: Any, tensors: list[Any]) -> Any:
         if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
             tensors.append(value)
-            return Slot(len(tensors) - 1)
-        return [slots(entry) for entry in value] if isinstance(value, list) else value
+            return encoded(Slot(len(tensors) - 1))
+        return [slots(entry, tensors) for entry in value] if isinstance(value, list) else value
 
-    function = function_called(name)
-    known = inspect.signature(function).parameters
-    options = {key: slots(value) for key, value in config.items() if key in known and key != "name"}
-    called = [slots(value) for value in args]
+    calls: list[tuple[list[Any], dict[str, Any]]] = []
+    on: list[list[Any]] = []
+    for node in nodes or [{}]:
+        args, kwargs = (node.get("args", []), node.get("kwargs", {})) if isinstance(node, Mapping) else (None, None)
+        if not isinstance(args, list) or not isinstance(kwargs, Mapping):
+            raise ValueError(f"expected a call with its arguments, received {str(node)[:60]}")
+        on.append([])
+        calls.append((slots(args, on[-1]), {key: slots(value, on[-1]) for key, value in kwargs.items()}))
+    called, options = calls[0]
+    if any(other != calls[0] for other in calls[1:]):
+        raise ValueError("its calls have other arguments")
+    options = {key: value for key, value in {**options, **config}.items() if key in known and key != "name"}
     if name == "einsum":
-        called, options = [options.pop("subscripts"), *called], options
-    return Function(name, called, options, config.get("name")), tensors
+        called = [options.pop("subscripts"), *called]
+    return Function(name, called, options, config.get("name")), on

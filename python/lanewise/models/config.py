@@ -140,14 +140,11 @@ def _operation(entry: Mapping[str, Any]) -> tuple[Operation, list[Any]]:
 
     kind, config = str(entry.get("class_name")), entry.get("config", {})
     try:
-        calls = [from_keras(kind, {**node.get("kwargs", {}), **config}, node.get("args", [])) for node in nodes or [{}]]
-        function = calls[0][0]
-        if any(other.applied.config() != function.applied.config() for other, _ in calls[1:]):
-            raise ValueError("its calls have other arguments")
+        function, calls = from_keras(kind, config, nodes)
     except (ValueError, TypeError) as error:
         name = config.get("name")
         raise ValueError(f"layers: the operation {kind!r} of Keras ({name}) is not known here: {error}") from error
-    return function, [{"args": [tensors], "kwargs": {}} for _, tensors in calls]
+    return function, [{"args": [tensors], "kwargs": {}} for tensors in calls]
 
 
 def _replay(made: Mapping[str, Operation], waiting: list[tuple[Operation, list[Any]]]) -> None:

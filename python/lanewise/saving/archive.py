@@ -56,19 +56,40 @@ def parsed(data: bytes | str, longest: int, constants: bool = True) -> Any:
     if len(data) > longest:
         raise FormatError(f"a description of {len(data)} bytes, allowed are {longest}")
     text = data if isinstance(data, str) else str(data, "utf-8")
-    if _nodes(text) > _MAX_NODES:
-        raise FormatError(f"a description of more than {_MAX_NODES} lists and objects")
-    if text.count(",") > MAX_VALUES or text.count(":") > _MAX_KEYS:
-        raise FormatError(f"a description of more than {MAX_VALUES} values, or {_MAX_KEYS} names of values")
+    _check_counts(text)
     return json.loads(text, parse_constant=None if constants else _no_constant)
 
 
-def _nodes(text: str) -> int:
-    """At least the lists and objects in a JSON text."""
-    return text.count("[") + text.count("{")
+def _check_counts(text: str) -> None:
+    """Raises FormatError for a JSON text that may hold more than a reader takes: its words count too."""
+    if text.count("[") + text.count("{") > _MAX_NODES:
+        raise FormatError(f"a description of more than {_MAX_NODES} lists and objects")
+    if text.count(",") > MAX_VALUES or text.count(":") > _MAX_KEYS:
+        raise FormatError(f"a description of more than {MAX_VALUES} values, or {_MAX_KEYS} names of values")
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
+
+
+def described(value: Any, longest: int, **options: Any) -> str:
+    """JSON of plain values, which `parsed` takes. options: for `json.dumps`.
+
+    Raises:
+        ValueError: NaN, or more than `parsed` takes.
+    """
+    import json
+
+    text = json.dumps(value, allow_nan=False, **options)
+    try:
+        if len(text) > longest:
+            raise FormatError(f"a description of {len(text)} bytes, allowed are {longest}")
+        _check_counts(text)
+    except FormatError as error:
+        raise ValueError(
+            f"model: no reader would take {error}; where a function of keras.ops is called on an array of many "
+            "numbers, a layer can have them as its weights"
+        ) from None
+    return text
 
 
 def describe(array: AnyArray) -> dict[str, Any]:
@@ -98,14 +119,9 @@ def write(path: str, manifest: Mapping[str, Any], arrays: Mapping[str, AnyArray]
     Raises:
         ValueError: a manifest that no reader would take (too long, NaN, too many arrays); nothing is written then.
     """
-    import json
-
-    text = json.dumps(manifest, allow_nan=False, indent=1, ensure_ascii=True)  # a byte each
-    if len(text) > MAX_MANIFEST or len(arrays) >= MAX_ENTRIES or _nodes(text) > _MAX_NODES:
-        raise ValueError(
-            f"model: its description takes {len(text)} bytes (allowed: {MAX_MANIFEST}) and it has {len(arrays)} arrays "
-            f"(allowed: {MAX_ENTRIES - 1})"
-        )
+    if len(arrays) >= MAX_ENTRIES:
+        raise ValueError(f"model: it has {len(arrays)} arrays, allowed are {MAX_ENTRIES - 1}")
+    text = described(manifest, MAX_MANIFEST, indent=1, ensure_ascii=True)  # a byte each
     with new_zip(path) as archive:
         _add(archive, MANIFEST, text.encode("ascii"), b"")
         for name, array in arrays.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from .._names import Configurable, from_description, serialize
 from ..initializers.base import few_items
 from ..models import config as clone
 from . import keras_read, keras_write
-from .archive import MAX_ITEMS, parsed
+from .archive import MAX_ITEMS, described, parsed
 from .keras_zip import MAX_CONFIG
 from .shapes import check_size
 
@@ -36,8 +35,11 @@ def to_json(model: Any, **kwargs: Any) -> str:
     Args:
         model: any model.
         **kwargs: for `json.dumps`.
+
+    Raises:
+        ValueError: a longer description than `model_from_json` takes.
     """
-    return json.dumps(keras_write.model_form(model), allow_nan=False, **kwargs)
+    return described(keras_write.model_form(model), MAX_CONFIG, **kwargs)
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
@@ -12,7 +11,7 @@ from .._engine import Weight
 from .._names import warn
 from ..initializers.base import zeros_only
 from . import h5, keras_optimizer, keras_state, keras_write
-from .archive import AnyArray, FormatError, Mismatch, parsed
+from .archive import AnyArray, FormatError, Mismatch, described, parsed
 from .files import replacing
 from .keras_state import Places
 from .keras_zip import KERAS_VERSION, MAX_CONFIG, built, compile_from
@@ -37,12 +36,12 @@ def write_model(path: str, model: Any, include_optimizer: bool) -> None:
         root.attrs["keras_version"] = KERAS_VERSION
         root.attrs["backend"] = "lanewise"
         config = {key: form[key] for key in ("class_name", "config")}
-        root.attrs["model_config"] = json.dumps(config, allow_nan=False)
+        root.attrs["model_config"] = described(config, MAX_CONFIG)
         if compiled is not None:
             training = keras_write.legacy_form(keras_write.compile_form(compiled))
             optimizer = training.pop("optimizer")
             training["optimizer_config"] = {key: optimizer[key] for key in ("class_name", "config")}
-            root.attrs["training_config"] = json.dumps(training, allow_nan=False)
+            root.attrs["training_config"] = described(training, MAX_CONFIG)
         _write_layers(root.create_group("model_weights"), model)
         if compiled is not None:
             name = model.optimizer.name

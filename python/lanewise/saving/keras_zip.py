@@ -11,7 +11,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from ..initializers.base import zeros_only
 from . import h5, keras_read, keras_state, keras_write
-from .archive import MAX_VALUES, FormatError, new_zip, parsed
+from .archive import FormatError, described, new_zip, parsed
 from .shapes import SLACK, check_size
 
 KERAS_VERSION = "3.15.1"  # whose layout this is
@@ -29,11 +29,7 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
     compiled = model.get_compile_config() if include_optimizer else None
     if compiled is not None:
         form["compile_config"] = keras_write.compile_form(compiled)
-    config = json.dumps(form, allow_nan=False).encode("ascii")
-    if len(config) > MAX_CONFIG or config.count(b",") > MAX_VALUES:
-        raise ValueError(
-            f"model: its description takes {len(config)} bytes (allowed: {MAX_CONFIG}; of values {MAX_VALUES})"
-        )
+    config = described(form, MAX_CONFIG).encode("ascii")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}).encode("ascii")
     weights = io.BytesIO()
     with h5.writing(weights) as root:

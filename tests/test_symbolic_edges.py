@@ -1,0 +1,195 @@
+"""Functions on symbolic tensors at the edges of what they take: numbers, errors and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lanewise import keras
+from lanewise.keras import Input, Model, layers, ops
+
+TINY = np.float32(1e-38)
+
+
+def model_of(function: Any, *shape: int) -> Any:
+    x = Input(shape)
+    return Model(x, function(x))
+
+
+def equal_to_the_function(function: Any, rows: Any) -> None:
+    rows = np.asarray(rows, np.float32)
+    with np.errstate(all="ignore"):
+        expected = function(rows)
+    np.testing.assert_array_equal(model_of(function, *rows.shape[1:]).predict(rows, verbose=0), expected)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ops.arctan2(ops.abs(x), -1.0),
+        lambda x: ops.divide(1.0, abs(x)),
+        lambda x: x / np.float32([3e38, 2e38, 1e38, 1.0]),
+        lambda x: ops.median(x, axis=np.int64(1)),
+        lambda x: ops.repeat(x, [0, 2, 1, 0], axis=1),
+        lambda x: ops.repeat(x, [3], axis=-1),
+        lambda x: ops.norm(x[:, None], 1, axis=(1, 2)),
+        lambda x: ops.norm(x[:, None], 2, axis=(1, 2)),
+    ],
+)
+def test_the_functions_numbers(function: Any) -> None:
+    equal_to_the_function(function, [[0.0, -0.0, 3e38, TINY], [-1.0, 1.0, 2.0, -TINY]])
+
+
+def test_pairs_that_are_large_when_they_are_repeated() -> None:
+    column, row = Input((1100, 1)), Input((1, 1100))
+    model = Model([column, row], column + row)
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 1100, 1)).astype(np.float32), rng.normal(size=(2, 1, 1100)).astype(np.float32)
+    np.testing.assert_array_equal(model.predict([a, b], verbose=0), a + b)
+
+
+def test_repeat_counts_beyond_64_bits() -> None:
+    x = np.ones((2, 3), np.float32)
+    for repeats in (2**62, 6148914691236517206, [2**62, 2**62, 5], -1, [1, -1, 1], 2**70):
+        with pytest.raises(ValueError, match="repeat: expected numbers of times from 0 on, received"):
+            ops.repeat(x, repeats, axis=1)
+    with pytest.raises(TypeError, match="integer"):
+        ops.repeat(x, 1.5, axis=1)
+    np.testing.assert_array_equal(ops.repeat(x, np.array([1, 0, 2]), axis=1), np.repeat(x, [1, 0, 2], axis=1))
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+def trained(function: Any, units: int = 4) -> tuple[Any, Any, Any]:
+    """A Dense layer before the function, compiled; rows and targets."""
+    x = Input((3,))
+    h = layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(seed=1), bias_initializer="ones")(x)
+    model = Model(x, function(h))
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+    rows = np.random.default_rng(2).normal(size=(8, 3)).astype(np.float32)
+    return model, rows, np.zeros(model.predict(rows, verbose=0).shape, np.float32)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", ["norm", "normalize"])
+def test_a_norm_of_matrices_is_no_norm_of_vectors_in_training(name: str, order: int) -> None:
+    options: dict[str, Any] = {"ord": order, "keepdims": True} if name == "norm" else {"order": order}
+    function = getattr(ops, name)
+    model, x, y = trained(lambda h: function(ops.reshape(h, (-1, 2, 2)), axis=[1, 2], **options))
+    with pytest.raises(TypeError, match="expected ord=1 or 2 of vectors"):
+        model.fit(x, y, verbose=0)
+
+
+def test_the_norm_of_all_elements_trains() -> None:
+    model, x, y = trained(lambda h: ops.norm(ops.reshape(h, (-1, 2, 2)), axis=(1, 2), keepdims=True))
+    before = model.evaluate(x, y, verbose=0)
+    history = model.fit(x, y, batch_size=8, verbose=0).history["loss"]
+    assert history[0] == pytest.approx(before, rel=1e-6)
+    assert model.evaluate(x, y, verbose=0) < before
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", "uint8"])
+def test_steps_have_no_slope(dtype: str) -> None:
+    """Types that cut off what is behind the point: nothing is learnt through them."""
+    model, x, y = trained(lambda h: ops.cast(ops.cast(h * 9.0, dtype), "float32"))
+    before = model.get_weights()
+    model.fit(x, y + 1000, verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    other, x, y = trained(lambda h: ops.cast(ops.cast(h * 9.0, "float16"), "float32"))
+    before = other.get_weights()
+    other.fit(x, y + 1000, verbose=0)
+    assert (before[0] != other.get_weights()[0]).any()
+
+
+@pytest.mark.parametrize(("row", "median"), [([3e38, 3e38, 3e38, 3e38], 3e38), ([1, np.nan, 2, 3], np.nan)])
+def test_a_median_in_training_is_that_in_prediction(row: list[float], median: float) -> None:
+    seen = []
+
+    class Median(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            result = ops.median(inputs, axis=1, keepdims=True)
+            seen.append(float(np.asarray(keras.ops.convert_to_numpy(result))[0, 0]))
+            return result
+
+    x = Input((4,))
+    h = layers.Dense(4, kernel_initializer="identity")(x)
+    model = Model(x, Median()(h))
+    model.compile(optimizer="sgd", loss="mae")
+    seen.clear()
+    model.train_on_batch(np.float32([row]), np.float32([[0]]))
+    np.testing.assert_array_equal(seen[-1], np.float32(median))  # before it the layer is tried on other rows
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "text"),
+    [
+        (
+            lambda x: ops.split(x, 0, axis=1),
+            ValueError,
+            r"split: called on \(None, 4\): expected a number that divides 4",
+        ),
+        (lambda x: ops.split(x, 3, axis=1), ValueError, "expected a number that divides 4, received 3"),
+        (lambda x: ops.split(x, 2, axis=5), ValueError, "axis: expected -2 to 1, received 5"),
+        (lambda x: ops.split(x, 2, axis=None), ValueError, "axis: expected -2 to 1, received None"),
+        (lambda x: ops.split(x, 2, axis=0), ValueError, "expected another axis than 0"),
+        (lambda x: ops.split(x, [1.5], axis=1), ValueError, r"or a list of places, received \[1.5\]"),
+        (lambda x: ops.add(x, [[1], [1, 2]]), ValueError, r"add: x2: expected lists of one length, received \[\[1\], "),
+        (lambda x: ops.tensordot(x, x, axes=[[1, 1], [0]]), ValueError, "tensordot: "),
+        (lambda x: ops.cast(x, "bfloat16"), TypeError, "dtype: expected real numbers of up to 64 bits, received 'bf"),
+        (lambda x: ops.sum(x, axis=True), TypeError, "sum: axis: expected integers, received True"),
+        (lambda x: ops.expand_dims(x, None), ValueError, r"expand_dims: called on \(None, 4\), rows first"),
+        (lambda x: ops.stack([x, x], axis=None), ValueError, "stack: called on"),
+        (lambda x: x["a":], TypeError, "get_item: key: expected slices of integers"),
+        (lambda x: x[:, 1.5:], TypeError, "get_item: key: expected slices of integers"),
+        (lambda x: ops.top_k(x, 1.5), TypeError, "integer"),
+        (lambda x: ops.concatenate(x), TypeError, "expected a list of tensors, received a symbolic tensor"),
+        (lambda x: ops.pad(x, 1, constant_values=["a"]), TypeError, "constant_values: expected numbers"),
+        (lambda x: ops.less(x, "a"), TypeError, "less: x2: expected tensors or numbers, received a"),
+    ],
+)
+def test_what_is_wrong_is_said(function: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        function(Input((4,)))
+
+
+def test_a_weight_does_not_become_a_constant() -> None:
+    """Keras would use its values as they are then; here they would stay those of now."""
+    x = Input((4,))
+    dense = layers.Dense(4)
+    h = dense(x)
+    for function in (lambda: ops.matmul(h, dense.kernel), lambda: h * dense.bias, lambda: ops.add(dense.bias, h)):
+        with pytest.raises(
+            TypeError, match=r"received the weight dense\w*/(kernel|bias), which would stay as it is now"
+        ):
+            function()
+    assert (h * dense.bias.numpy()).shape == (None, 4)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["lanewise", "keras", "h5", "json"])
+def test_what_no_reader_would_take_is_not_written(tmp_path: Path, suffix: str) -> None:
+    """More lists than a description may have, more numbers, more bytes."""
+    rng = np.random.default_rng(3)
+    path = tmp_path / f"m.{suffix}"
+    save = (lambda model: model.to_json()) if suffix == "json" else (lambda model: model.save(path))
+    for shape in ((100_001, 1), (1, 500_000), (600, 500)):
+        constant = rng.normal(size=shape).astype(np.float32)
+        model = model_of(lambda x, a=constant: ops.maximum(x, a), *shape)
+        with pytest.raises(ValueError, match=r"no reader would take a description of .* as its weights"):
+            save(model)
+    assert not list(tmp_path.iterdir())
+    fits = model_of(lambda x: ops.maximum(x, rng.normal(size=(100, 100)).astype(np.float32)), 100, 100)
+    x = np.zeros((1, 100, 100), np.float32)
+    text = save(fits)
+    again = keras.models.model_from_json(text) if suffix == "json" else keras.models.load_model(path)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), fits.predict(x, verbose=0))
