@@ -222,7 +222,7 @@ def run(n):
         thread.join()
 run(200)
 before = resident()
-run(3000)
+run(800)
 print(resident() - before)
 """
     )

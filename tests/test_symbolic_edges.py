@@ -182,7 +182,7 @@ def test_what_no_reader_would_take_is_not_written(tmp_path: Path, suffix: str) -
     rng = np.random.default_rng(3)
     path = tmp_path / f"m.{suffix}"
     save = (lambda model: model.to_json()) if suffix == "json" else (lambda model: model.save(path))
-    for shape in ((100_001, 1), (1, 500_000), (600, 500)):
+    for shape in ((100_001, 1), (1, 500_000), (600, 500)) if suffix == "json" else ((100_001, 1),):
         constant = rng.normal(size=shape).astype(np.float32)
         model = model_of(lambda x, a=constant: ops.maximum(x, a), *shape)
         with pytest.raises(ValueError, match=r"no reader would take a description of .* as its weights"):
