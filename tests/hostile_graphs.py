@@ -71,6 +71,16 @@ def _of_many_shapes(name: str, *args: Any) -> dict[str, Any]:
     return whole
 
 
+def _chain_of_calls(name: str, count: int, *args: Any) -> dict[str, Any]:
+    """One function, called on what it gave before."""
+    layer = function(name, *args)
+    where = [tensor("i"), *({**tensor("f"), "config": {"keras_history": ["f", k, 0]}} for k in range(count - 1))]
+    layer["inbound_nodes"] = [{"args": [[on]], "kwargs": {}} for on in where]
+    whole = model(source(1), layer)
+    whole["config"]["output_layers"] = [["f", count - 1, 0]]
+    return whole
+
+
 def _reversed_calls(count: int) -> dict[str, Any]:
     links = [called("Concatenate", f"l{k}", ["i"] * 30 + [f"l{k - 1}" if k else "i"]) for k in range(count)]
     return model(source(1), *links[::-1], outputs=[links[-1]["name"]])
@@ -221,6 +231,10 @@ GRAPHS: dict[str, dict[str, Any]] = {
     ),
     "singular values of many matrices": model(source(2**22, 2, 2), function("norm", _SLOT, 2, [2, 3])),
     "calls of an operation without tensors": model(source(3), _operation("Add", [{}] * 5000, x1=[1] * 90_000, x2=1)),
+    "20,000 tensors for 150 shapes": _of_many_shapes("concatenate", [_SLOT] * 20_000, 1),
+    "1,900 tensors for 150 shapes": _of_many_shapes("concatenate", [_SLOT] * 1900, 1),
+    "unsigned places for 150 shapes": _of_many_shapes("take", _SLOT, [2**64 - 1] * 20_000, 1),
+    "4,900 pads": _chain_of_calls("pad", 4900, _SLOT, [[0, 0], [0, 1]]),
     "a flag that is a slice": _two("categorical_crossentropy", _SLOT, _OTHER, _ALL, i=(3,), j=(3,)),
 }  # fmt: skip
 """Refused."""
@@ -259,6 +273,7 @@ FINE: dict[str, dict[str, Any]] = {
     ),
     "places for 150 shapes": _of_many_shapes("take", _SLOT, [[0]] * 12_000, 1),
     "places behind an ellipsis for 150 shapes": _of_many_shapes("get_item", _SLOT, [_DOTS, [[0]] * 12_000, _ALL]),
+    "4,900 calls, each on what the one before gave": _chain_of_calls("exp", 4900, _SLOT),
     "400 times millions of classes": model(
         source(),
         *[function("one_hot", _SLOT, 2**22, called_as=f"f{k}") for k in range(400)],

@@ -240,8 +240,8 @@ def test_operators_drop_a_mask_and_layers_pass_it_on(name: str, tmp_path: Any) -
 
 ARITHMETIC: dict[str, tuple[list[Any], Callable[[Any], Any]]] = {  # class in Keras: (arguments, the same)
     "Add": (["x", 0.1], lambda x: L.Rescaling(1, 0.1)(x)), "Subtract": ([0.1, "x"], lambda x: L.Rescaling(-1, 0.1)(x)),
-    "Multiply": ([3, "x"], lambda x: L.Rescaling(3.0)(x)), "Divide": (["x", 255.0], lambda x: L.Rescaling(1 / 255)(x)),
-    "TrueDivide": (["x", 3], lambda x: L.Rescaling(1 / 3)(x)), "Negative": (["x"], lambda x: x * -1.0),
+    "Multiply": ([3, "x"], lambda x: L.Rescaling(3.0)(x)), "Divide": (["x", 256.0], lambda x: L.Rescaling(1 / 256)(x)),
+    "TrueDivide": (["x", 4], lambda x: L.Rescaling(1 / 4)(x)), "Negative": (["x"], lambda x: x * -1.0),
     "Maximum": (["x", "x"], lambda x: L.Maximum()([x, x])),
 }  # fmt: skip
 

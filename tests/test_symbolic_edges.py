@@ -31,6 +31,13 @@ def equal_to_the_function(function: Any, rows: Any) -> None:
     [
         lambda x: ops.arctan2(ops.abs(x), -1.0),
         lambda x: ops.divide(1.0, abs(x)),
+        lambda x: ops.arctan2(-x, -1.0),
+        lambda x: 1.0 / (x * 0.5),
+        lambda x: 1.0 / (x / 2),
+        lambda x: x / 41.0,
+        lambda x: ops.floor(ops.divide(x * 41, 41.0)),
+        lambda x: 1.0 - x,
+        lambda x: 3 - (x - 2) * -0.5,
         lambda x: x / np.float32([3e38, 2e38, 1e38, 1.0]),
         lambda x: ops.median(x, axis=np.int64(1)),
         lambda x: ops.repeat(x, [0, 2, 1, 0], axis=1),
@@ -41,6 +48,48 @@ def equal_to_the_function(function: Any, rows: Any) -> None:
 )
 def test_the_functions_numbers(function: Any) -> None:
     equal_to_the_function(function, [[0.0, -0.0, 3e38, TINY], [-1.0, 1.0, 2.0, -TINY]])
+
+
+def test_quotients_are_divided() -> None:
+    """Products with a reciprocal are off by a rounding, and 41/41 below 1."""
+    n = np.arange(1, 300, dtype=np.float32)[:, None]
+    equal_to_the_function(lambda x: x / n[:, 0], n * n.T)
+    assert (
+        model_of(lambda x: ops.mean(x, axis=1, keepdims=True), 41).predict(np.full((2, 41), 7.0), verbose=0) == 7
+    ).all()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_casts_to_integers_end_where_the_type_does(dtype: str) -> None:
+    """C leaves open what is beyond; NumPy has other numbers in the last elements of an array than before them."""
+    info = np.iinfo(dtype)
+    given = np.float32([-1e30, -70000.9, -1.9, -0.5, 0.5, 1.9, 100.5, 70000.9, 8.3e14, 1e30, -np.inf, np.inf])
+    found = ops.cast(np.tile(given, 3), dtype)
+    exact = [min(max(int(x), info.min), info.max) if np.isfinite(x) else info.max if x > 0 else info.min for x in given]
+    ends = {info.max: int(np.nextafter(float(info.max), 0)) if info.bits == 64 else info.max}
+    np.testing.assert_array_equal(found, np.array([ends.get(n, n) for n in exact] * 3, dtype))
+    assert ops.cast(np.float32([np.nan]), dtype)[0] == 0
+    rows = np.float32(np.random.default_rng(1).normal(size=(46, 3)) * 1e10)
+    model = model_of(lambda x: ops.cast(ops.cast(x, dtype), "float32"), 3)
+    whole = model.predict(rows, verbose=0)
+    np.testing.assert_array_equal(whole, np.concatenate([model.predict(row[None], verbose=0) for row in rows]))
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("large", [1e3, 1e5, 1e7])
+def test_softmax_of_large_numbers(large: float, axis: int) -> None:
+    near = np.float32(large) + np.float32([[[0, 1, -1], [2, 0, -3]]])
+    exact = np.exp(near.astype(np.float64) - near.max())
+    exact /= exact.sum(axis=axis, keepdims=True)
+    for found in (ops.softmax(near, axis), model_of(lambda x: ops.softmax(x, axis), 2, 3).predict(near, verbose=0)):
+        np.testing.assert_allclose(found, exact, rtol=1e-6)
+    np.testing.assert_allclose(ops.log_softmax(near, axis), np.log(exact), rtol=1e-6, atol=1e-6)
+
+
+def test_whole_numbers_keep_their_bits() -> None:
+    assert ops.convert_to_tensor([1, 2]).dtype == np.int32
+    assert ops.convert_to_tensor([2**32 + 5]).tolist() == [2**32 + 5]
+    assert ops.minimum([2**31], 1.5).tolist() == [1.5]
 
 
 def test_pairs_that_are_large_when_they_are_repeated() -> None:
@@ -72,6 +121,39 @@ def trained(function: Any, units: int = 4) -> tuple[Any, Any, Any]:
     model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
     rows = np.random.default_rng(2).normal(size=(8, 3)).astype(np.float32)
     return model, rows, np.zeros(model.predict(rows, verbose=0).shape, np.float32)
+
+
+def slope_of(function: Any, at: list[float]) -> Any:
+    """The gradient of the sum of a function inside a layer of one's own."""
+
+    class Own(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return function(inputs)
+
+    x = Input((len(at),))
+    model = Model(x, Own()(layers.Dense(len(at), kernel_initializer="identity")(x)))
+    model.compile(loss=lambda y, p: ops.sum(p, axis=-1))
+    _, slopes = model.value_and_grad(np.float32([at]), np.float32([[0] * len(at)]))
+    return slopes[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "at", "slopes"),
+    [
+        (lambda x: ops.arctan2(x, np.array([200, 16, 100], np.uint8)), [1, 1, 1], [200 / 40001, 16 / 257, 100 / 10001]),
+        (lambda x: ops.arctan2(x, [5_000_000_000, 2**32, 7]), [1, 1, 1], [2e-10, 2.3283064e-10, 0.14]),
+        (lambda x: ops.divide(np.array([1, 2, 3], np.uint8), x), [1, 2, 3], [-1, -0.5, -1 / 3]),
+        (lambda x: ops.divide(np.array([True, False, True]), x), [1, 2, 3], [-1, 0, -1 / 9]),
+        (ops.elu, [0, 1, -1], [1, 1, np.exp(-1)]),
+        (ops.selu, [0, 1, -1], [1.7580993, 1.0507009, 1.7580993 * np.exp(-1)]),
+        (lambda x: ops.roll(x, 2**63, 1) * np.float32([1, 2, 3]), [1, 1, 1], [3, 1, 2]),
+        (lambda x: ops.einsum("bi,ci->bi", x, np.float32([[2.0]])), [1, 2, 3], [2, 2, 2]),
+        (lambda x: ops.sum(ops.softmax(x, 1) * np.float32([1, 2, 4]), axis=1, keepdims=True), [1e3, 1e3, 1e3],
+         [-4 / 9, -1 / 9, 5 / 9]),
+    ],
+)  # fmt: skip
+def test_slopes(function: Any, at: list[float], slopes: list[float]) -> None:
+    np.testing.assert_allclose(slope_of(function, at), slopes, rtol=2e-6)
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -106,7 +188,7 @@ def test_steps_have_no_slope(dtype: str) -> None:
     assert (before[0] != other.get_weights()[0]).any()
 
 
-@pytest.mark.parametrize(("row", "median"), [([3e38, 3e38, 3e38, 3e38], 3e38), ([1, np.nan, 2, 3], np.nan)])
+@pytest.mark.parametrize(("row", "median"), [([3e38] * 3, 3e38), ([1, np.nan, 2], np.nan), ([3.5, 1, 2, 1e9], 2.75)])
 def test_a_median_in_training_is_that_in_prediction(row: list[float], median: float) -> None:
     seen = []
 
@@ -116,13 +198,14 @@ def test_a_median_in_training_is_that_in_prediction(row: list[float], median: fl
             seen.append(float(np.asarray(keras.ops.convert_to_numpy(result))[0, 0]))
             return result
 
-    x = Input((4,))
-    h = layers.Dense(4, kernel_initializer="identity")(x)
+    x = Input((len(row),))
+    h = layers.Dense(len(row), kernel_initializer="identity")(x)
     model = Model(x, Median()(h))
     model.compile(optimizer="sgd", loss="mae")
     seen.clear()
     model.train_on_batch(np.float32([row]), np.float32([[0]]))
     np.testing.assert_array_equal(seen[-1], np.float32(median))  # before it the layer is tried on other rows
+    np.testing.assert_array_equal(ops.median(np.float32([row]), axis=1), np.float32([median]))
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------
@@ -152,6 +235,9 @@ def test_a_median_in_training_is_that_in_prediction(row: list[float], median: fl
         (lambda x: ops.top_k(x, 1.5), TypeError, "integer"),
         (lambda x: ops.concatenate(x), TypeError, "expected a list of tensors, received a symbolic tensor"),
         (lambda x: ops.pad(x, 1, constant_values=["a"]), TypeError, "constant_values: expected numbers"),
+        (lambda x: x[:, [[0, 1], [1]]], ValueError, "get_item: indices: expected lists of one length"),
+        (lambda x: ops.take(x, [2**64 - 1], 1), ValueError, "take: indices: expected numbers of 64 bits"),
+        (lambda x: ops.concatenate([x] * 2001, 1), ValueError, "xs: expected at most 2000 tensors, received 2001"),
         (lambda x: ops.less(x, "a"), TypeError, "less: x2: expected tensors or numbers, received a"),
     ],
 )
@@ -176,12 +262,24 @@ def test_a_weight_does_not_become_a_constant() -> None:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def shared() -> Any:
+    """A layer that is called 5,001 times."""
+    x = h = Input((1,))
+    layer = layers.Activation("relu")
+    for _ in range(5001):
+        h = layer(h)
+    return Model(x, h)
+
+
 @pytest.mark.parametrize("suffix", ["lanewise", "keras", "h5", "json"])
-def test_what_no_reader_would_take_is_not_written(tmp_path: Path, suffix: str) -> None:
+def test_what_no_reader_would_take_is_not_written(tmp_path: Path, suffix: str, shared: Any) -> None:
     """More lists than a description may have, more numbers, more bytes."""
     rng = np.random.default_rng(3)
     path = tmp_path / f"m.{suffix}"
     save = (lambda model: model.to_json()) if suffix == "json" else (lambda model: model.save(path))
+    with pytest.raises(ValueError, match="more than 5000"):
+        save(shared)
     for shape in ((100_001, 1), (1, 500_000), (600, 500)) if suffix == "json" else ((100_001, 1),):
         constant = rng.normal(size=shape).astype(np.float32)
         model = model_of(lambda x, a=constant: ops.maximum(x, a), *shape)

@@ -37,6 +37,18 @@ def number_type(dtype: Any) -> np.dtype[Any]:
     raise TypeError(f"dtype: expected real numbers of up to 64 bits, received {str(dtype)[:60]!r}")
 
 
+def converted(array: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    """An array in another type. Real numbers become integers by what stands before their point; NaN is 0, and what is
+    beyond the type its end (C leaves that open, and NumPy's results differ by the place in the array)."""
+    if array.dtype.kind != "f" or dtype.kind not in "iu":
+        return array.astype(dtype)
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    end = (
+        float(most) if float(most) <= most else np.nextafter(float(most), 0)
+    )  # of 64 bits float64 has not the last one
+    return np.clip(np.nan_to_num(array.astype(np.float64), posinf=end, neginf=float(least)), least, end).astype(dtype)
+
+
 def any_array(value: Any) -> AnyArray:
     """value, a series or a frame too, as an array of whatever it holds."""
     return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else unmasked(value))

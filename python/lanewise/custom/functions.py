@@ -240,7 +240,7 @@ def _einsum(subscripts: str, *operands: Any, **options: Any) -> Any:
         kept = "".join(letter for letter in names[i] if letter in seen)
         part = np.einsum(f"{','.join([result, *(n for n, _ in others)])}->{kept}", g, *(v for _, v in others))
         gaps = [k for k, letter in enumerate(names[i]) if letter not in seen]  # summed over: the same for all
-        return np.broadcast_to(np.expand_dims(part, gaps), values[i].shape)
+        return unbroadcast(np.expand_dims(part, gaps), values[i].shape)
 
     y = np.einsum(subscripts, *values)
     return Traced(y, [(x, partial(back, i=i)) for i, x in enumerate(operands) if isinstance(x, Traced)])
@@ -257,9 +257,13 @@ def _median(x: Any, axis: Any = None, out: None = None, overwrite_input: bool = 
         median = _median(_reshape(x, -1), 0)
         return _reshape(median, (1,) * x.ndim) if keepdims else median
     ordered, n = np.moveaxis(_sorted(x, axis), axis, 0), x.shape[axis]
-    middle = ordered[(n - 1) // 2] * 0.5 + ordered[n // 2] * 0.5  # no sum beyond the largest number
+    middle = ordered[n // 2] if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) * 0.5
     middle = np.where(np.isnan(ordered[-1].value), ordered[-1], middle)  # where NaNs are, they come last
     return np.expand_dims(middle, axis) if keepdims else middle
+
+
+def _negative(shift: Any) -> Any:
+    return [-int(n) for n in shift] if isinstance(shift, list | tuple) else -int(shift)
 
 
 _maximum_of, _minimum_of = _extreme(np.max), _extreme(np.min)
@@ -271,7 +275,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.expand_dims: _reshaped(np.expand_dims), np.swapaxes: _moved(np.swapaxes, np.swapaxes),
     np.moveaxis: _moved(np.moveaxis, lambda g, source, destination: np.moveaxis(g, destination, source)),
     np.flip: _moved(np.flip, np.flip),
-    np.roll: _moved(np.roll, lambda g, shift, axis=None: np.roll(g, np.negative(shift), axis)),
+    np.roll: _moved(np.roll, lambda g, shift, axis=None: np.roll(g, _negative(shift), axis)),
     np.pad: _pad, np.take: _gathered(np.take), np.take_along_axis: _gathered(np.take_along_axis),
     np.tile: _gathered(np.tile),
     np.repeat: _gathered(np.repeat), np.diff: lambda x, n=1, axis=-1: _diff(x, n, axis), np.split: _split,

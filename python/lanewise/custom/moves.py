@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -88,8 +88,14 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     if mode not in modes or (constant_values is not None and mode != "constant"):
         raise ValueError(f"mode: expected one of {modes}, the first for constant_values, received {mode!r}")
     options: Any = {} if constant_values is None else {"constant_values": constant_values}
+    x, rank = _value(x), np.ndim(plain(_value(x)))
+    if isinstance(x, np.ndarray) and rank and not len(x):  # no rows: only the shape matters
+        with suppress(ValueError):  # a width that does not fit: NumPy says so
+            widths = np.broadcast_to(np.asarray(pad_width, object), (rank, 2)).tolist()
+            if widths[0] == [0, 0] and all(isinstance(n, int) and n >= 0 for pair in widths for n in pair):
+                return _out(np.zeros([n + sum(pair) for n, pair in zip(x.shape, widths, strict=True)], x.dtype))
     padded: Any = np.pad
-    return _out(padded(_value(x), pad_width, mode, **options))
+    return _out(padded(x, pad_width, mode, **options))
 
 
 def flip(x: Any, axis: Any = None) -> Any:
@@ -140,14 +146,16 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each element again and again: `repeats` times, or a number for each.
 
     Raises:
-        ValueError: numbers below 0, or a sum beyond 2**62 (NumPy would count modulo 2**64 and write past the end).
+        ValueError: numbers below 0, or beyond 2**62 in all (NumPy would count modulo 2**64 and write past the end).
     """
     x, given = _value(x), plain(current(repeats))
-    times = [operator.index(n) for n in np.ravel(np.asarray(given, object))]
+    times = np.ravel(np.asarray(given))
+    if times.dtype.kind not in "biuO" or (times.dtype.kind == "O" and not all(isinstance(n, int) for n in times)):
+        raise TypeError(f"repeat: expected integers, received {str(given)[:60]}")
     each = (np.size(plain(x)) if axis is None else np.shape(plain(x))[axis]) if len(times) == 1 else 1
-    if min(times, default=0) < 0 or sum(times) * each > 2**62:
+    if times.size and (times.min() < 0 or float(times.max()) * times.size * each > 2**62):
         raise ValueError(f"repeat: expected numbers of times from 0 on, received {str(given)[:60]}")
-    return _out(np.repeat(x, times, axis))
+    return _out(np.repeat(x, times.astype(np.int64), axis))
 
 
 def broadcast_to(x: Any, shape: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .functions import log_sum_exp
-from .operations import _elementwise, _out, _value, convert_to_tensor, erf, exp, ndim, one_hot, shape
+from .functions import _axes
+from .operations import _elementwise, _out, _value, convert_to_tensor, erf, ndim, one_hot, shape
 from .tape import Traced, plain
 
 sigmoid = _elementwise(lambda x: 0.5 * np.tanh(0.5 * x) + 0.5, "sigmoid", "1/(1 + exp(-x))")
@@ -67,7 +67,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x where x > 0, else alpha*(exp(x) - 1)."""
     x = _value(x)
-    return _out(np.where(np.greater(x, 0), x, np.multiply(np.expm1(np.minimum(x, 0.0)), alpha)))
+    return _out(np.where(np.greater(x, 0), x, np.multiply(np.expm1(np.where(np.greater(x, 0), 0.0, x)), alpha)))
 
 
 def selu(x: Any) -> Any:
@@ -86,13 +86,22 @@ def gelu(x: Any, approximate: bool = True) -> Any:
 
 def softmax(x: Any, axis: int = -1) -> Any:
     """exp(x)/sum(exp(x)) along an axis."""
-    return exp(log_softmax(x, axis))
+    powers = np.exp(_below_largest(x, axis))
+    return _out(powers / np.sum(powers, axis=_axes(axis), keepdims=True))
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis."""
+    below = _below_largest(x, axis)
+    return _out(below - np.log(np.sum(np.exp(below), axis=_axes(axis), keepdims=True)))
+
+
+def _below_largest(x: Any, axis: Any) -> Any:
+    """x less the largest number along the axis, which no gradient goes through: no digit is lost beside it."""
     x = convert_to_tensor(x, None if isinstance(x, Traced | np.ndarray) else "float32")
-    return _out(x - log_sum_exp(x, axis, keepdims=True))
+    x = x if isinstance(x, Traced) or x.dtype.kind == "f" else convert_to_tensor(x, "float32")
+    top = np.max(plain(x), axis=_axes(axis), keepdims=True)
+    return x - np.where(np.isfinite(top), top, 0).astype(x.dtype)
 
 
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:

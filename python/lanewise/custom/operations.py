@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import number_type
+from .._arrays import converted, number_type
 from .._engine import Array, current
 from .functions import _axes, log_sum_exp
 from .tape import Traced, plain
@@ -29,8 +29,13 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     typed = hasattr(x, "dtype") or (isinstance(x, list | tuple) and len(x) > 0 and hasattr(x[0], "dtype"))
     if dtype is None and not typed:
         array = np.asarray(plain(x))
-        return array.astype(_DEFAULT.get(array.dtype.kind, array.dtype)).view(Array)
-    array = np.asarray(x, dtype=None if dtype is None else number_type(dtype))
+        kind = np.dtype(_DEFAULT.get(array.dtype.kind, array.dtype))
+        if kind == np.int32 and array.size and not -(2**31) <= array.min() <= array.max() < 2**31:
+            kind = array.dtype  # numbers that need more bits have them
+        return array.astype(kind).view(Array)
+    array = np.asarray(x)
+    if dtype is not None and array.dtype != (asked := number_type(dtype)):
+        array = converted(array, asked) if array.dtype.kind == "f" else np.asarray(x, asked)
     if isinstance(x, Array):  # a metric's weights stay what they are
         return array.view(type(x))
     return array if array.dtype.kind in "OUS" else array.view(Array)

@@ -111,7 +111,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dic
         return y
     if ufunc is np.matmul:
         return _matmul(inputs, values, y)
-    arrays = [np.asarray(v) for v in values]
+    arrays = [np.asarray(v, y.dtype if y.dtype.kind == "f" else None) for v in values]  # where integers would wrap
     rules = (_UNARY[ufunc],) if ufunc in _UNARY else _BINARY.get(ufunc)
     if rules is None:
         raise TypeError(f"numpy.{ufunc.__name__}: not known to the tape that differentiates your function")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import converted
 from .._engine import Weight
 from .._operators import TracedBase
 
@@ -159,7 +160,7 @@ class Traced(TracedBase):
         return np.dot(self, other)
 
     def astype(self, dtype: Any) -> Any:
-        value = self.value.astype(dtype)
+        value = converted(self.value, np.dtype(dtype))
         return Traced(value, [(self, lambda g: g)]) if value.dtype.kind == "f" else value  # steps, whose slope is 0
 
     # --- NumPy ------------------------------------------------------------------------------------------------------

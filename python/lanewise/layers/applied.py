@@ -23,6 +23,7 @@ from .slots import Slot, encoded, filled, list_leaves, settled
 
 _MOST = 2**24  # elements of a sample, where no input has more
 _MOST_PLACES = 2**22  # that are counted up for themselves, whatever the rows are
+_MOST_TENSORS = 2000  # in one list
 _MOST_PRODUCTS = 2**30  # of one sample, one after the other: some seconds
 
 _VALUES = frozenset({"alpha", "condition", "negative_slope", "output", "target", "x", "x1", "x2", "x_max", "x_min"})
@@ -53,8 +54,9 @@ def _checked(name: str, key: str, value: Any) -> Any:
     if key in _LISTS or (name, key) == ("stack", "x"):
         if not isinstance(value, list):
             raise TypeError(f"{said} a list of tensors, received {str(value)[:60]}")
-        if key == "operands" and len(value) > MAX_AXES:
-            raise ValueError(f"{said} at most {MAX_AXES} tensors, received {len(value)}")
+        most = MAX_AXES if key == "operands" else _MOST_TENSORS
+        if len(value) > most:
+            raise ValueError(f"{said} at most {most} tensors, received {len(value)}")
         return [_checked(name, "x1", operand) for operand in value]
     if isinstance(value, np.ndarray) and key not in _ARRAYS and value.dtype.kind != "f":
         value = value.tolist()  # numbers that count
@@ -114,14 +116,17 @@ def _array(said: str, value: Any) -> Any:
         raise ValueError(f"{said} lists of one length, received {str(value)[:60]}") from None
 
 
-def _ready(key: str, value: Any) -> Any:
-    """An argument as the function is called with it: of long lists of places arrays, made once."""
+def _ready(name: str, key: str, value: Any) -> Any:
+    """An argument as the function is called with it: of lists of places and counts arrays, made once."""
     if key == "key" and isinstance(value, list):
-        return [_ready("indices", entry) for entry in value]
-    if key != "indices" or not isinstance(value, list) or not value:
+        return [_ready(name, "indices", entry) for entry in value]
+    places = key == "indices" or (name, key) == ("repeat", "repeats")
+    if not places or not isinstance(value, list) or not value:
         return value
-    array = np.asarray(value)
-    return array if array.dtype.kind in "ib" else value
+    array = _array(f"{name}: {key}: expected", value)
+    if array.dtype.kind not in "ibf":
+        raise ValueError(f"{name}: {key}: expected numbers of 64 bits, received {str(value)[:60]}")
+    return array
 
 
 def _padding(axes: int, width: Any) -> list[int]:
@@ -176,6 +181,7 @@ class Applied:
     options: dict[str, Any]
     ready: dict[str, Any]  # the same, as the function is called
     used: frozenset[int]  # the inputs among them
+    length: int  # numbers and tensors, lists of places as one
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Applied:
@@ -187,9 +193,10 @@ class Applied:
             raise TypeError(f"{name}: {error}") from None
         bound.apply_defaults()
         options = {key: _checked(name, key, settled(value)) for key, value in bound.arguments.items()}
-        ready = {key: _ready(key, value) for key, value in options.items()}
-        used = frozenset(leaf.index for leaf in list_leaves([*options.values()]) if isinstance(leaf, Slot))
-        return cls(name, function, signature, options, ready, used)
+        ready = {key: _ready(name, key, value) for key, value in options.items()}
+        leaves = list_leaves([*ready.values()])
+        used = frozenset(leaf.index for leaf in leaves if isinstance(leaf, Slot))
+        return cls(name, function, signature, options, ready, used, len(leaves))
 
     def bound(self, options: dict[str, Any]) -> inspect.BoundArguments:
         """Arguments in their places."""
@@ -224,7 +231,8 @@ class Applied:
         """
         shapes = [tuple(axis or 1 for axis in shape[1:]) for shape in input_shape]
         given = ", ".join(map(str, input_shape))
-        filled(self.ready, shapes)  # every slot has an input
+        if not all(0 <= index < len(shapes) for index in self.used):
+            raise ValueError(f"args: there is no input {max(self.used)}, the function has {len(shapes)}")
         if not self.used:
             raise ValueError(f"{self.name}: expected a symbolic tensor among its arguments, received none")
         most = max(_MOST, *(math.prod(shapes[index]) for index in self.used))

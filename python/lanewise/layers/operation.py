@@ -12,7 +12,7 @@ import numpy as np
 from .._engine import Builder, Weight
 from .._given import is_model, is_own
 from .._missing import Unset
-from .._names import LARGEST, Configurable, automatic_name, constructor_keywords, name_of
+from .._names import Configurable, automatic_name, constructor_keywords, name_of
 from .._structure import Trained, flatten, pack
 
 Shape = tuple[int | None, ...]
@@ -67,34 +67,23 @@ class KerasTensor:
         return id(operation), node_index, tensor_index
 
     def __add__(self, other: Any) -> Any:
-        return self._paired("add", "Add", other, 1.0, other)
+        return self._paired("add", "Add", other)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return self._paired("subtract", "Subtract", other, 1.0, -other if _is_number(other) else 0)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._scaled(-1.0, other) if _is_number(other) else _applied("subtract", other, self)
+        return self._paired("subtract", "Subtract", other)
 
     def __mul__(self, other: Any) -> Any:
-        return self._paired("multiply", "Multiply", other, other, 0.0)
+        return self._paired("multiply", "Multiply", other)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> Any:
-        # x / 0 is NaN and infinities when it runs, as in Keras
-        scales = _is_number(other) and abs(other) * LARGEST >= 1
-        return self._scaled(1.0 / other, 0.0) if scales else _applied("true_divide", self, other)
-
-    def __neg__(self) -> KerasTensor:
-        return self._scaled(-1.0, 0.0)
-
-    def _paired(self, name: str, kind: str, other: Any, scale: Any, offset: Any) -> Any:
-        """A layer where Keras has one for it and the shapes are the same, or a number scales; else the function."""
+    def _paired(self, name: str, kind: str, other: Any) -> Any:
+        """A layer where Keras has one for it and the shapes are the same; else the function."""
         if isinstance(other, KerasTensor) and other.shape == self.shape and not (self.masked() or other.masked()):
             return self._merged(kind, other)
-        return self._scaled(scale, offset) if _is_number(other) else _applied(name, self, other)
+        return _applied(name, self, other)
 
     def _merged(self, kind: str, other: KerasTensor) -> KerasTensor:
         from . import get_class
@@ -106,16 +95,6 @@ class KerasTensor:
         """Whether it comes from a layer that makes a mask: layers pass that on, operators in Keras drop it."""
         operation, index, _ = self._keras_history
         return operation.nodes[index].masked
-
-    def _scaled(self, scale: Any, offset: Any) -> KerasTensor:
-        from . import get_class
-
-        if self.masked():
-            scaled: KerasTensor = _applied("multiply", self, scale) if scale != 1.0 or not offset else self
-            return _applied("add", scaled, offset) if offset else scaled
-        rescaling: Any = get_class("Rescaling")
-        result: KerasTensor = rescaling(scale, offset)(self)
-        return result
 
     def _no_values(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError(
@@ -143,10 +122,6 @@ class KerasTensor:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number)
-
-
 def _applied(name: str, *args: Any) -> Any:
     from .symbolic import apply
 
@@ -161,13 +136,14 @@ def _operator(name: str, swapped: bool = False) -> Callable[..., Any]:
 
 
 for _method, _name in {
-    "getitem": "get_item", "pow": "power", "abs": "absolute", "mod": "mod", "floordiv": "floor_divide",
+    "getitem": "get_item", "neg": "negative", "truediv": "true_divide",
+    "pow": "power", "abs": "absolute", "mod": "mod", "floordiv": "floor_divide",
     "matmul": "matmul", "and": "logical_and", "or": "logical_or", "invert": "logical_not",
     "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
 }.items():  # fmt: skip
     setattr(KerasTensor, f"__{_method}__", _operator(_name))
-for _method, _name in {"truediv": "true_divide", "pow": "power", "mod": "mod", "matmul": "matmul", "and": "logical_and",
-                        "or": "logical_or"}.items():  # fmt: skip
+for _method, _name in {"sub": "subtract", "truediv": "true_divide", "pow": "power", "mod": "mod", "matmul": "matmul",
+                        "and": "logical_and", "or": "logical_or"}.items():  # fmt: skip
     setattr(KerasTensor, f"__r{_method}__", _operator(_name, swapped=True))
 
 

@@ -19,11 +19,10 @@ from .. import activations
 from .._arrays import number_type
 from .._engine import Builder, Weight
 from .._names import automatic_name
-from .._structure import flatten
 from .applied import Applied
 from .base import Layer
 from .operation import KerasTensor, Shape
-from .slots import Slot, decoded, encoded, filled
+from .slots import Slot, decoded, filled
 
 _KERAS = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu", "amax": "max", "amin": "min",
           "divide": "true_divide"}  # fmt: skip
@@ -34,6 +33,7 @@ _KERAS = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu", "amax":
 
 _RESHAPES = frozenset({"expand_dims", "squeeze", "reshape", "ravel"})
 _MOVES = _RESHAPES | {"get_item", "transpose", "flip", "take", "tile", "repeat", "swapaxes", "moveaxis", "roll"}
+_MOST_LOOKS = 20_000  # arguments that are looked at for shapes, by one function
 _MOST_MOVED = 2**20  # elements of a sample, each with its place in the engine's list
 _TINY = np.finfo(np.float32).tiny
 _PAIRS = frozenset({"add", "subtract", "multiply", "true_divide", "maximum", "minimum"})
@@ -80,7 +80,7 @@ def _pair(builder: Builder, name: str, a: Any, b: Any) -> int | None:
             offset = c if name in ("add", "subtract") else np.full_like(c, -0.0)  # x + -0.0 is x, for -0.0 too
             if name == "subtract":
                 scale, offset = (scale, -offset) if isinstance(a, _Value) else (-scale, offset)
-            if name != "divide" or np.all((np.abs(scale) >= _TINY) & np.isfinite(scale)):  # of what is no subnormal
+            if name != "divide" or np.all((np.frexp(c)[0] % 0.5 == 0) & (np.abs(scale) >= _TINY) & np.isfinite(scale)):
                 return builder.add("scale_columns", value, [_variable(scale), _variable(offset)])
         if array.size > _MOST_MOVED:
             return None
@@ -97,8 +97,8 @@ class _Value:
         self.id = value
 
 
-def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims: bool = False) -> int:
-    """sum, mean, max or min over axes of the samples, which become the first one."""
+def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims: bool = False) -> int | None:
+    """sum, mean, max or min over axes of the samples, which become the first one. None where `_pair` has none."""
     shape = builder.shape(value)
     axes = [a % (len(shape) + 1) for a in (axis if isinstance(axis, list | tuple) else [axis])]
     order = [*axes, *(a for a in range(1, len(shape) + 1) if a not in axes)]
@@ -107,14 +107,20 @@ def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims
     flat = builder.reshaped(value, (builder.shape(value)[0], int(np.prod(kept, dtype=np.int64))))
     if name == "min":
         flat = builder.add("scale", flat, factor=-1.0)
-    flat = builder.add("max_pool" if name in ("max", "min") else "average_pool", flat, (), **_SUMS.get(name, {}))
+    n = builder.shape(flat)[0]
+    if name in ("max", "min"):
+        flat = builder.add("max_pool", flat)
+    else:
+        flat = builder.add("average_pool", flat, (), sum=1.0)
+        mean = flat if name == "sum" else _pair(builder, "divide", _Value(flat), float(n))
+        if mean is None:
+            return None
+        flat = mean
     if name == "min":
         flat = builder.add("scale", flat, factor=-1.0)
     whole = [1 if a + 1 in axes else n for a, n in enumerate(shape)]
     return builder.moved(flat, lambda rows: rows.reshape(len(rows), *(whole if keepdims else kept)))
 
-
-_SUMS = {"sum": {"sum": 1.0}}
 
 _PRODUCTS: dict[str, Callable[..., Any]] = {
     "matmul": lambda rank, other: ([rank - 1], [max(other - 2, 0)]) if other < 3 else None,  # product by product
@@ -195,6 +201,11 @@ class Function(Layer):
             raise ValueError(f"{self.function}: expected a symbolic tensor among its arguments, received none")
         shapes = tuple(tuple(shape) for shape in input_shape)
         if shapes not in self._known_shapes:
+            if len(self._known_shapes) * self.applied.length > _MOST_LOOKS:
+                raise ValueError(
+                    f"{self.function}: expected fewer calls on other shapes: after {len(self._known_shapes)} of them, "
+                    f"with {self.applied.length} arguments each, called on {shapes[0]}"
+                )
             self._known_shapes[shapes] = self.applied.result_shape(shapes)
         return self._known_shapes[shapes]
 
@@ -364,79 +375,3 @@ def _rows_kept(x: KerasTensor, shape: Any) -> Any:
     if -1 in rest:
         rest[rest.index(-1)] = math.prod(x.shape[1:]) // max(1, -math.prod(rest))  # type: ignore[arg-type]
     return [-1, *rest]
-
-
-# --- as Keras writes them -------------------------------------------------------------------------------------------
-
-_CALLED = frozenset({"x", "x1", "x2", "xs", "condition", "key", "indices", "operands", "target", "output"})
-_MODULES = {"nn": "sigmoid softplus log_sigmoid softsign silu relu relu6 leaky_relu elu selu gelu softmax log_softmax "
-            "hard_sigmoid hard_silu binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy "
-            "one_hot normalize",
-            "math": "logsumexp rsqrt erf", "linalg": "norm",
-            "core": "cast convert_to_tensor stop_gradient"}  # fmt: skip
-
-
-def keras_entry(layer: Function, calls: Sequence[Any]) -> dict[str, Any]:
-    """A function as Keras 3 describes its operation; `calls`: descriptions of the tensors that each call is on."""
-    name = layer.function
-    config: dict[str, Any] = {"name": layer.name}
-    options = dict(layer.applied.options)
-    called = [value for key in list(options) if key in _CALLED for value in [options.pop(key)]]
-    if name == "einsum":
-        called = called[0]
-    for key, value in options.items():
-        if any(isinstance(leaf, Slot) for leaf in flatten([value])):
-            raise ValueError(f"save: {layer.name}: Keras has no {name} with a tensor as {key}; save it as *.lanewise")
-    config |= {key: encoded(value) for key, value in options.items() if key != "name"}
-    kwargs = {key: config.pop(key) for key in ("constant_values",) if key in config}  # of the call in Keras
-    nodes = []
-    for call in calls:
-        tensors = call if isinstance(call, list) else [call]
-        args = [filled(_encoded_slots(value), tensors) for value in called]
-        nodes.append({"args": args, "kwargs": dict(kwargs)})
-    home = next((module for module, names in _MODULES.items() if name in names.split()), "numpy")
-    class_name = "".join(part.capitalize() for part in name.split("_"))
-    return {
-        "module": f"keras.src.ops.{home}", "class_name": class_name, "config": config, "registered_name": class_name,
-        "name": layer.name, "inbound_nodes": nodes,
-    }  # fmt: skip
-
-
-def _encoded_slots(value: Any) -> Any:
-    if isinstance(value, Slot):
-        return value
-    return [_encoded_slots(entry) for entry in value] if isinstance(value, list) else encoded(value)
-
-
-def from_keras(kind: str, config: Mapping[str, Any], nodes: Sequence[Any]) -> tuple[Function, list[list[Any]]]:
-    """(the function that an operation of Keras's is, of each of its calls the descriptions of the tensors it is on).
-
-    Raises:
-        ValueError: an operation that is not in `keras.ops` here, or calls whose other arguments differ.
-    """
-    from .._names import snake_case
-
-    name = snake_case(kind)
-    known = inspect.signature(function_called(name)).parameters
-
-    def slots(value: Any, tensors: list[Any]) -> Any:
-        if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
-            tensors.append(value)
-            return encoded(Slot(len(tensors) - 1))
-        return [slots(entry, tensors) for entry in value] if isinstance(value, list) else value
-
-    calls: list[tuple[list[Any], dict[str, Any]]] = []
-    on: list[list[Any]] = []
-    for node in nodes or [{}]:
-        args, kwargs = (node.get("args", []), node.get("kwargs", {})) if isinstance(node, Mapping) else (None, None)
-        if not isinstance(args, list) or not isinstance(kwargs, Mapping):
-            raise ValueError(f"expected a call with its arguments, received {str(node)[:60]}")
-        on.append([])
-        calls.append((slots(args, on[-1]), {key: slots(value, on[-1]) for key, value in kwargs.items()}))
-    called, options = calls[0]
-    if any(other != calls[0] for other in calls[1:]):
-        raise ValueError("its calls have other arguments")
-    options = {key: value for key, value in {**options, **config}.items() if key in known and key != "name"}
-    if name == "einsum":
-        called = [options.pop("subscripts"), *called]
-    return Function(name, called, options, config.get("name")), on

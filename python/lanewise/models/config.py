@@ -136,11 +136,11 @@ def _operation(entry: Mapping[str, Any]) -> tuple[Operation, list[Any]]:
         raise ValueError(f"inbound_nodes: expected a list, received {nodes!r}")
     if not str(entry.get("module", "")).startswith("keras.src.ops"):
         return deserialize_operation(entry), nodes
-    from ..layers.symbolic import from_keras
+    from ..layers import keras_operations
 
     kind, config = str(entry.get("class_name")), entry.get("config", {})
     try:
-        function, calls = from_keras(kind, config, nodes)
+        function, calls = keras_operations.from_keras(kind, config, nodes)
     except (ValueError, TypeError) as error:
         name = config.get("name")
         raise ValueError(f"layers: the operation {kind!r} of Keras ({name}) is not known here: {error}") from error

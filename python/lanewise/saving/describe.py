@@ -39,7 +39,9 @@ def to_json(model: Any, **kwargs: Any) -> str:
     Raises:
         ValueError: a longer description than `model_from_json` takes.
     """
-    return described(keras_write.model_form(model), MAX_CONFIG, **kwargs)
+    form = keras_write.model_form(model)
+    check_size(form["config"])
+    return described(form, MAX_CONFIG, **kwargs)
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

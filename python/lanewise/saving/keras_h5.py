@@ -15,7 +15,7 @@ from .archive import AnyArray, FormatError, Mismatch, described, parsed
 from .files import replacing
 from .keras_state import Places
 from .keras_zip import KERAS_VERSION, MAX_CONFIG, built, compile_from
-from .shapes import SLACK
+from .shapes import SLACK, check_size
 
 _HEADER_LIMIT = 64_000  # bytes of one attribute; Keras's own limit is 64,512
 
@@ -31,6 +31,7 @@ def legacy_weights(layer: Any) -> list[Weight]:
 def write_model(path: str, model: Any, include_optimizer: bool) -> None:
     """Write a built model in the place of `path`, as `model.save("m.h5")` of Keras 3 does."""
     form = keras_write.legacy_form(keras_write.model_form(model))
+    check_size(form["config"])
     compiled = model._compiled.get_config(names=False) if include_optimizer and model._compiled else None
     with replacing(path) as file, h5.writing(file) as root:
         root.attrs["keras_version"] = KERAS_VERSION

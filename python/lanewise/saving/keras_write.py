@@ -11,7 +11,8 @@ from typing import Any
 from .. import _registry, constraints, initializers, layers, regularizers
 from .._given import has_layers, is_model, is_own
 from .._names import serialize
-from ..layers.symbolic import Function, keras_entry
+from ..layers.keras_operations import keras_entry
+from ..layers.symbolic import Function
 
 Config = dict[str, Any]
 

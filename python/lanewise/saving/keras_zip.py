@@ -29,6 +29,7 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
     compiled = model.get_compile_config() if include_optimizer else None
     if compiled is not None:
         form["compile_config"] = keras_write.compile_form(compiled)
+    check_size(form["config"])
     config = described(form, MAX_CONFIG).encode("ascii")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}).encode("ascii")
     weights = io.BytesIO()
