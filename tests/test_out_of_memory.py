@@ -86,3 +86,30 @@ def test_another_error_or_other_bits_would_be_seen(shim: Path) -> None:
     (result,) = phases(shim, "core", 29, "planted")
     assert any("planted" in text for text in result["other"])
     assert any("other bits" in text for text in result["other"])
+
+
+CONTEXTS = """
+import _testcapi
+import lanewise as lw
+from lanewise._registry import collected, get_registered_object
+from lanewise.initializers.base import few_items, take_items, zeros_only
+try:
+    with lw.keras.utils.custom_object_scope({"A": int}), few_items(3), collected(), zeros_only(10):
+        _testcapi.set_nomemory(1, 60)
+        [float(n) for n in range(100, 1000)]
+except MemoryError:
+    seen = True
+finally:
+    _testcapi.remove_mem_hooks()
+assert seen
+layer = lw.layers.Dense(3)
+layer.build((None, 2))
+assert layer.kernel.numpy().all() and get_registered_object("A") is None
+take_items("items", 100)
+"""
+
+
+def test_what_holds_inside_a_load_ends_with_it_where_memory_ended() -> None:
+    """The reset of a context variable takes memory: every layer made afterwards began with zeros."""
+    done = subprocess.run([sys.executable, "-c", CONTEXTS], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -6,19 +6,17 @@ A file can name what stands in the package's own tables, what was registered her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from ._context import Held, Within
 from ._given import is_own
 
 T = TypeVar("T")
 
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
-_collected: ContextVar[dict[str, Any] | None] = ContextVar("collected")
-_scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects")
+_collected, _scope = Held(), Held()  # the table of `collected`; what custom objects are called
 _DEFAULT_PACKAGE = "Custom"
 
 
@@ -55,7 +53,7 @@ def get_registered_name(obj: Any) -> str:
         name = _names.get(obj)
     except TypeError:  # not hashable
         name = None
-    found = _collected.get(None)
+    found = _collected.value
     if name or found is None or not is_own(obj):
         return name or str(obj.__name__)
     key = f"own>{obj.__name__}"  # never a name of the package's
@@ -64,22 +62,16 @@ def get_registered_name(obj: Any) -> str:
     return key
 
 
-@contextmanager
-def collected() -> Iterator[dict[str, Any]]:
+def collected() -> Within[dict[str, Any]]:
     """Inside, configs name each class and function of the user's as in the table that this gives, lambdas too."""
-    table: dict[str, Any] = {}
-    token = _collected.set(table)
-    try:
-        yield table
-    finally:
-        _collected.reset(token)
+    return Within(_collected, {})
 
 
 def get_registered_object(
     name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None
 ) -> Any:
     """The object of this name in the scope, the global table or the tables given; None where there is none."""
-    for table in (_scope.get({}), _registered, custom_objects or {}, module_objects or {}):
+    for table in (_scope.value or {}, _registered, custom_objects or {}, module_objects or {}):
         if name in table:
             return table[name]
     return None
@@ -94,11 +86,12 @@ class CustomObjectScope:
         self.custom_objects = dict(custom_objects or {})
 
     def __enter__(self) -> CustomObjectScope:
-        self._token = _scope.set({**_scope.get({}), **self.custom_objects})
+        self._within = Within(_scope, {**(_scope.value or {}), **self.custom_objects})
+        self._within.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        _scope.reset(self._token)
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._within.__exit__(kind, error, trace)
 
 
 custom_object_scope = CustomObjectScope

@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
 
+from .._context import Held, Within
 from .._engine import Float32
 from .._names import Configurable, check_default
 from ..random import check_seed
 
-_left: ContextVar[list[int] | None] = ContextVar("elements left", default=None)
+_left = Held()
 
 
-@contextmanager
-def zeros_only(elements: int) -> Iterator[None]:
+def zeros_only(elements: int) -> Within[list[int]]:
     """Inside, every initializer gives zeros, `elements` of them in all: what a file is read into.
 
     The first values of a model that is about to be overwritten cost nothing then and take nothing from the random
     streams, and layers that ask for more weights than the file holds are refused before memory is taken.
     """
-    token = _left.set([elements])
-    try:
-        yield
-    finally:
-        _left.reset(token)
+    return Within(_left, [elements])
 
 
-_items: ContextVar[list[int] | None] = ContextVar("items left", default=None)
+_items = Held()
 
 
-@contextmanager
-def few_items(count: int) -> Iterator[None]:
+def few_items(count: int) -> Within[list[int]]:
     """Inside, what a description names by a number alone, such as thresholds of metrics, may be so many in all."""
-    token = _items.set([count])
-    try:
-        yield
-    finally:
-        _items.reset(token)
+    return Within(_items, [count])
 
 
 def take_items(argument: str, count: int) -> None:
     """Raises ValueError where a file asks for too many."""
-    left = _items.get()
+    left = _items.value
     if left is not None:
         left[0] -= count
         if left[0] < 0:
@@ -76,7 +64,7 @@ class Initializer(Configurable):
         """
         check_default("dtype", "float32" if dtype is None else str(np.dtype(dtype)), "float32", "weights are float32")
         shape = tuple(shape)
-        left = _left.get()
+        left = _left.value
         if left is not None:
             left[0] -= math.prod(shape)
             if left[0] < 0:
