@@ -274,6 +274,13 @@ FINE: dict[str, dict[str, Any]] = {
     "places for 150 shapes": _of_many_shapes("take", _SLOT, [[0]] * 12_000, 1),
     "places behind an ellipsis for 150 shapes": _of_many_shapes("get_item", _SLOT, [_DOTS, [[0]] * 12_000, _ALL]),
     "4,900 calls, each on what the one before gave": _chain_of_calls("exp", 4900, _SLOT),
+    "labels of millions of classes for 300 shapes": model(
+        *[source(2**22 - k, 1, name=f"i{k}") for k in range(300)],
+        {
+            **function("sparse_categorical_crossentropy", _integers([[0], [1], [2]]), _SLOT, False, 1),
+            "inbound_nodes": [{"args": [[tensor(f"i{k}")]], "kwargs": {}} for k in range(300)],
+        },
+    ),
     "400 times millions of classes": model(
         source(),
         *[function("one_hot", _SLOT, 2**22, called_as=f"f{k}") for k in range(400)],

@@ -37,6 +37,8 @@ def equal_to_the_function(function: Any, rows: Any) -> None:
         lambda x: x / 41.0,
         lambda x: ops.floor(ops.divide(x * 41, 41.0)),
         lambda x: 1.0 - x,
+        lambda x: 7 // (x + 0.5),
+        lambda x: ops.pad(x, [[0, 0], [1, 2]], constant_values=[[0, 0], [3, 4]]),
         lambda x: 3 - (x - 2) * -0.5,
         lambda x: x / np.float32([3e38, 2e38, 1e38, 1.0]),
         lambda x: ops.median(x, axis=np.int64(1)),
@@ -60,14 +62,16 @@ def test_quotients_are_divided() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
-def test_casts_to_integers_end_where_the_type_does(dtype: str) -> None:
-    """C leaves open what is beyond; NumPy has other numbers in the last elements of an array than before them."""
-    info = np.iinfo(dtype)
+def test_casts_to_integers_end_at_64_bits(dtype: str) -> None:
+    """C leaves open what is beyond the type; NumPy has other numbers in the last elements of an array than before."""
+    info = np.iinfo("uint64" if dtype == "uint64" else "int64")
     given = np.float32([-1e30, -70000.9, -1.9, -0.5, 0.5, 1.9, 100.5, 70000.9, 8.3e14, 1e30, -np.inf, np.inf])
     found = ops.cast(np.tile(given, 3), dtype)
-    exact = [min(max(int(x), info.min), info.max) if np.isfinite(x) else info.max if x > 0 else info.min for x in given]
-    ends = {info.max: int(np.nextafter(float(info.max), 0)) if info.bits == 64 else info.max}
-    np.testing.assert_array_equal(found, np.array([ends.get(n, n) for n in exact] * 3, dtype))
+    end = int(np.nextafter(float(info.max), 0))
+    exact = [min(max(int(np.nan_to_num(x)), -(2**63)), end) % 2 ** np.iinfo(dtype).bits for x in given]
+    np.testing.assert_array_equal(found, np.array(exact * 3, np.uint64).astype(dtype))
+    assert ops.cast(np.int32([300, -1]), dtype).tolist() == ops.cast(np.float32([300, -1]), dtype).tolist()
+    assert ops.cast(ops.sum(np.float32([1.5])), dtype).numpy() == 1
     assert ops.cast(np.float32([np.nan]), dtype)[0] == 0
     rows = np.float32(np.random.default_rng(1).normal(size=(46, 3)) * 1e10)
     model = model_of(lambda x: ops.cast(ops.cast(x, dtype), "float32"), 3)
@@ -121,6 +125,34 @@ def trained(function: Any, units: int = 4) -> tuple[Any, Any, Any]:
     model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
     rows = np.random.default_rng(2).normal(size=(8, 3)).astype(np.float32)
     return model, rows, np.zeros(model.predict(rows, verbose=0).shape, np.float32)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y: y[:],
+        lambda y: y[:, :3],
+        lambda y: ops.cast(y, "float32"),
+        lambda y: ops.reshape(y, (-1, 3, 2)),
+        lambda y: y**1,
+        lambda y: ops.roll(y, 3, 1),
+        lambda y: ops.transpose(y, (0, 1, 2)),
+        lambda y: ops.repeat(y, 1, 1),
+    ],
+)
+def test_what_changes_nothing_drops_a_mask_too(function: Any) -> None:
+    rows = np.float32([[[1, 2], [0, 0], [3, 4]]])
+    pool = layers.GlobalAveragePooling1D()
+    model = model_of(lambda x: pool(function(layers.Masking()(x))), 3, 2)
+    np.testing.assert_allclose(model.predict(rows, verbose=0), rows.mean(axis=1), rtol=1e-6)
+
+
+def test_operators_in_layers_of_ones_own() -> None:
+    def function(x: Any) -> Any:
+        whole, rest = divmod(x, 2.0)
+        return whole + rest + 7 // x + 7 % x + x // 2 + x.round() + x.cumsum(axis=1)
+
+    np.testing.assert_allclose(slope_of(function, [3.0, 4.0, 6.0]), [3 + 1 - 2, 2 + 1 - 1, 1 + 1 - 1])
 
 
 def slope_of(function: Any, at: list[float]) -> Any:
@@ -238,6 +270,8 @@ def test_a_median_in_training_is_that_in_prediction(row: list[float], median: fl
         (lambda x: x[:, [[0, 1], [1]]], ValueError, "get_item: indices: expected lists of one length"),
         (lambda x: ops.take(x, [2**64 - 1], 1), ValueError, "take: indices: expected numbers of 64 bits"),
         (lambda x: ops.concatenate([x] * 2001, 1), ValueError, "xs: expected at most 2000 tensors, received 2001"),
+        (lambda x: ops.pad(x, [[0, 0], [1, 1]], constant_values=[None, 1]), TypeError, "constant_values: expected num"),
+        (lambda x: ops.pad(x, [[0, 0], [1, 1]], constant_values=[1, 2, 3]), ValueError, "pad: called on"),
         (lambda x: ops.less(x, "a"), TypeError, "less: x2: expected tensors or numbers, received a"),
     ],
 )

@@ -38,15 +38,19 @@ def number_type(dtype: Any) -> np.dtype[Any]:
 
 
 def converted(array: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    """An array in another type. Real numbers become integers by what stands before their point; NaN is 0, and what is
-    beyond the type its end (C leaves that open, and NumPy's results differ by the place in the array)."""
+    """An array in another type.
+
+    Real numbers become integers by what stands before their point, NaN 0; what is beyond 64 bits ends there, and
+    smaller types have the last bits, as of integers. (C leaves both open, and NumPy's results differ by the place in
+    the array.)
+    """
     if array.dtype.kind != "f" or dtype.kind not in "iu":
         return array.astype(dtype)
-    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
-    end = (
-        float(most) if float(most) <= most else np.nextafter(float(most), 0)
-    )  # of 64 bits float64 has not the last one
-    return np.clip(np.nan_to_num(array.astype(np.float64), posinf=end, neginf=float(least)), least, end).astype(dtype)
+    wide = np.nan_to_num(array.astype(np.float64))
+    integers = np.asarray(np.clip(wide, -(2.0**63), np.nextafter(2.0**63, 0))).astype(np.int64).astype(dtype)
+    if dtype != np.uint64:
+        return integers
+    return np.where(wide < 2.0**63, integers, np.clip(wide, 2.0**63, np.nextafter(2.0**64, 0)).astype(np.uint64))
 
 
 def any_array(value: Any) -> AnyArray:

@@ -54,6 +54,18 @@ class Operators:
     def __mod__(self, other: Any) -> Any:
         return np.remainder(self, other)
 
+    def __rmod__(self, other: Any) -> Any:
+        return np.remainder(other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return np.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return np.floor_divide(other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
     def __neg__(self) -> Any:
         return np.negative(self)
 

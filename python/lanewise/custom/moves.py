@@ -92,6 +92,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     if isinstance(x, np.ndarray) and rank and not len(x):  # no rows: only the shape matters
         with suppress(ValueError):  # a width that does not fit: NumPy says so
             widths = np.broadcast_to(np.asarray(pad_width, object), (rank, 2)).tolist()
+            np.broadcast_to(np.asarray(constant_values or 0, x.dtype), (rank, 2))
             if widths[0] == [0, 0] and all(isinstance(n, int) and n >= 0 for pair in widths for n in pair):
                 return _out(np.zeros([n + sum(pair) for n, pair in zip(x.shape, widths, strict=True)], x.dtype))
     padded: Any = np.pad
@@ -150,7 +151,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """
     x, given = _value(x), plain(current(repeats))
     times = np.ravel(np.asarray(given))
-    if times.dtype.kind not in "biuO" or (times.dtype.kind == "O" and not all(isinstance(n, int) for n in times)):
+    if (times.size and times.dtype.kind not in "biuO") or (
+        times.dtype.kind == "O" and not all(isinstance(n, int) for n in times)
+    ):
         raise TypeError(f"repeat: expected integers, received {str(given)[:60]}")
     each = (np.size(plain(x)) if axis is None else np.shape(plain(x))[axis]) if len(times) == 1 else 1
     if times.size and (times.min() < 0 or float(times.max()) * times.size * each > 2**62):

@@ -127,7 +127,11 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     labels, classes = np.asarray(plain(_value(target))), shape(output)[axis]
     if labels.ndim == ndim(output):
         labels = labels.squeeze(-1)
-    return categorical_crossentropy(one_hot(labels, classes, axis), output, from_logits, axis)
+    if np.size(plain(output)):
+        target = one_hot(labels, classes, axis)
+    else:  # no rows: however many labels and classes there are, only their shape matters
+        target = np.moveaxis(np.broadcast_to(np.float32(0), (*labels.shape, classes)), -1, axis)
+    return categorical_crossentropy(target, output, from_logits, axis)
 
 
 __all__ = [

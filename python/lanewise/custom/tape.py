@@ -131,6 +131,12 @@ class Traced(TracedBase):
     def std(self, axis: Any = None, keepdims: bool = False) -> Any:
         return np.std(self, axis=axis, keepdims=keepdims)
 
+    def cumsum(self, axis: Any = None) -> Any:
+        return np.cumsum(self, axis)
+
+    def round(self, decimals: int = 0) -> Any:
+        return np.round(self.value, decimals)
+
     def argmax(self, axis: Any = None) -> Any:
         return self.value.argmax(axis)
 

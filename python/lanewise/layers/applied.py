@@ -84,6 +84,12 @@ def _checked(name: str, key: str, value: Any) -> Any:
     most = 8 if name == "roll" else 2 * MAX_AXES  # which copies 2**axes parts
     if key in _FEW and len(leaves) > most:
         raise ValueError(f"{said} at most {most} numbers, received {len(leaves)}")
+    if (
+        key == "constant_values"
+        and value is not None
+        and not all(isinstance(n, int | float | np.ndarray) for n in leaves)
+    ):
+        raise TypeError(f"{said} numbers, received {str(value)[:60]}")
     one = key in _NUMBERS or (key == "axis" and name in _ONE_AXIS)
     if one and isinstance(value, list | np.ndarray | str):
         raise TypeError(f"{said} one number, received {str(value)[:60]}")

@@ -125,6 +125,10 @@ class Layer(OwnCall):
         if not (builder.mode is False and self.in_training == "noise"):
             value = (self.write_own if self.own else self.merge)(builder, values)
         mask = self.mask_of(builder, values, masks)
+        if mask is None and value in builder.masks and not builder.for_ids and value not in builder.ids:
+            value = builder.add(
+                "scale", value, factor=1.0
+            )  # what came in came out: without its mask it is another value
         value = self.penalised(builder, value)
         if mask is not None:
             builder.masks[value] = mask

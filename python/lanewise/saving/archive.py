@@ -79,7 +79,7 @@ def described(value: Any, longest: int, **options: Any) -> str:
     """
     import json
 
-    text = json.dumps(value, allow_nan=False, **options)
+    text = json.dumps(value, **{"allow_nan": False, **options})
     try:
         if len(text) > longest:
             raise FormatError(f"a description of {len(text)} bytes, allowed are {longest}")
