@@ -142,8 +142,10 @@ for _method, _name in {
     "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
 }.items():  # fmt: skip
     setattr(KerasTensor, f"__{_method}__", _operator(_name))
-for _method, _name in {"sub": "subtract", "truediv": "true_divide", "floordiv": "floor_divide",
-                       "pow": "power", "mod": "mod", "matmul": "matmul", "and": "logical_and", "or": "logical_or"}.items():  # fmt: skip
+for _method, _name in {
+    "sub": "subtract", "truediv": "true_divide", "floordiv": "floor_divide", "pow": "power", "mod": "mod",
+    "matmul": "matmul", "and": "logical_and", "or": "logical_or",
+}.items():  # fmt: skip
     setattr(KerasTensor, f"__r{_method}__", _operator(_name, swapped=True))
 
 
