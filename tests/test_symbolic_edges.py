@@ -37,6 +37,7 @@ def equal_to_the_function(function: Any, rows: Any) -> None:
         lambda x: x / 41.0,
         lambda x: ops.floor(ops.divide(x * 41, 41.0)),
         lambda x: 1.0 - x,
+        lambda x: ops.transpose(x, np.array([0, 1])),
         lambda x: 7 // (x + 0.5),
         lambda x: ops.pad(x, [[0, 0], [1, 2]], constant_values=[[0, 0], [3, 4]]),
         lambda x: 3 - (x - 2) * -0.5,
@@ -102,6 +103,34 @@ def test_pairs_that_are_large_when_they_are_repeated() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=(2, 1100, 1)).astype(np.float32), rng.normal(size=(2, 1, 1100)).astype(np.float32)
     np.testing.assert_array_equal(model.predict([a, b], verbose=0), a + b)
+
+
+def test_large_constants_and_means_need_no_list_of_places() -> None:
+    rng = np.random.default_rng(1)
+    constant = rng.normal(size=(1100, 1000)).astype(np.float32)
+    x = rng.normal(size=(1, 1100, 1000)).astype(np.float32)
+    np.testing.assert_array_equal(model_of(lambda x: ops.maximum(x, constant), 1100, 1000).predict(x, verbose=0),
+                                  np.maximum(x, constant))  # fmt: skip
+    x = rng.normal(size=(1, 3, 1100, 1000)).astype(np.float32)
+    mean = model_of(lambda x: ops.mean(x, axis=1), 3, 1100, 1000).predict(x, verbose=0)
+    np.testing.assert_allclose(mean, x.mean(axis=1), rtol=1e-5, atol=1e-6)
+
+
+def test_calls_on_many_shapes_end_somewhere() -> None:
+    """Each is looked at: 20,000 arguments in all."""
+    layer = model_of(lambda x: ops.take(x, [0], 1), 9).layers[-1]
+    layer._known_shapes = {((None, n),): (None, 1) for n in range(10, 20_000)}
+    with pytest.raises(ValueError, match="take: expected fewer calls on other shapes: after 19990 of them, with 3 arg"):
+        layer(Input((8,)))
+
+
+def test_a_call_that_is_none() -> None:
+    x = Input((3,))
+    form = Model(x, ops.exp(x)).get_config()
+    entry = {"module": "keras.src.ops.numpy", "class_name": "Exp", "config": {"name": "e"}, "name": "e"}
+    for node in ({"args": 1}, {"args": [], "kwargs": []}):
+        with pytest.raises(ValueError, match="expected a call with its arguments"):
+            Model.from_config({**form, "layers": [form["layers"][0], {**entry, "inbound_nodes": [node]}]})
 
 
 def test_repeat_counts_beyond_64_bits() -> None:
@@ -272,6 +301,8 @@ def test_a_median_in_training_is_that_in_prediction(row: list[float], median: fl
         (lambda x: ops.concatenate([x] * 2001, 1), ValueError, "xs: expected at most 2000 tensors, received 2001"),
         (lambda x: ops.pad(x, [[0, 0], [1, 1]], constant_values=[None, 1]), TypeError, "constant_values: expected num"),
         (lambda x: ops.pad(x, [[0, 0], [1, 1]], constant_values=[1, 2, 3]), ValueError, "pad: called on"),
+        (lambda x: ops.norm(x, [1, 2], axis=1), TypeError, "norm: ord: expected the order of a norm"),
+        (lambda x: x * np.array([1j]), TypeError, "expected real numbers, received complex128"),
         (lambda x: ops.less(x, "a"), TypeError, "less: x2: expected tensors or numbers, received a"),
     ],
 )
