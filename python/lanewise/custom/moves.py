@@ -92,7 +92,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     if isinstance(x, np.ndarray) and rank and not len(x):  # no rows: only the shape matters
         with suppress(ValueError):  # a width that does not fit: NumPy says so
             widths = np.broadcast_to(np.asarray(pad_width, object), (rank, 2)).tolist()
-            np.broadcast_to(np.asarray(constant_values or 0, x.dtype), (rank, 2))
+            np.broadcast_to(np.asarray(0 if constant_values is None else constant_values, x.dtype), (rank, 2))
             if widths[0] == [0, 0] and all(isinstance(n, int) and n >= 0 for pair in widths for n in pair):
                 return _out(np.zeros([n + sum(pair) for n, pair in zip(x.shape, widths, strict=True)], x.dtype))
     padded: Any = np.pad

@@ -107,15 +107,13 @@ def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims
     flat = builder.reshaped(value, (builder.shape(value)[0], int(np.prod(kept, dtype=np.int64))))
     if name == "min":
         flat = builder.add("scale", flat, factor=-1.0)
-    n = builder.shape(flat)[0]
-    if name in ("max", "min"):
-        flat = builder.add("max_pool", flat)
-    else:
-        flat = builder.add("average_pool", flat, (), sum=1.0)
-        mean = flat if name == "sum" else _pair(builder, "divide", _Value(flat), float(n))
-        if mean is None:
+    count = float(builder.shape(flat)[0])
+    flat = builder.add("average_pool", flat, (), sum=1.0) if name in ("sum", "mean") else builder.add("max_pool", flat)
+    if name == "mean":  # a sum times 1/count would be off by a rounding
+        quotient = _pair(builder, "divide", _Value(flat), count)
+        if quotient is None:
             return None
-        flat = mean
+        flat = quotient
     if name == "min":
         flat = builder.add("scale", flat, factor=-1.0)
     whole = [1 if a + 1 in axes else n for a, n in enumerate(shape)]
