@@ -40,7 +40,11 @@ def relu6(x: Any) -> Any:
 
 def hard_sigmoid(x: Any) -> Any:
     """x/6 + 1/2, limited to [0, 1]."""
-    return _limited(_real(x) / 6.0 + 0.5, 0.0, 1.0)
+    x = _real(x)
+    result = _limited(x / 6.0 + 0.5, 0.0, 1.0)
+    return (
+        result if isinstance(result, Traced) else convert_to_tensor(result, x.dtype)
+    )  # NumPy 1: float64 of one number
 
 
 def hard_silu(x: Any) -> Any:
