@@ -11,8 +11,8 @@ from .._names import Configurable, from_description, serialize
 from ..initializers.base import few_items
 from ..models import config as clone
 from . import keras_read, keras_write
-from .archive import MAX_ITEMS, described, parsed
-from .keras_zip import MAX_CONFIG
+from .archive import MAX_ITEMS, parsed
+from .keras_zip import MAX_CONFIG, form_text
 from .shapes import check_size
 
 _PLACES: tuple[tuple[str, Any, type[Any]], ...] = (
@@ -39,9 +39,7 @@ def to_json(model: Any, **kwargs: Any) -> str:
     Raises:
         ValueError: a longer description than `model_from_json` takes.
     """
-    form = keras_write.model_form(model)
-    check_size(form["config"])
-    return described(form, MAX_CONFIG, **kwargs)
+    return form_text(keras_write.model_form(model), **kwargs)
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -14,8 +14,8 @@ from . import h5, keras_optimizer, keras_state, keras_write
 from .archive import AnyArray, FormatError, Mismatch, described, parsed
 from .files import replacing
 from .keras_state import Places
-from .keras_zip import KERAS_VERSION, MAX_CONFIG, built, compile_from
-from .shapes import SLACK, check_size
+from .keras_zip import KERAS_VERSION, MAX_CONFIG, built, compile_from, form_text
+from .shapes import SLACK
 
 _HEADER_LIMIT = 64_000  # bytes of one attribute; Keras's own limit is 64,512
 
@@ -31,13 +31,12 @@ def legacy_weights(layer: Any) -> list[Weight]:
 def write_model(path: str, model: Any, include_optimizer: bool) -> None:
     """Write a built model in the place of `path`, as `model.save("m.h5")` of Keras 3 does."""
     form = keras_write.legacy_form(keras_write.model_form(model))
-    check_size(form["config"])
     compiled = model._compiled.get_config(names=False) if include_optimizer and model._compiled else None
     with replacing(path) as file, h5.writing(file) as root:
         root.attrs["keras_version"] = KERAS_VERSION
         root.attrs["backend"] = "lanewise"
         config = {key: form[key] for key in ("class_name", "config")}
-        root.attrs["model_config"] = described(config, MAX_CONFIG)
+        root.attrs["model_config"] = form_text(config)
         if compiled is not None:
             training = keras_write.legacy_form(keras_write.compile_form(compiled))
             optimizer = training.pop("optimizer")

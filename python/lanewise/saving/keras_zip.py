@@ -29,8 +29,7 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
     compiled = model.get_compile_config() if include_optimizer else None
     if compiled is not None:
         form["compile_config"] = keras_write.compile_form(compiled)
-    check_size(form["config"])
-    config = described(form, MAX_CONFIG).encode("ascii")
+    config = form_text(form).encode("ascii")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}).encode("ascii")
     weights = io.BytesIO()
     with h5.writing(weights) as root:
@@ -43,6 +42,12 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
             info.file_size = len(data)
             with archive.open(info, "w") as entry:
                 entry.write(data)
+
+
+def form_text(form: Mapping[str, Any], **options: Any) -> str:
+    """A model's form as JSON that is read again; options: for `json.dumps`. Raises ValueError: it would not be."""
+    check_size(form["config"])
+    return described(form, MAX_CONFIG, **options)
 
 
 def read(file: BinaryIO, compile: bool) -> Any:
