@@ -70,7 +70,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
   float* const packed_a = packed_b + plan.b_floats;
   const int64_t blocks = mm.k == 0 ? 1 : (mm.k + kBlockK - 1) / kBlockK;
   const int64_t last_width = mm.n - (panel_count(mm.n) - 1) * kPanel;
-  const bool copies = plan.pack_b && mm.b_col == 1 && !mm.b_transposed;
+  const bool copies = plan.pack_b && mm.b_col == 1 && !mm.b_transposed;  // row by row
   const bool fetches = plan.fetch_b || mm.beside[0] != nullptr || mm.upcoming != nullptr;
   const bool padded = plan.pad_b && Vec::kLanes == kLineFloats;
   auto width_of = [&](int64_t p) { return p + 1 == panel_count(mm.n) ? last_width : kPanel; };
@@ -101,11 +101,13 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
             const int64_t width = width_of(p);
             const int64_t across = padded ? kPanel : width;  // of a tile
             const float* b;
+            float* copy = nullptr;  // of this panel
+            int64_t copied = -1;    // the row of A at which it is made
             int64_t ldb;
             if (plan.pack_b) {
-              float* const packed = packed_b + (once ? 0 : p - g0) * kPanel * kBlockK;
-              if (s0 == r0) pack_panel(mm, k0, kb, p * kPanel, width, packed, across);
-              b = packed, ldb = across;
+              copy = packed_b + (once ? 0 : p - g0) * kPanel * kBlockK;
+              if (s0 == r0) copied = s0;
+              b = copy, ldb = across;
             } else if (mm.b_panels) {
               b = mm.b + p * kPanel * mm.k + k0 * width, ldb = width;
             } else {
@@ -138,6 +140,16 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
                 ahead = {{run, run + kLine, run + 2 * kLine}, 3 * kLine};
               }
               ++number;
+              if (i == copied) {  // its first tile makes the copy while it reads B, if it is one that can
+                if (copies && can_copy(rows, width)) {
+                  ahead.copy = copy;
+                  tile_and_copy(rows, kb, a, a_row, a_col, mm.b + k0 * mm.b_row + p * kPanel, mm.b_row, t, ldt, q > 0,
+                                ahead);
+                  if (last && mm.c == nullptr) mm.epilogue(mm.context, t, i, p * kPanel, rows, width);
+                  return;
+                }
+                pack_panel(mm, k0, kb, p * kPanel, width, copy, across);
+              }
               if (padded) {
                 alignas(64) float wide[kMaxRows[0] * kPanel];
                 tile_columns(rows, kPanel, kb, a, a_row, a_col, b, ldb, wide, kPanel, false, &ahead);

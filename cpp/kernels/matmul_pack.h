@@ -17,8 +17,9 @@ LW_INLINE void load_columns(const float* in, int64_t in_row, int64_t rows, int64
       const float* row = in + smaller(r, rows - 1) * in_row;
       // Into L2: 16 rows a multiple of 4 KB apart would not stay in L1.
       __builtin_prefetch(row + 4 * kLineFloats, 0, 2);
-      v[r] = Vec::load(row);
-      keep_in_register(v[r]);
+      Vec some = Vec::load(row);
+      keep_in_register(some);
+      v[r] = some;
     }
   } else {
     LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) v[r] = Vec::load_partial(in + smaller(r, rows - 1) * in_row, n);
@@ -32,12 +33,17 @@ LW_INLINE void load_columns(const float* in, int64_t in_row, int64_t rows, int64
 inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int64_t kb, float* out) {
   constexpr int L = Vec::kLanes, kParts = (kMaxRows[0] + L - 1) / L;
   if (a_row == 1) {  // along the rows of the strip: its columns may lie a page apart
-    for (int64_t p = 0; p < kb; ++p) {
-      for (int64_t i = 0; i < m; i += kLineFloats) __builtin_prefetch(a + (p + kAhead) * a_col + i);
+    for (int64_t p0 = 0; p0 < kb; p0 += kAhead) {
+      const int64_t p1 = smaller(p0 + kAhead, kb);
       for_balanced(0, m, kMaxRows[0], [&](int64_t i, int64_t rows) {
         for (int64_t r = 0; r < rows; r += L) {
           const int64_t n = smaller(L, rows - r);
-          store(load(a + p * a_col + i + r, n), out + i * kBlockK + p * rows + r, p + 1 < kb ? L : n);
+          const float* from = a + p0 * a_col + i + r;
+          float* to = out + i * kBlockK + p0 * rows + r;
+          for (int64_t p = p0; p < p1; ++p, from += a_col, to += rows) {
+            __builtin_prefetch(from + kAhead * a_col);
+            store(load(from, n), to, p + 1 < kb ? L : n);
+          }
         }
       });
     }
@@ -66,9 +72,12 @@ inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int6
         }
         continue;
       }
-      for (int64_t c = 0; c < n; ++c)
-        for (int e = 0; e < parts; ++e)
-          store(v[e][c], to + (p + c) * rows + e * L, p + c + 1 < kb ? int64_t{L} : smaller(L, rows - e * L));
+      LW_UNROLL for (int c = 0; c < L; ++c) {  // no loop looks into v, or all of it would lie in memory
+        LW_UNROLL for (int e = 0; e < kParts; ++e) {
+          if (c < n && e < parts)
+            store(v[e][c], to + (p + c) * rows + e * L, p + c + 1 < kb ? int64_t{L} : smaller(L, rows - e * L));
+        }
+      }
     }
   });
 }
@@ -88,11 +97,17 @@ inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int
       const int64_t n = smaller(L, kb - p);
       // By each_vector GCC 12 makes the branch above slower: 32x31x1000 on one thread 23.5 -> 26.7 us.
       for (int64_t j = 0; j < width; j += L) {
-        Vec v[L];
-        load_columns(b + j * b_col + p, b_col, width - j, n, v);
+        const float* const from = b + j * b_col + p;
+        float* const to = out + p * ldo + j;
         const int64_t lanes = room(j);
-        LW_UNROLL for (int c = 0; c < L; ++c) {  // from registers
-          if (c < n) store(v[c], out + (p + c) * ldo + j, lanes);
+        if (n == L && lanes == L) {
+          Vec v[L];
+          load_columns(from, b_col, width - j, L, v);
+          LW_UNROLL for (int c = 0; c < L; ++c) v[c].store(to + c * ldo);
+        } else {
+          Vec v[L];
+          load_columns(from, b_col, width - j, n, v);
+          for (int64_t c = 0; c < n; ++c) store(v[c], to + c * ldo, lanes);
         }
       }
     }
