@@ -240,3 +240,20 @@ def test_gradients_meet_the_same_noise(operation, attributes):
         step = np.zeros_like(w0)
         step[at] = 0.5
         assert gradient[at] == pytest.approx(loss(w0 + step) - loss(w0 - step), rel=2e-5, abs=2e-6)
+
+
+def test_numbers_that_are_set_later_hold_in_copies_and_here():
+    """The layer went on with those that it was made with, and its files had the new ones."""
+    x = np.linspace(-2, 2, 15, dtype=np.float32).reshape(3, 5)
+    for make, name, value in (
+        (lw.layers.LeakyReLU, "negative_slope", 0.9),
+        (lw.layers.ReLU, "max_value", 0.5),
+        (lw.layers.ReLU, "threshold", 0.25),
+        (lw.layers.ReLU, "negative_slope", 0.5),
+        (lw.layers.ELU, "alpha", 0.5),
+    ):
+        layer = make()
+        setattr(layer, name, value)
+        model = lw.Sequential([lw.Input((5,)), layer])
+        other = lw.Sequential([lw.Input((5,)), make(**{name: value})])
+        np.testing.assert_array_equal(model.predict(x, verbose=0), other.predict(x, verbose=0))

@@ -322,3 +322,24 @@ def test_names_that_are_not_there_say_what_is() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not hasattr(layers, "Conv2D")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a\0b", "\ud800", "a/b", ""])
+def test_names_that_no_file_could_have(name: str) -> None:
+    with pytest.raises(ValueError, match="name: "):
+        lw.layers.Dense(1, name=name)
+    with pytest.raises(ValueError, match="name: "):
+        lw.Sequential(name=name)
+
+
+def test_a_name_with_a_meaning_in_h5_files(tmp_path: Any) -> None:
+    model = lw.Sequential([lw.layers.Dense(1, input_shape=(2,), name="top_level_model_weights")])
+    with pytest.raises(ValueError, match="'top_level_model_weights'"):
+        model.save(tmp_path / "m.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_view_of_memory_is_an_array() -> None:
+    x = np.ones((3, 2))
+    model = lw.Sequential([lw.layers.Dense(1, input_shape=(2,))])
+    np.testing.assert_array_equal(model.predict(memoryview(x), verbose=0), model.predict(x, verbose=0))

@@ -199,6 +199,46 @@ def test_class_weights_of_batches():
     np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
+def test_a_generator_may_fill_the_same_arrays_again():
+    """The two batches with which each validation begins are kept."""
+
+    def pieces_in_one_array(reused):
+        x, y = np.empty((16, 6), np.float32), np.empty((16, 1), np.float32)
+        for k in range(1000):
+            at = k * 16 % 96
+            if not reused:
+                x, y = np.empty_like(x), np.empty_like(y)
+            x[:], y[:] = X[at : at + 16], Y[at : at + 16]
+            yield x, y
+
+    results = []
+    for reused in (True, False):
+        model = network()
+        options = {"steps_per_epoch": 3, "epochs": 3, "validation_steps": 3, "verbose": 0}
+        held = model.fit(
+            pieces_in_one_array(reused), validation_data=pieces_in_one_array(reused), **options
+        ).history["val_loss"]  # fmt: skip
+        results.append(held)
+    assert results[0] == results[1] and len(set(results[0])) == 3
+
+
+def test_class_weights_beside_weights_in_batches_are_an_error():
+    model = network()
+    before = lw.fingerprint(model)
+    with pytest.raises(ValueError, match="class_weight, sample_weight: give one of them"):
+        model.fit(((X[:8], Y[:8], np.ones(8)) for _ in range(2)), class_weight={0: 2.0}, verbose=0)
+    assert lw.fingerprint(model) == before
+
+
+def test_sizes_beyond_any():
+    model = network()
+    assert len(model.fit(X, Y, batch_size=2**70, verbose=0).history["loss"]) == 1
+    assert model.predict(X, batch_size=2**70, verbose=0).shape == (100, 1)
+    model.evaluate(X, Y, batch_size=2**70, verbose=0)
+    stop = lw.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", True))
+    model.fit(X, Y, epochs=2**70, validation_data=(X, Y), verbose=0, callbacks=[stop])  # no list of them is made
+
+
 def test_errors():
     model = network()
     with pytest.raises(ValueError, match="y: batches of Loader bring their own"):

@@ -258,3 +258,15 @@ def test_vocabularies_and_adapted_states_in_files_of_keras() -> None:
         [0.012142459861934185, 0.014417891390621662],
     ]
     np.testing.assert_allclose(model.predict(np.array([[9], [5], [7]]), verbose=0), expected, rtol=1e-5, atol=1e-8)
+
+
+def test_what_int64_and_numpys_texts_cannot_hold_is_refused():
+    for values in (np.array([2**63, 5], np.uint64), np.array([1e30, 5.0]), np.array([-1e30, 5.0])):
+        with pytest.raises(ValueError, match="data: expected integers of 64 bits with a sign"):
+            IntegerLookup().adapt(values)
+    ends = np.array([-(2**63), 2**63 - 1])
+    lookup = IntegerLookup()
+    lookup.adapt(ends)
+    assert sorted(lookup.get_vocabulary()[1:]) == ends.tolist()
+    with pytest.raises(ValueError, match="data: NumPy's texts cannot end in a zero byte, received 'a"):
+        StringLookup().adapt(np.array(["a", "a\0"], object))

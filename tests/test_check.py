@@ -268,3 +268,20 @@ def test_as_a_command(tmp_path):
     code = f"import sys; sys.path[:] = {sys.path!r}; {run}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "LSTM" in done.stdout and done.stderr == ""
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path, capsys):
+    files = {
+        "deep.py": "x = " + "-" * 200_000 + "1",
+        "wide.py": "x = " + "+".join(["1"] * 100_000),
+        "nul.py": "x = 1\0",
+        "cookie.py": "# coding: nothing-known\nx = 1",
+        "deep.ipynb": "[" * 200_000,
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        assert _cli.main(["check", str(tmp_path / name)]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and name in said, said[:300]
+    (tmp_path / "latin.py").write_bytes("# coding: latin-1\nname = 'é'\n".encode("latin-1"))
+    assert _cli.main(["check", str(tmp_path / "latin.py")]) == 0

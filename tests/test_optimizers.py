@@ -5,6 +5,9 @@ two variables KERNEL and BIAS, and `opt.apply(gradients(t), variables)` for t = 
 finalize_variable_values then left.
 """
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -194,6 +197,30 @@ def test_training_goes_on_from_a_saved_state(tmp_path):
 
 
 # --- what a person sees ---------------------------------------------------------------------------------------------
+def test_what_is_left_out_of_decay_stays_so_in_copies(tmp_path):
+    def excluded(by):
+        model, x, y = model_and_data(optimizers.AdamW(0.01, weight_decay=0.5))
+        which = (
+            {"var_names": ["bias"]} if by == "name" else {"var_list": [w for w in model.weights if w.name == "bias"]}
+        )
+        model.optimizer.exclude_from_weight_decay(**which)
+        return model, x, y
+
+    for by in ("name", "weight"):
+        model, x, y = excluded(by)
+        model.train_on_batch(x, y)
+        model.save(tmp_path / "m.lanewise")
+        copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model)), lw.load_model(tmp_path / "m.lanewise")]
+        for one in (model, *copies):
+            one.train_on_batch(x, y)
+        assert {lw.fingerprint(one) for one in copies} == {lw.fingerprint(model)}
+        many = lw.fit_many(model, x, y, seeds=1, epochs=2, verbose=0)[0].model
+        assert [w.name for w in many.weights] == [w.name for w in model.weights]
+        assert many.optimizer.excluded(many.weights) == model.optimizer.excluded(model.weights) != []
+    state = model.optimizer_state()
+    for places in ([9], [-1], [[0]], [0.5]):
+        with pytest.raises(ValueError, match="undecayed: expected places of"):
+            model.load_optimizer_state({**state, "undecayed": np.asarray(places)})
 
 
 @pytest.mark.parametrize("cls", optimizers._CLASSES)

@@ -1,5 +1,7 @@
 """Layers and activations that a person wrote in Python, inside the engine."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -267,3 +269,70 @@ def test_a_subclassed_model_keeps_the_kind_of_its_outputs(kind):
     assert type(model.predict(x, verbose=0)) is kind
     model.compile("sgd", ["mse", "mse"])
     assert len(model.fit(x, [x[:, :2], x[:, :1]], verbose=0).history) >= 1
+
+
+def test_a_layer_inside_is_called_on_one_number_a_row():
+    """(n,) stays (n,), as for the tensors of the training step."""
+
+    class Gate(keras.layers.Layer):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def call(self, x):
+            return ops.expand_dims(self.inner(ops.sum(x, axis=1)), 1) * x
+
+    rows = np.float32([[1, 2, 3], [0, 1, -1]])
+    for inner, function in ((keras.layers.Activation("tanh"), np.tanh), (keras.layers.Rescaling(2.0), lambda s: 2 * s)):
+        model = keras.Sequential([keras.Input((3,)), Gate(inner)])
+        expected = function(rows.sum(1))[:, None] * rows
+        np.testing.assert_allclose(model.predict(rows, verbose=0), expected, rtol=1e-5)
+        model.compile("sgd", "mse")
+        model.fit(rows, rows, verbose=0)
+        np.testing.assert_allclose(np.asarray(model.layers[0](rows)), expected, rtol=1e-5)
+
+
+def test_gradients_that_are_looked_at_draw_nothing():
+    """Training goes on as if nobody had looked, dropout inside a layer in Python on."""
+
+    class Dropped(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.drop = keras.layers.Dropout(0.5)
+
+        def call(self, x, training=False):
+            return self.drop(x) * ops.cast(keras.random.uniform(ops.shape(x)) > 0.1, "float32")
+
+    x = np.random.RandomState(0).normal(size=(64, 6)).astype("f")
+    ends = []
+    for looks in (0, 3):
+        lw.random.set_seed(0)
+        model = keras.Sequential([keras.Input((6,)), Dropped(), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(x, x[:, :1], verbose=0)
+        losses = {model.value_and_grad(x, x[:, :1])[0] for _ in range(looks)}
+        assert len(losses) == (looks > 0)
+        model.fit(x, x[:, :1], verbose=0)
+        ends.append(lw.fingerprint(model))
+    assert ends[0] == ends[1]
+
+
+def test_the_seed_of_a_fit_is_its_own():
+    """Whatever another thread does with the global one meanwhile."""
+    x = np.random.RandomState(0).normal(size=(64, 6)).astype("f")
+
+    def other(epoch, logs):
+        if epoch == 1:
+            thread = threading.Thread(target=lambda: lw.random.set_seed(5))
+            thread.start()
+            thread.join()
+
+    ends = []
+    for hook in (None, other):
+        lw.random.set_seed(0)
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        hooks = [keras.callbacks.LambdaCallback(on_epoch_end=hook)] if hook else []
+        model.fit(x, x[:, :1], epochs=4, verbose=0, callbacks=hooks)
+        ends.append(lw.fingerprint(model))
+    assert ends[0] == ends[1]

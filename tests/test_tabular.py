@@ -374,3 +374,12 @@ def test_two_columns_of_one_name():
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="two columns are called 'a'"):
         TabularRegressor().fit(pandas.DataFrame(np.eye(3), columns=["a", "b", "a"]), np.arange(3))
+
+
+def test_labels_that_no_file_can_say_are_refused(tmp_path):
+    table = {"a": np.arange(40.0)}
+    for labels in (np.array([b"a", b"b"]), np.array(["2020", "2021"], "M8[D]"), np.array([1, 2], "m8[s]")):
+        model = TabularClassifier(members=1).fit(table, np.repeat(labels, 20))
+        with pytest.raises(TypeError, match="save: labels of type"):
+            model.save(tmp_path / "t.lanewise")
+    assert not list(tmp_path.iterdir())

@@ -39,11 +39,13 @@ class PythonHost final : public Host {
 
 void register_host(py::module_& m) {
   py::class_<Host, std::shared_ptr<Host>>(m, "Host").def(
-      "__init__", made_by(+[](py::function function, int64_t target_width, bool target_labels) {
+      "__init__", made_by(+[](py::function function, int64_t target_width, bool target_labels, bool ends_gradient) {
         if (target_width < 0) throw py::value_error("target_width: expected at least 0.");
-        return std::shared_ptr<Host>(std::make_shared<PythonHost>(std::move(function), target_width, target_labels));
+        std::shared_ptr<Host> host = std::make_shared<PythonHost>(std::move(function), target_width, target_labels);
+        host->ends_gradient = ends_gradient;
+        return host;
       }),
-      is_new_style_constructor(), py::arg("function"), py::arg("target_width") = 0, py::arg("target_labels") = false);
+      is_new_style_constructor(), py::arg("function"), py::arg("target_width") = 0, py::arg("target_labels") = false, py::arg("ends_gradient") = false);
 }
 
 }  // namespace lanewise

@@ -28,6 +28,7 @@ class Host {
   virtual void call(Stage stage, const std::vector<HostArray>& arrays, bool training, double scale) = 0;
   int64_t target_width = 0;  // of a loss: floats of the target of a sample; 0: like the prediction
   bool target_labels = false;
+  bool ends_gradient = false;  // of a layer: whether no gradient goes through it (0 * infinity would be NaN before it)
 };
 
 }  // namespace lanewise

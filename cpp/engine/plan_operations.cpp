@@ -92,7 +92,8 @@ void Planner::forward(const Node& node) {
         emit({.kind = Kind::kActivation, .in = x, .out = y, .activation = node.op, .args = node.args});
       break;
   }
-  needs_gradient_[static_cast<size_t>(node.output)] = needs_gradient && node.op != Op::kDiffers;
+  const bool ends = node.op == Op::kDiffers || (node.host != nullptr && node.host->ends_gradient);
+  needs_gradient_[static_cast<size_t>(node.output)] = needs_gradient && !ends;
 }
 
 // Sums go into memory of their own: what is added may be the gradient of another value too.

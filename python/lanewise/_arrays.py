@@ -80,7 +80,7 @@ def as_array(argument: str, value: Any) -> AnyArray:
         raise TypeError(f"{argument}: expected an array, a list or a data frame, received {type(value).__name__}{hint}")
     elif hasattr(value, "to_numpy"):
         array = _from_frame(argument, value)
-    elif hasattr(value, "__array__") or isinstance(value, list | tuple):
+    elif hasattr(value, "__array__") or isinstance(value, list | tuple | memoryview):
         try:
             array = np.asarray(value)
         except ValueError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import tokenize
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, cast
@@ -45,13 +46,16 @@ def check_file(path: str) -> list[str]:
     Raises:
         OSError: the file cannot be read. ValueError: it is no Python, or no notebook; the text begins with the place.
     """
-    with open(path, encoding="utf-8") as file:
-        try:
+    notebook = path.endswith(".ipynb")
+    try:
+        with open(path, encoding="utf-8") if notebook else tokenize.open(path) as file:
             source = file.read()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+    except SyntaxError as error:
+        raise ValueError(f"{path}: not Python 3: {error.msg}") from None
     places: list[tuple[int, int]] = []
-    if path.endswith(".ipynb"):
+    if notebook:
         places, source = _cells(path, source)
 
     def at(line: int) -> str:
@@ -61,6 +65,8 @@ def check_file(path: str) -> list[str]:
         return [f"{at(line)}: {text}" for line, text in check(source)]
     except SyntaxError as error:
         raise ValueError(f"{at(error.lineno or 1)}: not Python 3: {error.msg}: {(error.text or '').strip()}") from None
+    except (MemoryError, RecursionError):  # so Python's parser calls what is nested too deeply
+        raise ValueError(f"{path}: nested too deeply to be read") from None
 
 
 def check(source: str) -> list[Finding]:
@@ -75,7 +81,7 @@ def _cells(path: str, source: str) -> tuple[list[tuple[int, int]], str]:
     try:
         cells = [cell for cell in json.loads(source)["cells"] if cell["cell_type"] == "code"]
         texts = [c["source"] if isinstance(c["source"], str) else "".join(c["source"]) for c in cells]
-    except (KeyError, TypeError, json.JSONDecodeError):
+    except (KeyError, TypeError, json.JSONDecodeError, RecursionError):
         raise ValueError(f"{path}: expected a notebook of format 4, with a list of cells") from None
     places: list[tuple[int, int]] = []
     lines: list[str] = []

@@ -193,8 +193,10 @@ class Host:
         function: Callable[[str, list[Any], bool, float], None],
         target_width: int = 0,
         target_labels: bool = False,
+        ends_gradient: bool = False,
     ) -> None:
-        """target_width: numbers in the target of a sample where it is not like the prediction; target_labels: int32 labels."""
+        """target_width: numbers in the target of a sample where it is not like the prediction; target_labels: int32
+        labels; ends_gradient: of a layer, whether no gradient goes through it."""
 
 @final
 class Optimizer:

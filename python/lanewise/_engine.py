@@ -253,8 +253,9 @@ class Builder:
         return out
 
     def call_python(
-        self, values: Sequence[int], weights: Sequence[Weight], shape: Sequence[int], function: Callable[..., None]
-    ) -> int:
+        self, values: Sequence[int], weights: Sequence[Weight], shape: Sequence[int], function: Callable[..., None],
+        ends_gradient: bool = False,
+    ) -> int:  # fmt: skip
         """Append an operation written in Python (`_core.Host` says how it is called).
 
         Of several values it gets one array, the elements of each one after the other.
@@ -262,7 +263,7 @@ class Builder:
         value = values[0]
         if len(values) > 1:
             value = self.add("concatenate", [self.add("reshape", v) for v in values], axis=0)
-        self.python, host = True, _core.Host(function)
+        self.python, host = True, _core.Host(function, ends_gradient=ends_gradient)
         out = self.graph.call_host(value, [weight.variable for weight in weights], shape, host)
         self._made_by[out] = ("host", value)
         return out

@@ -165,6 +165,13 @@ class Configurable(KeywordChecked):
         """Keyword arguments that make an equal object, as plain JSON values."""
         return {}
 
+    def _beside(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands beside its config in a description."""
+        return {}
+
+    def _take_beside(self, described: Mapping[str, Any]) -> None:
+        """Take it from there."""
+
     def __repr__(self) -> str:
         return _called(self, self.get_config)
 
@@ -272,7 +279,7 @@ def serialize(obj: Configurable) -> dict[str, Any]:
     cls, config = type(obj), obj.get_config()
     if _given.is_own(cls):
         _given.check_config(cls, config, cls._set_later)
-    return {"class_name": _registry.get_registered_name(cls), "config": config}
+    return {"class_name": _registry.get_registered_name(cls), "config": config, **obj._beside(config)}
 
 
 def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
@@ -288,13 +295,15 @@ def deserialize(kind: str, config: Any, table: Mapping[str, type[C]]) -> C:
     if isinstance(inner.get("name"), list | dict):
         raise ValueError(f"{kind}: name: expected a text, received {_shown(inner['name'])}")
     try:
-        return cls.from_config(inner)
+        made = cls.from_config(inner)
     except TypeError as error:
         if not _given.is_own(cls):
             raise
         raise ValueError(
             f"{cls.__name__}: __init__ must take what get_config() gives, {sorted(inner)}: {error}"
         ) from None
+    made._take_beside(config)
+    return made
 
 
 def resolve(kind: str, identifier: Any, table: Mapping[str, type[C]], base: type[C]) -> C:
@@ -333,11 +342,14 @@ def automatic_name(kind: str) -> str:
 
 
 def name_of(kind: type, given: Any) -> str:
-    """The name of a layer or a model as it was given; None: an automatic one. Raises ValueError for what is no name."""
+    """The name of a layer or a model as it was given; None: an automatic one. Raises ValueError for what is no name,
+    nor one of a group in a file."""
     if given is None:
         return automatic_name(snake_case(kind.__name__))
     if not isinstance(given, str) or not given or "/" in given:
         raise ValueError(f"name: expected a text without '/', received {given!r}")
+    if given in (".", "..") or "\0" in given or given.encode(errors="replace").decode() != given:
+        raise ValueError(f"name: no file could have it, received {given!r}")
     return given
 
 

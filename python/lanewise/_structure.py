@@ -90,7 +90,7 @@ class Trained:
     """Something whose `trainable` can be set. `Trained.version` counts how often any was: networks found are kept."""
 
     version = 0
-    _trainable = True
+    _trainable = _made_trainable = True
 
     def _parts(self) -> Sequence[Trained]:
         """What it consists of."""

@@ -104,6 +104,11 @@ class Noted:
         if self._after in (None, drawn(self._generators)):
             draw_from(self._generators, self._before)
 
+    def go_on(self) -> None:
+        """After `put_back`: it is drawn after all, unless something else was drawn since."""
+        if self._after is not None and drawn(self._generators) == self._before:
+            draw_from(self._generators, self._after)
+
 
 def set_seed(seed: int) -> None:
     """Make everything random that follows reproducible: initial weights, shuffling, dropout.

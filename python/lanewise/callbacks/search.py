@@ -42,12 +42,29 @@ class OneCycle(Callback):
         steps = self.steps_per_epoch or self.params.get("steps")
         if steps is None:
             raise ValueError("steps_per_epoch: fit does not know how many batches there are; give it to OneCycle")
-        first = optimizer.native.iterations
-        total = steps * self.params["epochs"]
-        self._schedule = Schedule(**self._cycle, total_steps=total, first_step=first)
+        self._steps, self._begun = steps, False
+        self._begin(0)
         if not isinstance(optimizer._schedule, Schedule):  # of a `fit` that was interrupted
             optimizer.learning_rate = 1.0  # raises where a schedule gives it
         optimizer.learning_rate = self._schedule
+
+    def _begin(self, epochs: int, batches: int = 0) -> None:
+        """The cycle, of which so many epochs and batches have run; without the epochs that `initial_epoch` left out."""
+        total = self._steps * (self.params["epochs"] - (0 if self._resumed else epochs))
+        behind = self._steps * epochs + batches if self._resumed else 0
+        first = self.model.optimizer.native.iterations - behind
+        self._schedule = Schedule(**self._cycle, total_steps=max(total, 1), first_step=first)
+
+    @property
+    def _resumed(self) -> bool:
+        """Whether BackupAndRestore goes on with a `fit` that was interrupted."""
+        return self.model._initial_epoch is not None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        if not self._begun:
+            self._begun = True
+            self._begin(epoch, self.model._place.batch)
+            self.model.optimizer.learning_rate = self._schedule
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:

@@ -375,10 +375,10 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Any:
     return convert_to_tensor(np.moveaxis(hot, -1, axis))
 
 
-def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float = 1e-12) -> Any:
-    """x divided by its norm along an axis."""
+def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Any:
+    """x divided by its norm along an axis, or by `epsilon` (None: 1e-7) where that is larger."""
     x = _value(x)
-    return _out(x / np.maximum(norm(x, order, axis, True), epsilon))
+    return _out(x / np.maximum(norm(x, order, axis, True), 1e-7 if epsilon is None else epsilon))
 
 
 def convert_to_numpy(x: Any) -> Any:

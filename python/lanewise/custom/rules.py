@@ -63,7 +63,7 @@ _BINARY: dict[Any, tuple[Callable[..., Any], Callable[..., Any]]] = {
     np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
     np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
     np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
-    np.true_divide: (lambda g, y, a, b: _times(g, 1 / b), lambda g, y, a, b: _times(g, -a / (b * b))),
+    np.true_divide: (lambda g, y, a, b: _times(g, 1 / b), lambda g, y, a, b: _times(g, -y / b)),
     np.power: (
         lambda g, y, a, b: _times(g, np.where(b == 0, 0, b * np.power(a, np.where(b == 0, 1, b - 1)))),
         lambda g, y, a, b: _times(g, y * np.log(np.where(a > 0, a, 1))),

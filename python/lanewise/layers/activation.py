@@ -55,10 +55,14 @@ class ReLU(_Elementwise):
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ) -> None:
         self.negative_slope = check_not_negative("negative_slope", negative_slope)
-        self.operation = activations.relu_operation(negative_slope, max_value, threshold)
+        activations.relu_operation(negative_slope, max_value, threshold)  # raises
         self.max_value = None if max_value is None else float(max_value)
         self.threshold = float(threshold)
         super().__init__(**kwargs)
+
+    @property
+    def operation(self) -> activations.Operation:  # type: ignore[override]
+        return activations.relu_operation(self.negative_slope, self.max_value, self.threshold)
 
     def get_config(self) -> dict[str, Any]:
         numbers = {"max_value": self.max_value, "negative_slope": self.negative_slope, "threshold": self.threshold}
@@ -80,8 +84,11 @@ class LeakyReLU(_Elementwise):
         if alpha is not None:
             negative_slope = alpha
         self.negative_slope = check_not_negative("negative_slope", negative_slope)
-        self.operation = activations.relu_operation(negative_slope)
         super().__init__(**kwargs)
+
+    @property
+    def operation(self) -> activations.Operation:  # type: ignore[override]
+        return activations.relu_operation(self.negative_slope)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "negative_slope": self.negative_slope}
@@ -91,9 +98,13 @@ class ELU(_Elementwise):
     """x > 0: x, else alpha * (exp(x) - 1) (Clevert et al. 2016)."""
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
-        self.operation = activations.elu_operation(alpha)
+        activations.elu_operation(alpha)  # raises
         self.alpha = float(alpha)
         super().__init__(**kwargs)
+
+    @property
+    def operation(self) -> activations.Operation:  # type: ignore[override]
+        return activations.elu_operation(self.alpha)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}

@@ -98,7 +98,7 @@ def _checked(name: str, key: str, value: Any) -> Any:
     if key in _AXES | _COUNTS:
         nested = isinstance(value, list) and any(isinstance(entry, list) for entry in value)
         whole = int | None if key in _AXES else int
-        odd = any(not isinstance(leaf, whole) or (key in _AXES and isinstance(leaf, bool)) for leaf in leaves)
+        odd = any(not isinstance(leaf, whole) or isinstance(leaf, bool) for leaf in leaves)
         if odd or (nested and key not in ("axes", "pad_width")):
             raise TypeError(f"{said} integers, received {str(value)[:60]}")
     if key in _FLAGS and not isinstance(value, int):
@@ -227,6 +227,14 @@ class Applied:
             return self.on(inputs)
         n = len(inputs[0])
         return self.on([np.concatenate([rows] * (2 if n == 1 else 1)) for rows in inputs])[:n]
+
+    def has_slope(self, shapes: Sequence[tuple[int, ...]]) -> bool:
+        """Whether the tape follows the result back to samples of these shapes: not through steps and comparisons."""
+        from ..custom.tape import Traced
+
+        with np.errstate(all="ignore"), suppress(ValueError, TypeError, IndexError, ArithmeticError, RuntimeError):
+            return isinstance(self.on([Traced(np.zeros((0, *shape), np.float32)) for shape in shapes]), Traced)
+        return True
 
     def result_shape(self, input_shape: Sequence[Shape]) -> Shape:
         """(None, ...): what the function gives for inputs of these shapes.

@@ -62,7 +62,7 @@ class Layer(OwnCall):
             input_shape = tuple(batch_input_shape)[1:]
         self.given_input_shape = None if input_shape is None else sample_shape("input_shape", input_shape)
         self.name = name_of(type(self), name)
-        self.trainable = bool(trainable)
+        self.trainable = self._made_trainable = bool(trainable)
         self.built = False
         self.nodes: list[Node] = []
         self._weights: list[Weight] = []
@@ -354,7 +354,9 @@ class Layer(OwnCall):
             self._taken = map_leaves(lambda _: 0, inputs)
         self.warn_of_mask()
         given = flatten(inputs) if several else [inputs]
-        arrays = [match_rank(as_array("inputs", array), None) for array in given]
+        arrays = [as_array("inputs", array) for array in given]
+        if tracing.training is None:  # else inside a call in Python, whose shapes are settled
+            arrays = [match_rank(array, None) for array in arrays]
         shapes: list[Shape] = [(None, *array.shape[1:]) for array in arrays]
         self.build_for(shapes)
         program = _engine.Program([array.shape[1:] for array in arrays], self.write_all)

@@ -30,7 +30,7 @@ def keras_entry(layer: Function, calls: Sequence[Any]) -> dict[str, Any]:
     for key, value in options.items():
         if any(isinstance(leaf, Slot) for leaf in flatten([value])):
             raise ValueError(f"save: {layer.name}: Keras has no {name} with a tensor as {key}; save it as *.lanewise")
-    config |= {key: encoded(value) for key, value in options.items() if key != "name"}
+    config |= {key: _plain(encoded(value)) for key, value in options.items() if key != "name"}
     kwargs = {key: config.pop(key) for key in ("constant_values",) if key in config}  # of the call in Keras
     nodes = []
     for call in calls:
@@ -48,7 +48,23 @@ def keras_entry(layer: Function, calls: Sequence[Any]) -> dict[str, Any]:
 def _encoded_slots(value: Any) -> Any:
     if isinstance(value, Slot):
         return value
-    return [_encoded_slots(entry) for entry in value] if isinstance(value, list) else encoded(value)
+    return [_encoded_slots(entry) for entry in value] if isinstance(value, list) else _plain(encoded(value))
+
+
+def _plain(value: Any) -> Any:
+    """An encoded argument as Keras has it: infinite numbers and NaN as Python's JSON writes them."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        if value.get("class_name") == "__float__":
+            return float(value["config"])
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value
+
+
+def _is_off(key: str, value: Any) -> bool:
+    """Whether an argument of Keras's that is not there says nothing."""
+    return value is None or value is False or (key == "decimals" and value == 0)
 
 
 def from_keras(kind: str, config: Mapping[str, Any], nodes: Sequence[Any]) -> tuple[Function, list[list[Any]]]:
@@ -77,7 +93,11 @@ def from_keras(kind: str, config: Mapping[str, Any], nodes: Sequence[Any]) -> tu
     called, options = calls[0]
     if any(other != calls[0] for other in calls[1:]):
         raise ValueError("its calls have other arguments")
-    options = {key: value for key, value in {**options, **config}.items() if key in known and key != "name"}
+    options = {**options, **config}
+    odd = [key for key in options if key not in known and key != "name" and not _is_off(key, options[key])]
+    if odd:
+        raise ValueError(f"{odd[0]}={str(options[odd[0]])[:60]} is not there")
+    options = {key: value for key, value in options.items() if key in known and key != "name"}
     if name == "einsum":
         called = [options.pop("subscripts"), *called]
     return Function(name, called, options, config.get("name")), on

@@ -67,29 +67,17 @@ class KerasTensor:
         return id(operation), node_index, tensor_index
 
     def __add__(self, other: Any) -> Any:
-        return self._paired("add", "Add", other)
+        return _applied("add", self, other)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return self._paired("subtract", "Subtract", other)
+        return _applied("subtract", self, other)
 
     def __mul__(self, other: Any) -> Any:
-        return self._paired("multiply", "Multiply", other)
+        return _applied("multiply", self, other)
 
     __rmul__ = __mul__
-
-    def _paired(self, name: str, kind: str, other: Any) -> Any:
-        """A layer where Keras has one for it and the shapes are the same; else the function."""
-        if isinstance(other, KerasTensor) and other.shape == self.shape and not (self.masked() or other.masked()):
-            return self._merged(kind, other)
-        return _applied(name, self, other)
-
-    def _merged(self, kind: str, other: KerasTensor) -> KerasTensor:
-        from . import get_class
-
-        result: KerasTensor = get_class(kind)()([self, other])
-        return result
 
     def masked(self) -> bool:
         """Whether it comes from a layer that makes a mask: layers pass that on, operators in Keras drop it."""
@@ -243,6 +231,47 @@ class Operation(Trained, Configurable):
         if later.get("trainable") is False:
             made.trainable = False
         return made
+
+    _told: Any = None
+    """Which of the layers inside train, by a description: for when they are made."""
+
+    def _beside(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a person's class: its name, where its config has none, and which of the layers inside train.
+
+        The second where `trainable` was set since they were made: their own constructors do not know.
+        """
+        if not is_own(type(self)):
+            return {}
+        beside: dict[str, Any] = {} if "name" in config else {"name": self.name}
+        inside = self._inner()
+        if any(layer._trainable is not layer._made_trainable for layer in inside):
+            beside["trainable_inside"] = [layer._trainable for layer in inside]
+        return beside
+
+    def _take_beside(self, described: Mapping[str, Any]) -> None:
+        if is_own(type(self)):
+            self._told = described.get("trainable_inside")
+            if "name" in described and "name" not in described.get("config", {}):
+                self.name = name_of(type(self), described["name"])
+
+    def _inner(self) -> list[Any]:
+        """The layers inside a layer, or a model, that a person wrote."""
+        return [leaf for leaf in self.leaves() if leaf is not self]
+
+    def _heed(self) -> None:
+        """Do as a description told, once the layers inside are made. Raises ValueError where it is of others."""
+        told, self._told = self._told, None
+        if told is None:
+            return
+        inside = self._inner()
+        if not isinstance(told, list) or len(told) != len(inside) or not all(isinstance(flag, bool) for flag in told):
+            raise ValueError(
+                f"{self.name}: trainable_inside: expected True or False for each of {len(inside)} layers, received "
+                f"{str(told)[:100]}"
+            )
+        for layer, flag in zip(inside, told, strict=True):
+            layer._trainable = flag
+        Trained.version += 1
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 

@@ -187,6 +187,7 @@ class OwnCall(Operation):
             self.built, self._samples, self._sample_shape = True, samples, samples[0]
             if not all(layer.built for layer in self.inner_layers()):  # a call makes their weights
                 self.found_output_shape(shape)
+            self._heed()
         elif self._samples != samples:
             built = ", ".join(str((None, *sample)) for sample in self._samples)
             raise ValueError(f"{self.name}: built for {built}, received {shape}")

@@ -69,7 +69,7 @@ def settled(value: Any) -> Any:
         return value
     if array.ndim == 0:
         return array.item()
-    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+    return array.astype(np.float32 if array.dtype.kind == "f" else array.dtype)  # a copy: theirs may change
 
 
 def _finite(value: Any) -> Any:

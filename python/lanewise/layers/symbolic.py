@@ -98,8 +98,11 @@ class _Value:
 
 
 def _reduced(builder: Builder, name: str, value: int, axis: Any = None, keepdims: bool = False) -> int | None:
-    """sum, mean, max or min over axes of the samples, which become the first one. None where `_pair` has none."""
+    """sum, mean, max or min over axes of the samples, which become the first one. None where `_pair` has none, and
+    where there would be too many places to go through."""
     shape = builder.shape(value)
+    if math.prod(shape) > _MOST_MOVED:
+        return None
     axes = [a % (len(shape) + 1) for a in (axis if isinstance(axis, list | tuple) else [axis])]
     order = [*axes, *(a for a in range(1, len(shape) + 1) if a not in axes)]
     kept = [shape[a - 1] for a in order[len(axes) :]]
@@ -277,9 +280,10 @@ class Function(Layer):
     def _in_python(self, builder: Builder, values: Sequence[int], shape: Sequence[int]) -> int:
         from ..custom.layer import LayerHost
 
+        shapes = [builder.shape(value) for value in values]
         host = LayerHost(lambda inputs, training: self.applied.called(inputs), self.name, [])
-        host.takes([builder.shape(value) for value in values], [0] * len(values))
-        return builder.call_python(values, [], shape, host)
+        host.takes(shapes, [0] * len(values))
+        return builder.call_python(values, [], shape, host, not self.applied.has_slope(shapes))
 
     def get_config(self) -> dict[str, Any]:
         return {"function": self.function, **self.applied.config(), "name": self.name}
@@ -350,6 +354,10 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
 
 def _split_axis(x: KerasTensor, sections: Any, axis: Any) -> int:
     """Elements along the axis. Raises ValueError for one that is not there, and for parts that there cannot be."""
+    if not isinstance(x, KerasTensor):
+        raise TypeError(
+            f"split: expected a symbolic tensor, received a {type(x).__name__}; ops.stack makes one of several"
+        )
     if not isinstance(axis, int | np.integer) or not -x.ndim <= axis < x.ndim:
         raise ValueError(f"split: called on {x.shape}: axis: expected {-x.ndim} to {x.ndim - 1}, received {axis!r}")
     if axis % x.ndim == 0:

@@ -235,6 +235,8 @@ class StringLookup(_IndexLookup):
             return value.decode(self.encoding)
         if not isinstance(value, str):
             raise TypeError(f"{argument}: expected text, received {value!r} of type {type(value).__name__}")
+        if value.endswith("\0"):
+            raise ValueError(f"{argument}: NumPy's texts cannot end in a zero byte, received {value!r}")
         return str(value)
 
     def _array(self, argument: str, data: Any) -> AnyArray:
@@ -277,6 +279,8 @@ class IntegerLookup(_IndexLookup):
         array = any_array(data)
         if array.dtype.kind not in "biu" and not (array.dtype.kind == "f" and np.array_equal(array, np.floor(array))):
             raise TypeError(f"{argument}: expected integers, received an array of dtype {array.dtype}")
+        if array.size and array.dtype.kind in "uf" and not (array.min() >= -(2.0**63) and array.max() < 2.0**63):
+            raise ValueError(f"{argument}: expected integers of 64 bits with a sign, received {array.max()}")
         return array.astype(np.int64)
 
     def get_config(self) -> dict[str, Any]:

@@ -255,6 +255,7 @@ def _clone(model: Model) -> Model:
     made: Model = clone_model(model)
     if model.compiled:
         made.compile(**_own(model.compiled_with))
+        made.exclude_alike(model)
     return made
 
 
@@ -263,7 +264,7 @@ def _own(compiling: Mapping[str, Any]) -> dict[str, Any]:
     found = {k: copy.deepcopy(v) if k in ("metrics", "weighted_metrics") else v for k, v in compiling.items()}
     optimizer = found.get("optimizer")
     if isinstance(optimizer, Optimizer):
-        found["optimizer"] = type(optimizer).from_config(optimizer.get_config())
+        found["optimizer"] = optimizer.anew()
     return found
 
 

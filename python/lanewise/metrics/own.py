@@ -72,6 +72,7 @@ class OwnState(OwnMetric):
             given = [true.view(Array), pred.copy().view(Array)]
             if self.weights is not None:
                 weights = next(self.weights, None)
+                weights = None if weights is None else weights.copy()  # the user's own, where nothing is shuffled
                 given.append(weights.view(RowWeights) if weights is not None and pred.ndim == 2 else weights)
             self.function(*given)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,23 @@ from ..optimizers import Optimizer
 from .batches import is_sparse
 from .compiled import Compiled
 from .data import Picked, Rows, alone, check_rows, class_weights, row_weights
+
+
+class Settled(NamedTuple):
+    """What training changes, from one moment on whatever `trainable` says later.
+
+    Attributes:
+        version: of `Trained` at that moment.
+        weights: those in training.
+        penalties, limits: (variable, ...) of those.
+        frozen: moving statistics that stay as they are.
+    """
+
+    version: int
+    weights: list[Weight]
+    penalties: list[tuple[Any, ...]]
+    limits: list[tuple[Any, ...]]
+    frozen: list[Variable]
 
 
 class BaseModel(Operation):
@@ -226,26 +243,36 @@ class BaseModel(Operation):
         found = compiled.spread(argument, given)
         return [row_weights(f"{argument}[{compiled.output_names[i]!r}]", found[i], rows) for i in compiled.targets]
 
-    def _network(self, compiled: Compiled, rows: Rows) -> Network:
-        """The network for these rows: the last one, where nothing that it depends on has changed."""
+    def _network(self, compiled: Compiled, rows: Rows, settled: Settled | None = None) -> Network:
+        """The network for these rows: the last one, where nothing that it depends on has changed.
+
+        settled: what `_settled` said once; None: what it says now.
+        """
         program = self._ready(rows.shapes)
-        key = (compiled, program, Trained.version, tuple([target.shape[1:] for target in rows.y]))
+        version = Trained.version if settled is None else settled.version
+        key = (compiled, program, version, tuple([target.shape[1:] for target in rows.y]))
         last = self._last_network
-        network = last[1] if last is not None and last[0] == key else self._find_network(compiled, program, rows)
+        if last is not None and last[0] == key:
+            network = last[1]
+        else:
+            network = self._find_network(compiled, program, rows, settled or self._settled())
         self._last_network = key, network  # building may have made weights, which count as a change: once more then
         network.check(rows.x)
         return network
 
-    def _find_network(self, compiled: Compiled, program: Program, rows: Rows) -> Network:
-        weights = self.trainable_weights
-        compiled.optimizer.build(weights, self._weights_lock)
-        terms = compiled.terms(program, rows.y)
+    def _settled(self) -> Settled:
+        """What training changes, as `trainable` says now."""
         leaves = self.leaves()
         penalties = [(w.variable, r.l1, r.l2) for layer in leaves for w, r in layer.penalties]
-        trainable, frozen = [w.variable for w in weights], _frozen(leaves)
+        return Settled(Trained.version, self.trainable_weights, penalties, self._limits(), _frozen(leaves))
+
+    def _find_network(self, compiled: Compiled, program: Program, rows: Rows, settled: Settled) -> Network:
+        compiled.optimizer.build(settled.weights, self._weights_lock)
+        terms = compiled.terms(program, rows.y)
         network = program.network(
-            terms.losses, terms.metrics, trainable, penalties, self._limits(), terms.targets, frozen
-        )
+            terms.losses, terms.metrics, [w.variable for w in settled.weights], settled.penalties, settled.limits,
+            terms.targets, settled.frozen,
+        )  # fmt: skip
         return terms.weighed(network)
 
     def _limits(self) -> list[tuple[Any, ...]]:

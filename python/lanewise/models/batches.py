@@ -15,6 +15,7 @@ from ..utils.batches import PyDataset
 from .data import Picked
 
 _PEEKED = 2  # batches of a generator that every validation reads
+_MOST_ROWS = 1 << 62  # what the engine counts with
 _DENSE_BYTES = 1 << 22  # of a sparse matrix made dense at a time
 
 
@@ -104,7 +105,7 @@ class Batches:
             self._iterator, self._has_first = None, False
         elif self._peeked is None:
             given = [self._first] if self._has_first else []
-            self._peeked = given + list(islice(self._source, _PEEKED - len(given)))
+            self._peeked = [_kept(batch) for batch in chain(given, islice(self._source, _PEEKED - len(given)))]
             self._iterator, self._has_first = chain(self._peeked, self._source), False
         else:
             self._iterator = chain(self._peeked, self._source)
@@ -186,9 +187,18 @@ class SparseBatches:
         return Raw(x, y, None if self._weights is None else self._weights[rows], self._batch_size)
 
 
+def _kept(batch: Any) -> Any:
+    """A copy of a batch: a generator may fill the same arrays again."""
+    if isinstance(batch, dict):
+        return {key: _kept(value) for key, value in batch.items()}
+    if isinstance(batch, list | tuple):
+        return (list if isinstance(batch, list) else tuple)(map(_kept, batch))
+    return batch.copy() if isinstance(batch, np.ndarray) else batch
+
+
 def batch_rows(given: int | None, rows: int, steps: int | None) -> int:
     """Rows of a batch. Without a `batch_size` 32, or as many as make `steps` batches of all rows, as in Keras."""
-    return given or (max(1, -(-rows // steps)) if steps else 32)
+    return min(given, _MOST_ROWS) if given else max(1, -(-rows // steps)) if steps else 32
 
 
 def is_sparse(x: Any) -> bool:
@@ -213,7 +223,7 @@ def batches_of(
         x = x.x.tocsr()[x.index]
     if is_sparse(x):
         return SparseBatches(argument, x, y, sample_weight, batch_size, steps)
-    arrays = (np.ndarray, list, tuple, dict, str, bytes)
+    arrays = (np.ndarray, list, tuple, dict, str, bytes, memoryview)
     if not isinstance(x, PyDataset):
         if x is None or isinstance(x, arrays) or hasattr(x, "to_numpy") or hasattr(x, "__array__"):
             return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -272,6 +273,19 @@ class Compiled:
         """Metrics with a state of their own begin again; the others have none."""
         for metric in self._states:
             metric.reset_state()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What runs inside may evaluate the model too: metrics with a state of their own are put back as they were."""
+        kept = [(m, dict(vars(m)), [(s, s.numpy()) for s in m.variables]) for m in map(_given, self._states)]
+        try:
+            yield
+        finally:
+            for metric, attributes, values in kept:
+                vars(metric).clear()
+                vars(metric).update(attributes)
+                for state, value in values:
+                    state.assign(value)
 
     def reset(self) -> None:
         """All metrics begin again, and no results are known."""

@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import layers as layer_classes
-from .._given import has_layers, is_own
+from .._given import has_layers, is_model, is_own
 from .._names import serialize
 from .._registry import CustomObjectScope, collected
 from .._structure import flatten, map_leaves
@@ -222,8 +222,27 @@ def _tensor(made: Mapping[str, Operation], where: Sequence[Any]) -> KerasTensor:
 # --- copies -----------------------------------------------------------------------------------------------------
 
 
+def check_apart(model: Any) -> None:
+    """Raises ValueError where a layer stands in two of the models in each other: a description would make two of it."""
+    seen: dict[int, Any] = {}
+    waiting = [model]
+    while waiting:
+        part = waiting.pop()
+        for operation in part.operations:
+            other = seen.setdefault(id(operation), part)
+            if other is not part and not isinstance(operation, InputLayer):
+                raise ValueError(
+                    f"{operation.name}: the layer stands both in {other.name} and in {part.name}, which are one inside "
+                    "the other; a copy, or a file, would have two layers instead of one. Call the inner model's layers "
+                    "in one model, or save the weights alone (save_weights)"
+                )
+            if is_model(operation) and not is_own(type(operation)):
+                waiting.append(operation)
+
+
 def _copied(model: Any) -> Any:
     """A new model from the config of this one, its own classes and functions as they are."""
+    check_apart(model)
     with collected() as own:
         config = model.get_config()
     with CustomObjectScope(own):

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _engine
 from .._engine import Network, Pace
 from ..progress import Silent
-from .base import sorted_logs
+from .base import Settled, sorted_logs
 from .batches import Cursor, Place, batch_rows
 from .compiled import Compiled
 from .data import Rows
@@ -30,6 +30,7 @@ class Epochs:
 
     Attributes:
         model, compiled, network: what is trained, with what.
+        settled: which of its weights are.
         rows: all rows, or the first batch of `batches`.
         batches: what gives batches, None: `rows` are all there is.
         validation: what to validate on, if anything, after the epochs `validated`.
@@ -40,6 +41,7 @@ class Epochs:
     model: Trainer
     compiled: Compiled
     network: Network
+    settled: Settled
     rows: Rows
     batches: Source | None
     batch_size: int
@@ -56,6 +58,7 @@ class Epochs:
 
     def __post_init__(self) -> None:
         self._cursor = Cursor(self.rows.size, self.batch_size, self.steps_per_epoch)
+        self._seed: int | None = None
         self._pace = Pace()  # epochs in a call of the engine
         self._ready: deque[dict[str, Any]] = deque()
         self._alone: bool | None = None
@@ -66,6 +69,13 @@ class Epochs:
         self._cursor.go_to(place.seen)
 
     @property
+    def seed(self) -> int:
+        """Of all epochs, whatever another thread does with the global one."""
+        if self._seed is None:
+            self._seed = self.model._run_seed()
+        return self._seed
+
+    @property
     def told(self) -> bool:
         """Whether the logs of all epochs that have run were asked for."""
         return not self._ready
@@ -74,7 +84,7 @@ class Epochs:
         """Run the epoch, if it has not run yet. Returns loss and metrics by name, sorted."""
         if not self._ready and self._error is None:
             began, count = perf_counter(), 1
-            if self._pace.units > 1 and self._runs_alone():
+            if self._pace.units > 1 and self._runs_alone() and not self.model.stop_training:
                 count = min(self._pace.units, self.end - epoch, self.hooks.ahead(epoch))
                 self._run_ahead(epoch, count)
             else:
@@ -111,7 +121,7 @@ class Epochs:
         if isinstance(self.validation, Rows):
             held = *self.validation, batch_rows(self.validation_batch_size, self.validation.size, None)
             validated = [e in self.validated for e in range(epoch + 1, epoch + count + 1)]
-        seed, first = model._run_seed(), model._epochs_shuffled
+        seed, first = self.seed, model._epochs_shuffled
         model._epochs_shuffled += count
         compiled.optimizer.plan_steps(count * -(-self.rows.size // self.batch_size))
         done: list[Any] = []
@@ -148,7 +158,7 @@ class Epochs:
 
     def _train(self) -> dict[str, Any]:
         model, compiled, rows, cursor = self.model, self.compiled, self.rows, self._cursor
-        seed, place = model._run_seed(), model._place
+        seed, place = self.seed, model._place
         if cursor.at_start and not place.batch:
             model._epochs_shuffled += 1
             place.order = None
@@ -163,7 +173,10 @@ class Epochs:
         first = min(first + skipped, last)
         results = compiled.results(sums) if place.batch else {}
         pace = model._paces.setdefault(("train", batch_size), Pace())
-        for start, stop in _engine.slices(last - first, batch_size, pace, self.hooks.needs_batches):
+        one = (
+            self.hooks.needs_batches or model.stop_training
+        )  # set before the epoch: it ends after one batch, as in Keras
+        for start, stop in _engine.slices(last - first, batch_size, pace, one):
             batch = (skipped + start) // batch_size
             results = self._slice(
                 self.network, rows, place.order[0], first + start, first + stop, batch_size, seed, batch
@@ -183,7 +196,8 @@ class Epochs:
         model, compiled, each = self.model, self.compiled, self.hooks.needs_batches
         place = model._place
         if each:
-            self.hooks.on_train_batch_begin(batch, None)
+            with compiled.apart():
+                self.hooks.on_train_batch_begin(batch, None)
         count = -(-(stop - start) // batch_size)
         compiled.optimizer.plan_steps(count)
         place.sums += model._weights_lock.write(
@@ -193,22 +207,23 @@ class Epochs:
         results = compiled.results(place.sums)
         place.batch = batch + count
         if each:
-            self.hooks.on_train_batch_end(batch, sorted_logs(results))
+            with compiled.apart():
+                self.hooks.on_train_batch_end(batch, sorted_logs(results))
         self.progress.update(place.batch, results)
         return results
 
     def _train_batches(self, batches: Source) -> dict[str, Any]:
         model, compiled = self.model, self.compiled
-        seed, place, done = model._run_seed(), model._place, 0
+        seed, place, done = self.seed, model._place, 0
         model._epochs_shuffled += place.batch == 0
         epoch = model._epochs_shuffled - 1
         sums = place.begin(compiled.begin())
         results: dict[str, Any] = compiled.results(sums) if place.batch else {}
         for raw in batches.epoch(self.steps_per_epoch, seed, epoch, self.shuffle):
             rows = model._batch_rows(compiled, raw, self.class_weight)
-            network = model._network(compiled, rows)
+            network = model._network(compiled, rows, self.settled)
             batch_size = raw.batch or rows.size
-            unit = batch_size if self.hooks.needs_batches else rows.size
+            unit = batch_size if self.hooks.needs_batches or model.stop_training else rows.size
             for start in range(0, rows.size, unit):
                 stop = min(start + unit, rows.size)
                 behind = min(max(place.batch - done, 0), -(-(stop - start) // batch_size))  # trained before the backup

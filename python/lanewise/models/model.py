@@ -230,7 +230,8 @@ class Model(Trainer):
         return slots + (1 if optimizer.follows_schedule else 2)
 
     def optimizer_state(self) -> dict[str, AnyArray]:
-        """Step count, learning rate, slots (`dense/kernel/m`) and position in the random streams, to resume exactly.
+        """Step count, learning rate, slots (`dense/kernel/m`), places of the weights that are left out of weight decay,
+        and position in the random streams: to resume exactly.
 
         Empty before `compile`.
         """
@@ -251,9 +252,17 @@ class Model(Trainer):
         if self._seed is not None and self._seed_generation == random.generation():
             state["seed"] = np.asarray(self._seed, np.uint64)
             state["epoch"] = np.asarray(self._epochs_shuffled, np.int64)
+        if undecayed := optimizer.excluded(self.weights):
+            state["undecayed"] = np.asarray(undecayed, np.int64)
         if optimizer.native.iterations:
             state.update(self._slots(self._compiled))
         return state
+
+    def exclude_alike(self, model: Model) -> None:
+        """Leave the weights alone in weight decay that are left alone in a model of the same layers."""
+        assert self.optimizer is not None and model.optimizer is not None
+        if undecayed := model.optimizer.excluded(model.weights):
+            self.optimizer.exclude_from_weight_decay([self.weights[i] for i in undecayed])
 
     def load_optimizer_state(self, state: Mapping[str, ArrayLike]) -> None:
         """Go on from what `optimizer_state` returned.
@@ -266,16 +275,23 @@ class Model(Trainer):
             raise ValueError("load_optimizer_state: the model is not built")
         native, names = compiled.optimizer.native, compiled.optimizer.native.slot_names()
         iterations = int(np.asarray(state["iterations"]))
+        undecayed = np.asarray(state.get("undecayed", np.zeros(0, np.int64)))
+        places = range(len(self.weights))
+        if undecayed.ndim != 1 or undecayed.dtype.kind not in "iu" or any(i not in places for i in undecayed.tolist()):
+            raise ValueError(f"state: undecayed: expected places of {len(places)} weights, received {undecayed}")
         slots: list[tuple[Weight, list[Float32]]] = []
         for path, weight in zip(self.weight_names(), self.weights, strict=True) if iterations else ():
             paths = [f"{path}/{name}" for name in names]
-            if weight.trainable and all(path in state for path in paths):
+            absent = [path for path in paths if path not in state]
+            if weight.trainable and absent:
+                raise ValueError(f"state: expected {absent[0]!r}, received {_listed(state)}")
+            if weight.trainable:
                 slots.append((weight, [weight.checked(state[path]) for path in paths]))
-        if iterations and names and not slots:
-            raise ValueError(f"state: no slots for the weights of this model, received {sorted(state)}")
 
         def put() -> None:
             compiled.optimizer.restore_rate(float(np.asarray(state["learning_rate"])))
+            if undecayed.size:
+                compiled.optimizer.exclude_from_weight_decay([self.weights[i] for i in undecayed.tolist()])
             for weight, values in slots:
                 weight.set_slots(native, values)
             native.iterations = iterations
@@ -312,6 +328,9 @@ class Model(Trainer):
         return to_json(self, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        from .config import check_apart
+
+        check_apart(self)
         with collected() as own:
             config, compile_config = self.get_config(), self.get_compile_config()
         weights, state = self._whole_state()
@@ -319,14 +338,17 @@ class Model(Trainer):
         return _rebuilt, parts if has_layers(config) else (*parts, self._form())
 
     def _form(self) -> tuple[Any, ...]:
-        """(the lists or dicts of the inputs, their shapes and dtypes, the kinds of the layers), of a person's class."""
+        """(the lists or dicts of the inputs, their shapes and dtypes, the kinds of the layers, what stands beside a
+        config), of a person's class."""
         inputs = self.input if self.built else []
         sizes = [(tensor.shape[1:], tensor.dtype) for tensor in flatten(inputs)]
-        return map_leaves(lambda _: 0, inputs), sizes, [type(leaf).__name__ for leaf in self.leaves()]
+        kinds = [type(leaf).__name__ for leaf in self.leaves()]
+        return map_leaves(lambda _: 0, inputs), sizes, kinds, self._beside({})
 
     def _take_form(self, form: tuple[Any, ...]) -> None:
         """Build a new model as another of its class was. Raises ValueError where it has other layers."""
-        structure, sizes, kinds = form
+        structure, sizes, kinds, beside = form
+        self._take_beside(beside)
         if sizes and not self.built:
             self._build_on(pack(structure, [Input(shape, dtype=dtype) for shape, dtype in sizes]))
         found = [type(leaf).__name__ for leaf in self.leaves()]
@@ -349,6 +371,11 @@ def _named(operation: Any) -> list[Any]:
     if is_own(type(operation)) or not isinstance(operation, Model):
         return [operation]
     return [found for part in operation.operations for found in _named(part)]
+
+
+def _listed(names: Iterable[str]) -> str:
+    first = sorted(names)
+    return ", ".join(first[:6]) + (f", ... ({len(first)} in all)" if len(first) > 6 else "")
 
 
 def _distinct(weights: Iterable[Weight]) -> list[Weight]:

@@ -72,7 +72,7 @@ class Predictor(BaseModel):
 
     def _batch_rows(self, compiled: Compiled, raw: Raw, class_weight: Any) -> Rows:
         """A batch as rows; class weights do not count beside weights that came with it."""
-        return self._rows(compiled, raw.x, raw.y, raw.weights, None if raw.weights is not None else class_weight)
+        return self._rows(compiled, raw.x, raw.y, raw.weights, class_weight)
 
     def _evaluate_batches(
         self, compiled: Compiled, batches: Source, hooks: CallbackList, progress: Any, steps: int | None

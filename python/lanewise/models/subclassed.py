@@ -122,6 +122,7 @@ class Subclassed(Functional):
                 )
         self._connect(inputs, outputs)
         self._traced = self._closed = True
+        self._heed()
         if self._compiled is not None and (len(self.outputs) > 1 or self._outputs_by_key):
             raise ValueError(
                 f"{self.name}: the model has {len(self.outputs)} outputs, which was not known when it was compiled; "

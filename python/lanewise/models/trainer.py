@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import random
 from .._engine import Float32
 from .._names import check_integer, keyword_checked, warn
 from .advice import loss_slip, warn_of_outputs
@@ -28,6 +29,7 @@ class Trainer(Predictor):
     history: History | None = None
     _initial_epoch: int | None = None  # where BackupAndRestore goes on
     _place = Place()  # in the epoch, where it goes on or makes its backup
+    _looked: random.Noted | None = None  # what the last gradients drew, which `apply_gradients` makes a step
 
     # --- fit ----------------------------------------------------------------------------------------------------
 
@@ -40,6 +42,8 @@ class Trainer(Predictor):
         validation_batch_size: int | None = None, validation_freq: Any = 1,
     ) -> History:  # fmt: skip
         """Train for the epochs initial_epoch .. epochs - 1; weights and optimizer go on from where they are.
+
+        What `trainable` says when it begins holds until it ends.
 
         Args:
             x: (n, ...) array of any real dtype, list or data frame; read in place, converted batch by batch. A SciPy
@@ -73,11 +77,12 @@ class Trainer(Predictor):
         given = None if batch_size is None else check_integer("batch_size", batch_size, 1)
         epochs = check_integer("epochs", epochs, 0)
         initial_epoch = check_integer("initial_epoch", initial_epoch, 0)
+        validated: Collection[int]
         if isinstance(validation_freq, list | tuple | set | range):
             validated = {check_integer("validation_freq", epoch, 1) for epoch in validation_freq}
         else:
             every = check_integer("validation_freq", validation_freq, 1)
-            validated = set(range(every, epochs + 1, every))
+            validated = range(every, epochs + 1, every)
         if validation_batch_size is None:
             validation_batch_size = given
         else:
@@ -121,7 +126,9 @@ class Trainer(Predictor):
             steps = steps_per_epoch or (-(-rows.size // batch_size) if batches is None else batches.count)
             params = {"verbose": verbose, "epochs": epochs, "steps": steps}
             hooks = CallbackList([*callback_list(callbacks), history], self, params)
-            network = self._network(compiled, rows)
+            self._ready(rows.shapes)  # which makes the weights
+            settled = self._settled()
+            network = self._network(compiled, rows, settled)
             progress = make_progress(verbose, epochs, steps or 1, "step")
             self.history = history
             self.stop_training = False
@@ -130,8 +137,9 @@ class Trainer(Predictor):
             self._initial_epoch, self._place = None, Place()
             try:
                 run = Epochs(
-                    self, compiled, network, rows, batches, batch_size, class_weight, steps_per_epoch, bool(shuffle),
-                    validation, validated, validation_batch_size, validation_steps, epochs, hooks, progress,
+                    self, compiled, network, settled, rows, batches, batch_size, class_weight, steps_per_epoch,
+                    bool(shuffle), validation, validated, validation_batch_size, validation_steps, epochs, hooks,
+                    progress,
                 )  # fmt: skip
                 hooks.on_train_begin(None)
                 run.go_to(self._place)
@@ -158,7 +166,7 @@ class Trainer(Predictor):
                         break
                 run.raise_late()
                 if compiled.optimizer.use_ema:
-                    compiled.optimizer.finalize_variable_values(self.trainable_weights)
+                    compiled.optimizer.finalize_variable_values(settled.weights)
                 hooks.on_train_end(logs)
             finally:
                 self._place = Place()
@@ -217,18 +225,25 @@ class Trainer(Predictor):
 
         compiled = self._get_compiled("value_and_grad", trains=True)
         rows = self._rows(compiled, x, y, sample_weight, None)
-        network = self._network(compiled, rows)
+        self._ready(rows.shapes)
+        settled = self._settled()  # another thread may freeze layers meanwhile
+        network = self._network(compiled, rows, settled)
         step = compiled.optimizer.native.iterations
         own = list({id(w): w for leaf in self.leaves() if leaf.own for w in leaf.weights}.values())
 
         def found() -> Any:
             before = [(weight, weight.numpy()) for weight in own]
-            result = network.value_and_grad(rows.x, rows.y, rows.weights, bool(training), self._run_seed(), step)
+            with random.Noted(random.generators_of(self.leaves())) as drawn:
+                result = network.value_and_grad(rows.x, rows.y, rows.weights, bool(training), seed, step)
+            drawn.put_back()
             put_back(before)
+            self._looked = drawn
             return result
 
+        seed = self._run_seed()
+
         sums, gradients = self._weights_lock.read(found)
-        shaped = [g.reshape(w.shape) for g, w in zip(gradients, self.trainable_weights, strict=True)]
+        shaped = [g.reshape(w.shape) for g, w in zip(gradients, settled.weights, strict=True)]
         return compiled.results(sums)["loss"], shaped
 
     def apply_gradients(self, gradients: Sequence[Any]) -> None:
@@ -257,6 +272,9 @@ class Trainer(Predictor):
             compiled.optimizer.build(weights, self._weights_lock)
             compiled.optimizer.plan_steps(1)
             self._weights_lock.write(network.apply_gradients, compiled.optimizer.native, checked)
+            if self._looked is not None:
+                self._looked.go_on()
+                self._looked = None
 
 
 def _shown(shapes: Sequence[tuple[int, ...]]) -> str:

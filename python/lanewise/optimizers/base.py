@@ -239,9 +239,19 @@ class Optimizer(Configurable):
         self._weights, self._owner = weights, owner
         if self._excluded is None:
             return
-        ids, pattern = self._excluded
-        excluded = [w for w in weights if id(w.variable) in ids or (pattern is not None and pattern.search(w.name))]
-        self.native.set_undecayed([weight.variable for weight in excluded])
+        self.native.set_undecayed([weights[i].variable for i in self.excluded(weights)])
+
+    def excluded(self, weights: Sequence[Weight]) -> list[int]:
+        """Which of these weights are left alone in weight decay."""
+        ids, pattern = self._excluded or (frozenset(), None)
+        return [i for i, w in enumerate(weights) if id(w.variable) in ids or (pattern and pattern.search(w.name))]
+
+    def anew(self) -> Self:
+        """Another one like it, for a model of its own: without state."""
+        made = type(self).from_config(self.get_config())
+        if self._excluded is not None:
+            made._excluded = frozenset(), self._excluded[1]
+        return made
 
     def finalize_variable_values(self, weights: Sequence[Weight]) -> None:
         """With use_ema: the averages become the weights. `fit` does it at its end."""
@@ -290,13 +300,17 @@ class Optimizer(Configurable):
 
     def __reduce__(self) -> tuple[Any, ...]:
         rate = self._learning_rate if self._schedule is None else self._schedule
-        return _made, (type(self), {**self.get_config(), "learning_rate": rate})
+        pattern = None if self._excluded is None else self._excluded[1]
+        return _made, (type(self), {**self.get_config(), "learning_rate": rate}, pattern)
 
     def __repr__(self) -> str:
         rate = self._learning_rate if self._schedule is None else self._schedule
         return f"<{type(self).__name__} learning_rate={rate}>"
 
 
-def _made(cls: type[Optimizer], config: Mapping[str, Any]) -> Optimizer:
+def _made(cls: type[Optimizer], config: Mapping[str, Any], pattern: re.Pattern[str] | None = None) -> Optimizer:
     """The optimizer that copy or pickle took apart, without what it keeps for weights: a model's pickle has that."""
-    return cls.from_config(config)
+    made = cls.from_config(config)
+    if pattern is not None:
+        made._excluded = frozenset(), pattern
+    return made

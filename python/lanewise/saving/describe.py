@@ -37,8 +37,9 @@ def to_json(model: Any, **kwargs: Any) -> str:
         **kwargs: for `json.dumps`.
 
     Raises:
-        ValueError: a longer description than `model_from_json` takes.
+        ValueError: a longer description than `model_from_json` takes, or one layer in two models of each other.
     """
+    clone.check_apart(model)
     return form_text(keras_write.model_form(model), **kwargs)
 
 

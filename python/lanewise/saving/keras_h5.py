@@ -17,6 +17,10 @@ from .keras_state import Places
 from .keras_zip import KERAS_VERSION, MAX_CONFIG, built, compile_from, form_text
 from .shapes import SLACK
 
+_TOP = "top_level_model_weights"
+_ORDER = "lanewise_order"
+"""Of a layer with layers inside: the places of the file's weights in `layer.weights`. Keras's order has those in
+training first, so that it depends on what was frozen when the file was written; with this text it is told."""
 _HEADER_LIMIT = 64_000  # bytes of one attribute; Keras's own limit is 64,512
 
 
@@ -56,6 +60,8 @@ def write_weights(path: str, model: Any) -> None:
 
 
 def _write_layers(group: Any, model: Any) -> None:
+    if any(layer.name == _TOP for layer in model.layers):
+        raise ValueError(f"save: a layer is called {_TOP!r}, which '.h5' files have a meaning of their own for")
     _write_names(group, "layer_names", [layer.name for layer in model.layers])
     group.attrs["backend"] = "lanewise"
     group.attrs["keras_version"] = KERAS_VERSION
@@ -65,8 +71,12 @@ def _write_layers(group: Any, model: Any) -> None:
         values = [(f"{model.name}/{paths[id(weight)]}", weight.numpy()) for weight in weights]
         for i, value in enumerate(keras_state.beside(layer)):
             values.append((f"{model.name}/{layer.name}/count_{i}", value))
-        _write_arrays(group.create_group(layer.name), values)
-    _write_arrays(group.create_group("top_level_model_weights"), [])
+        part = group.create_group(layer.name)
+        _write_arrays(part, values)
+        if len(layer.leaves()) > 1:
+            place = {id(weight): i for i, weight in enumerate(layer.weights)}
+            part.attrs[_ORDER] = " ".join(str(place[id(weight)]) for weight in weights)
+    _write_arrays(group.create_group(_TOP), [])
 
 
 def _write_arrays(group: Any, values: Iterable[tuple[str, AnyArray]]) -> None:
@@ -161,9 +171,20 @@ def _by_name(group: h5.Group, model: Any, skip_mismatch: bool) -> Places:
     return result
 
 
+def _as_written(layer: Any, name: str, part: h5.Group) -> list[Weight]:
+    """The weights of a layer in the order of the file."""
+    order = part.text(_ORDER)
+    if order is None:
+        return legacy_weights(layer)
+    places = order.split(" ")
+    if sorted(places) != sorted(map(str, range(len(layer.weights)))):
+        raise Mismatch(f"has for layer {name!r} weights in the order {order[:50]}, the model has {len(layer.weights)}")
+    return [layer.weights[int(place)] for place in places]
+
+
 def _of_layer(layer: Any, name: str, part: h5.Group, names: list[str], skip_mismatch: bool) -> Places:
-    weights = legacy_weights(layer)
     try:
+        weights = _as_written(layer, name, part)
         if len(names) not in (len(weights), len(weights) + len(keras_state.beside(layer))):
             raise Mismatch(f"has {len(names)} weights for layer {name!r}, {layer.name!r} of the model {len(weights)}")
         for weight, key in zip(weights, names, strict=False):

@@ -80,7 +80,7 @@ def values_in_order(model: Any) -> list[tuple[str, AnyArray]]:
     """(name, value) of everything that Keras keeps, in its order; names without the optimizer's own in front."""
     optimizer, weights = model.optimizer, model.trainable_weights
     steps = optimizer.native.iterations
-    values: list[tuple[str, AnyArray]] = [("iteration", np.asarray(steps, np.int32))]
+    values: list[tuple[str, AnyArray]] = [("iteration", np.asarray(steps, np.int32 if steps < 2**31 else np.int64))]
     if not optimizer.follows_schedule:
         values.append(("learning_rate", np.asarray(float(optimizer.learning_rate), np.float32)))
     kinds = optimizer.native.slot_names()

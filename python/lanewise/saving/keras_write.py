@@ -23,6 +23,7 @@ _HOMES = {
     "keras.initializers": initializers, "keras.regularizers": regularizers, "keras.constraints": constraints,
     "keras.layers": layers,
 }  # fmt: skip
+_LEGACY = ("class_name", "config", "name", "trainable_inside", "inbound_nodes")
 _OWN = frozenset({"Quantile", "Tweedie", "Gamma", "GaussianNLL"})  # losses and metrics that Keras does not have
 
 
@@ -42,7 +43,8 @@ def keras_form(entry: Mapping[str, Any], module: str) -> Config:
         module = module.replace("keras", "lanewise", 1)
     if isinstance(config, Mapping):
         config = {key: _value(key, item, name) for key, item in config.items()}
-    return {"module": module, "class_name": name, "config": config, "registered_name": registered}
+    beside = {key: entry[key] for key in ("name", "trainable_inside") if key in entry}
+    return {"module": module, "class_name": name, "config": config, "registered_name": registered, **beside}
 
 
 def _value(key: str, value: Any, owner: str) -> Any:
@@ -100,7 +102,13 @@ def model_form(model: Any) -> Config:
     elif shape is not None:
         config = {"batch_shape": shape, "dtype": "float32", "sparse": False, "name": "input_layer"}
         described.insert(0, keras_form({"class_name": "InputLayer", "config": config}, "keras.layers"))
-    config = {"name": model.name, "trainable": True, "dtype": _POLICY, "layers": described, "build_input_shape": shape}
+    config = {
+        "name": model.name,
+        "trainable": model.trainable,
+        "dtype": _POLICY,
+        "layers": described,
+        "build_input_shape": shape,
+    }
     form: Config = {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
     if shape is not None:
         form["build_config"] = {"input_shape": shape}
@@ -155,6 +163,5 @@ def legacy_form(value: Any) -> Any:
     if "registered_name" in value and value["module"] in (
         "keras", "keras.layers", "keras.losses", "keras.metrics"
     ) and value["class_name"] != "DTypePolicy":  # fmt: skip
-        kept = {key: value[key] for key in ("class_name", "config", "name", "inbound_nodes") if key in value}
-        return legacy_form(kept)
+        return legacy_form({key: value[key] for key in _LEGACY if key in value})
     return {key: legacy_form(item) for key, item in value.items()}

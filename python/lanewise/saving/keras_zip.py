@@ -45,9 +45,12 @@ def write(path: str, model: Any, include_optimizer: bool) -> None:
 
 
 def form_text(form: Mapping[str, Any], **options: Any) -> str:
-    """A model's form as JSON that is read again; options: for `json.dumps`. Raises ValueError: it would not be."""
+    """A model's form as JSON that is read again, NaN and infinities as Keras has them; options: for `json.dumps`.
+
+    Raises ValueError: it would not be.
+    """
     check_size(form["config"])
-    return described(form, MAX_CONFIG, **options)
+    return described(form, MAX_CONFIG, **{"allow_nan": True, **options})
 
 
 def read(file: BinaryIO, compile: bool) -> Any:

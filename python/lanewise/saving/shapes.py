@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import _registry, layers
 from .._given import is_own
+from .._names import name_of
 from ..layers.operation import MAX_SAMPLE
 from .archive import FormatError
 
@@ -17,13 +18,16 @@ SLACK = 2**20  # elements that layers may hold beside the weights in the file, s
 def check_nameable(model: Any) -> None:
     """Raises ValueError if a layer (or the model) is of a class that a file cannot name."""
     from ..models import Functional, Model, Sequential
+    from ..models.config import check_apart
 
     if type(model) not in (Sequential, Functional):
         kind = type(model).__name__
         raise ValueError(f"save: expected a Sequential or a Model, received a {kind}, which no file can name")
     if len(model.leaves()) > MAX_LAYERS:
         raise ValueError(f"save: a file holds up to {MAX_LAYERS} layers, the model has {len(model.leaves())}")
+    check_apart(model)
     for layer in model.layers:
+        name_of(type(layer), layer.name)  # which may have been set
         if isinstance(layer, Model):
             check_nameable(layer)
             continue

@@ -34,6 +34,10 @@ def write(estimator: Any, filepath: Any) -> None:
         arrays["scores.npy"] = estimator._scores
     classes = getattr(estimator, "classes_", None)
     if classes is not None:
+        odd = next((label for label in classes.tolist() if not isinstance(label, int | float | str)), None)
+        if odd is not None or classes.dtype.kind in "Mm":
+            kind = classes.dtype if odd is None else type(odd).__name__
+            raise TypeError(f"save: labels of type {kind} cannot be written to a file; use texts or integers")
         classes = {"dtype": "object" if classes.dtype.kind in "OT" else classes.dtype.str, "values": classes.tolist()}
     params = {k: list(v) if isinstance(v, tuple) else v for k, v in estimator.get_params().items()}
     for name, value in params.items():
