@@ -488,3 +488,56 @@ def test_one_cycle_is_that_of_the_epochs_that_run():
     ).history["learning_rate"]  # fmt: skip
     whole = small_model().fit(X, Y, batch_size=5, epochs=3, verbose=0, callbacks=[lw.callbacks.OneCycle(peak=0.05)])
     assert rates == whole.history["learning_rate"]
+
+
+def test_one_cycle_of_the_last_epochs_goes_on_after_an_interruption(tmp_path):
+    def callbacks(*more):
+        return [lw.callbacks.OneCycle(peak=0.05), lw.callbacks.BackupAndRestore(tmp_path), *more]
+
+    def stop(epoch, logs=None):
+        if epoch == 6:
+            raise KeyboardInterrupt
+
+    options = {"batch_size": 5, "epochs": 8, "initial_epoch": 4, "verbose": 0}
+    whole = small_model()
+    rates = whole.fit(X, Y, callbacks=callbacks(), **options).history["learning_rate"]
+    with pytest.raises(KeyboardInterrupt):
+        small_model().fit(X, Y, callbacks=callbacks(LambdaCallback(on_epoch_begin=stop)), **options)
+    again = small_model()
+    assert again.fit(X, Y, callbacks=callbacks(), **options).history["learning_rate"] == rates[2:]
+    assert lw.fingerprint(again) == lw.fingerprint(whole)
+
+
+def test_a_callback_may_change_a_metric():
+    metric = Seen()
+    metric.scale = 1.0
+    model = small_model(metrics=[metric])
+    model.fit(
+        X,
+        Y,
+        verbose=0,
+        callbacks=[LambdaCallback(on_train_batch_end=lambda batch, logs: setattr(metric, "scale", 2.0))],
+    )
+    assert metric.scale == 2.0
+
+
+def test_an_evaluation_leaves_lists_and_metrics_inside_alone():
+    class Listed(lw.metrics.Metric):
+        def __init__(self, name="listed", **kwargs):
+            super().__init__(name=name, **kwargs)
+            self.seen, self.inner = [], lw.metrics.MeanSquaredError()
+
+        def reset_state(self):
+            self.seen.clear()
+            self.inner.reset_state()
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.seen.append(len(y_true))
+            self.inner.update_state(y_true, y_pred)
+
+        def result(self):
+            return sum(self.seen) + 0 * float(self.inner.result())
+
+    model = small_model(metrics=[Listed()])
+    look = LambdaCallback(on_train_batch_end=lambda batch, logs: model.evaluate(X[:3], Y[:3], verbose=0))
+    assert model.fit(X, Y, batch_size=5, verbose=0, callbacks=[look]).history["listed"] == [20]

@@ -200,9 +200,8 @@ def test_flags_of_other_layers_are_refused():
     described = layers.serialize(layer)
     assert described["trainable_inside"] == [False, True] and described["name"] == layer.name
     for told in ([True], [True, True, False], [1, 0], "no", {"a": 1}):
-        made = layers.deserialize({**described, "trainable_inside": told})
         with pytest.raises(ValueError, match="trainable_inside: expected True or False for each of 2 layers"):
-            model_of(made)
+            model_of(layers.deserialize({**described, "trainable_inside": told}))
 
 
 def test_a_frozen_model_inside_a_model_says_so_again(tmp_path):
@@ -232,3 +231,102 @@ def test_one_layer_in_two_models_cannot_be_described(tmp_path):
     assert not list(tmp_path.iterdir())
     twice = lw.Model(z, layers.Dense(1)(inner(inner(z))))  # a model that is called twice is one
     np.testing.assert_array_equal(copy.deepcopy(twice).predict(X, verbose=0), twice.predict(X, verbose=0))
+
+
+@lw.saving.register_keras_serializable("frozen_inside")
+class Lazy(layers.Layer):
+    """One layer in __init__, one in build; weights of its own, and a config that says of nothing whether it trains."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.first = units, layers.Dense(units)
+
+    def build(self, shape):
+        self.scale = self.add_weight(name="scale", shape=(self.units,), initializer="ones")
+        self.second = layers.Dense(self.units)
+
+    def call(self, inputs):
+        return self.second(self.first(inputs)) * self.scale
+
+    def get_config(self):
+        return {"units": self.units}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_flags_of_layers_that_build_makes_and_of_the_layer_itself(tmp_path, form, whole):
+    layer = Lazy(5)
+    model = model_of(layer)
+    layer.second.trainable = False
+    if whole:
+        layer.trainable = False
+    model.compile("adam", "mse")
+    made = taken(model, form, tmp_path)
+    again = made.layers[0]
+    assert [again.trainable, again.first.trainable, again.second.trainable] == [not whole, not whole, False]
+    for one in (model, made):
+        lw.random.set_seed(2)
+        one.fit(X, Y, epochs=2, verbose=0, shuffle=False)
+    assert lw.fingerprint(made) == lw.fingerprint(model)
+
+
+def test_flags_of_a_layer_that_is_not_built():
+    layer = Lazy(5)
+    layer.first.trainable = False
+    model = lw.Sequential([layer, layers.Dense(1)])
+    model.compile("adam", "mse")
+    made = copy.deepcopy(model)
+    assert made.layers[0].first.trainable is False
+    for one in (model, made):
+        lw.random.set_seed(5)
+        one.fit(X, Y, epochs=2, verbose=0)
+    assert lw.fingerprint(made) == lw.fingerprint(model)
+
+
+def test_a_layer_that_two_layers_in_python_keep_cannot_be_described(tmp_path):
+    class Tied(layers.Layer):
+        def __init__(self, other):
+            super().__init__(name="tied")
+            self.other = other
+
+        def call(self, inputs):
+            return self.other(inputs)
+
+    shared = layers.Dense(5, name="shared")
+    model = lw.Sequential([lw.Input((5,)), shared, Tied(shared)])
+    with pytest.raises(ValueError, match=r"shared: the layer stands both in sequential.* and in tied"):
+        copy.deepcopy(model)
+
+
+def test_methods_that_no_file_would_call_are_refused():
+    with pytest.raises(NotImplementedError, match=r"Kept: a save_own_variables\(\) of its own would not be called"):
+
+        class Kept(layers.Layer):
+            def save_own_variables(self, store):
+                store["0"] = 3
+
+
+@pytest.mark.parametrize("suffix", ["lanewise", "keras", "h5"])
+def test_names_that_were_set_later_are_looked_at_before_a_file_is_written(tmp_path, suffix):
+    for name in ("a", None, "x/y", "b" * 501):
+        model = lw.Sequential([lw.Input((5,)), layers.Dense(2, name="a"), layers.Dense(1)])
+        model.layers[1].name = name
+        with pytest.raises(ValueError, match=r"save: each layer needs a name of its own|name: "):
+            model.save(tmp_path / f"m.{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_that_are_set_after_use_hold():
+    """In programs that were made before, too; they stood in copies and files alone."""
+    for layer, name, value in (
+        (layers.LeakyReLU(), "negative_slope", 0.9), (layers.LayerNormalization(), "epsilon", 0.5),
+        (layers.ELU(), "alpha", 0.25), (layers.BatchNormalization(), "epsilon", 0.5),
+    ):  # fmt: skip
+        model = lw.Sequential([lw.Input((5,)), layer])
+        outer = lw.Sequential([lw.Input((5,)), model])
+        before = outer.predict(X, verbose=0), outer.predict_on_batch(X)
+        setattr(layer, name, value)
+        after = outer.predict(X, verbose=0)
+        np.testing.assert_array_equal(copy.deepcopy(outer).predict(X, verbose=0), after)
+        np.testing.assert_array_equal(outer.predict_on_batch(X), after)
+        assert not np.array_equal(before[0], after)

@@ -249,3 +249,25 @@ def test_one_metric_in_compile_is_one_for_each() -> None:
         model = build()
         model.compile(**compiling)
         assert model.fit(X, Y, epochs=2, verbose=0).history["largest"] == found[seed]
+
+
+def test_each_network_has_a_loss_of_its_own():
+    """One that counts its calls was shared by all networks and threads."""
+
+    class Counting(lw.losses.Loss):
+        def __init__(self):
+            super().__init__(name="counting")
+            self.calls = 0
+
+        def call(self, y_true, y_pred):
+            self.calls += 1
+            return lw.keras.ops.mean((y_true - y_pred) ** 2, axis=-1) * (1 + 0.1 * self.calls)
+
+    x = np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
+    loss, ends = Counting(), []
+    model = lw.Sequential([lw.Input((3,)), lw.layers.Dense(1)])
+    model.compile("sgd", loss)
+    for jobs in (1, 2):
+        found = lw.fit_many(model, x, x[:, :1], seeds=3, epochs=2, n_jobs=jobs, verbose=0)
+        ends.append([lw.fingerprint(entry.model) for entry in found])
+    assert ends[0] == ends[1] and loss.calls == 0

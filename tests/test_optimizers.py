@@ -321,3 +321,23 @@ def test_a_step_within_a_step_changes_nothing_of_the_outer_one():
         return np.asarray(w).view(np.ndarray)
 
     np.testing.assert_array_equal(stepped(np.ones(37, np.float32).view(Meddler)), stepped(np.ones(37, np.float32)))
+
+
+def test_states_that_are_none_change_nothing():
+    model, x, y = model_and_data(optimizers.Adam(0.01))
+    model.fit(x, y, verbose=0)
+    state = model.optimizer_state()
+    before = model.optimizer_state()
+    for key, values in {
+        "iterations": [-1, 2**62, 1.5, [1], None], "seed": [-1, 2**64, 0.5, np.zeros(2, int)],
+        "epoch": [-1, 2**48, "1"],
+        "learning_rate": [-1.0, np.nan, np.inf, [0.1], "0.1"], "undecayed": [np.zeros(10**6, int), [0, 1, 99]],
+    }.items():  # fmt: skip
+        for value in values:
+            with pytest.raises(ValueError, match=f"state: {key}"):
+                model.load_optimizer_state({**state, key: value})
+    for key in ("iterations", "learning_rate", "seed", "epoch"):
+        with pytest.raises(ValueError, match=f"state: expected {key!r}"):
+            model.load_optimizer_state({k: v for k, v in state.items() if k != key})
+    after = model.optimizer_state()
+    assert all(np.array_equal(before[key], after[key]) for key in before)

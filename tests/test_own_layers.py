@@ -336,3 +336,21 @@ def test_the_seed_of_a_fit_is_its_own():
         model.fit(x, x[:, :1], epochs=4, verbose=0, callbacks=hooks)
         ends.append(lw.fingerprint(model))
     assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("wrong", [None, 3.0, "no", np.zeros((1, 1), "f")])
+def test_a_backward_that_returns_no_gradient_is_named(wrong):
+    class Odd(keras.layers.Layer):
+        def call(self, x):
+            return x * 2
+
+        def backward(self, inputs, outputs, gradient):
+            return wrong
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), Odd(name="odd"), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    before = lw.fingerprint(model)
+    said = r"odd: expected backward\(\) to return the gradient of the inputs, of shape \("
+    with pytest.raises(ValueError, match=said):
+        model.fit(np.ones((4, 3), "f"), np.ones((4, 1), "f"), verbose=0)
+    assert lw.fingerprint(model) == before

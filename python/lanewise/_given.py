@@ -34,13 +34,11 @@ def own_method(cls: type, name: str) -> type | None:
     return definer if definer is not None and is_own(cls) and is_own(definer) else None
 
 
-def refuse_methods(cls: type, names: Collection[str], instead: str) -> None:
-    """Raises NotImplementedError for a person's class that has a method which compiled code would pass over."""
+def refuse_methods(cls: type, names: Collection[str], instead: str, why: str = "steps run in compiled code") -> None:
+    """Raises NotImplementedError for a person's class that has a method which would be passed over."""
     for name in names:
         if own_method(cls, name):
-            raise NotImplementedError(
-                f"{cls.__name__}: a {name}() of its own would not be called, steps run in compiled code; {instead}"
-            )
+            raise NotImplementedError(f"{cls.__name__}: a {name}() of its own would not be called, {why}; {instead}")
 
 
 def has_layers(config: Mapping[str, Any]) -> bool:

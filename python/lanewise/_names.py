@@ -348,8 +348,8 @@ def name_of(kind: type, given: Any) -> str:
         return automatic_name(snake_case(kind.__name__))
     if not isinstance(given, str) or not given or "/" in given:
         raise ValueError(f"name: expected a text without '/', received {given!r}")
-    if given in (".", "..") or "\0" in given or given.encode(errors="replace").decode() != given:
-        raise ValueError(f"name: no file could have it, received {given!r}")
+    if given in (".", "..") or "\0" in given or len(given) > 500 or given.encode(errors="replace").decode() != given:
+        raise ValueError(f"name: no file could have it, received {given[:60]!r}")
     return given
 
 

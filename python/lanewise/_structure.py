@@ -90,6 +90,8 @@ class Trained:
     """Something whose `trainable` can be set. `Trained.version` counts how often any was: networks found are kept."""
 
     version = 0
+    layouts = 0
+    """How often layers were added to models that stand in others, taken out or changed: their programs are old then."""
     _trainable = _made_trainable = True
 
     def _parts(self) -> Sequence[Trained]:

@@ -93,7 +93,8 @@ def test_operations_give_what_keras_gives(name):
         "sparse_categorical_crossentropy": [(np.array([0, 1, 2, 0]), y), (np.array([0, 1, 2, 0]), x, True)],
         "logical_or": [(x > 0, y > 0.5)], "logical_not": [(x > 0,)], "any": [(x > 0,)], "all": [(x > 0, 1)],
         "softmax": [(x,)], "log_softmax": [(x,)], "floor_divide": [(x, y)], "gelu": [(x,)],
-        "is_tensor": [(x.tolist(),)],
+        "is_tensor": [(x.tolist(),)], "moveaxis": [(x, 0, 1), (x[None], (0, 1), (2, 0))],
+        "pad": [(x, ((1, 2), (0, 3))), (x, 1)], "roll": [(x, 2), (x, -1, 1)],
     }  # fmt: skip
     pairs = len(inspect.signature(getattr(ops, name)).parameters) == 2 and name not in REDUCTIONS | ALONE
     default = [(x,), (x, 1)] if name in REDUCTIONS else [(x, y)] if pairs else [(x,)]

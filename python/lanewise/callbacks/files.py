@@ -130,23 +130,31 @@ class BackupAndRestore(Callback):
         numbers = [*counts, *progress.get("random", [])]
         if not all(type(count) is int and 0 <= count < (2**48 if i < 4 else 2**64) for i, count in enumerate(numbers)):
             raise ValueError(f"{progress!r} is no place in a training")
-        weights = [stored[f"weight/{i}"] for i in range(len(self.model.weights)) if f"weight/{i}" in stored]
-        state = {name.removeprefix("state/"): value for name, value in stored.items() if name.startswith("state/")}
-        for i, path in enumerate(self.model.weight_names()):  # by number: names of layers may count on in one process
-            for name in [name for name in state if name.startswith(f"{i}/")]:
-                state[f"{path}/{name.partition('/')[2]}"] = state.pop(name)
-        before = self.model.get_weights()
-        self.model.set_weights(weights)
+        model = self.model
+        weights = [stored[f"weight/{i}"] for i in range(len(model.weights)) if f"weight/{i}" in stored]
+        paths = dict(enumerate(model.weight_names()))  # by number: names of layers may count on in one process
+        state: dict[str, Any] = {}
+        for name in [name.removeprefix("state/") for name in stored if name.startswith("state/")]:
+            number, _, slot = name.partition("/")
+            path = paths.get(int(number)) if slot and number.isdecimal() and len(number) < 9 else None
+            state[name if path is None else f"{path}/{slot}"] = stored[f"state/{name}"]
+        place = Place(counts[2], counts[3], stored.get("sums"))
+        if place.batch and not np.any(state.get("epoch", 0)):
+            raise ValueError("within an epoch that has not begun")
+        place.check(model._get_compiled("fit").begin(), (self.params or {}).get("steps"))
+        generators, before = random.generators_of(model.leaves()), model.get_weights()
+        drawn = random.drawn(generators)
         try:
-            self.model.load_optimizer_state(state)
             if numbers[4:]:
-                random.draw_from(random.generators_of(self.model.leaves()), numbers[4:])
+                random.draw_from(generators, numbers[4:])
+            model.set_weights(weights)
+            model.load_optimizer_state(state)  # which checks all of it first
         except BaseException:
-            self.model.set_weights(before)
+            model.set_weights(before)
+            random.draw_from(generators, drawn)
             raise
         self._epochs, self._batches = counts[:2]
-        self.model._initial_epoch = self._epochs
-        self.model._place = Place(counts[2], counts[3], stored.get("sums"))
+        model._initial_epoch, model._place = self._epochs, place
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._epochs = epoch + 1

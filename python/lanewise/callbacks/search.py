@@ -49,21 +49,15 @@ class OneCycle(Callback):
         optimizer.learning_rate = self._schedule
 
     def _begin(self, epochs: int, batches: int = 0) -> None:
-        """The cycle, of which so many epochs and batches have run; without the epochs that `initial_epoch` left out."""
-        total = self._steps * (self.params["epochs"] - (0 if self._resumed else epochs))
-        behind = self._steps * epochs + batches if self._resumed else 0
-        first = self.model.optimizer.native.iterations - behind
-        self._schedule = Schedule(**self._cycle, total_steps=max(total, 1), first_step=first)
-
-    @property
-    def _resumed(self) -> bool:
-        """Whether BackupAndRestore goes on with a `fit` that was interrupted."""
-        return self.model._initial_epoch is not None
+        """The cycle, of which so many epochs and batches have run, by a `fit` that was interrupted."""
+        total = self._steps * (self.params["epochs"] - self.model._first_epoch)
+        first = self.model.optimizer.native.iterations - self._steps * epochs - batches
+        self._schedule = Schedule(**self._cycle, total_steps=max(total, 1), first_step=max(first, 0))
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if not self._begun:
             self._begun = True
-            self._begin(epoch, self.model._place.batch)
+            self._begin(epoch - self.model._first_epoch, self.model._place.batch)
             self.model.optimizer.learning_rate = self._schedule
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

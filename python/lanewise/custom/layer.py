@@ -117,8 +117,17 @@ class LayerHost:
         self._tape.last = None
         if self._backward is not None:
             found = self._backward(self._packed([np.asarray(part) for part in given]), np.asarray(y), dy)
-            first, slopes = found if isinstance(found, tuple) else (found, [])
-            return [self._joined(flatten(first)), *slopes]
+            first, slopes = found if isinstance(found, tuple) and len(found) == 2 else (found, [])
+            parts = flatten(first)
+            wanted = [part.shape for part in given]
+            none = not slopes and not any(weight.trainable for weight in self._weights)
+            if [np.shape(part) for part in parts] != wanted or not (none or len(slopes) == len(self._weights)):
+                shapes = ", ".join(map(str, wanted))
+                raise ValueError(
+                    f"{self._name}: expected backward() to return the gradient of the inputs, of shape {shapes}, or "
+                    f"that and a list with one of each of {len(self._weights)} weights, received {str(found)[:100]}"
+                )
+            return [self._joined(parts), *slopes]
         if not isinstance(y, Traced):
             return [self._joined([np.zeros_like(a.value) for a in given]), *(np.zeros_like(a.value) for a in stand_ins)]
         slopes = gradients(y, dy.astype(y.dtype, copy=False), [*given, *stand_ins])

@@ -16,11 +16,13 @@ from .._engine import AnyArray, Array, Builder, Float32, Weight
 from .._given import is_own
 from .._names import _shown, name_of, serialize, warn
 from .._operators import TracedBase
-from .._structure import flatten, map_leaves, pack
+from .._structure import Trained, flatten, map_leaves, pack
 from ..constraints import Constraint
 from ..regularizers import Regularizer
 from .operation import KerasTensor, Node, Shape, is_symbolic, tracing
 from .own import Arguments, OwnCall, flatten_shapes, refuse_more, weight_arguments
+
+_NO_NUMBERS = frozenset({"built", "name", "nodes", "trainable"})
 
 
 class Layer(OwnCall):
@@ -69,6 +71,11 @@ class Layer(OwnCall):
         self._regularized: list[tuple[Weight, Regularizer]] = []
         self._constrained: list[tuple[Weight, Constraint]] = []
         self._sample_shape: tuple[int, ...] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not self.own and not name.startswith("_") and name not in _NO_NUMBERS and self.__dict__.get("built"):
+            Trained.layouts += 1  # a rate, a slope, ...: it stands in programs that were made
+        super().__setattr__(name, value)
 
     # --- what a kind of layer defines ---------------------------------------------------------------------------
 

@@ -236,13 +236,13 @@ class Operation(Trained, Configurable):
     """Which of the layers inside train, by a description: for when they are made."""
 
     def _beside(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a person's class: its name, where its config has none, and which of the layers inside train.
-
-        The second where `trainable` was set since they were made: their own constructors do not know.
-        """
+        """Of a person's class: its name and whether it trains, where its config has neither, and which of the layers
+        inside train, where that was set since they were made: their own constructors do not know."""
         if not is_own(type(self)):
             return {}
         beside: dict[str, Any] = {} if "name" in config else {"name": self.name}
+        if "trainable" not in config and self._trainable is not self._made_trainable:
+            beside["trainable"] = self._trainable
         inside = self._inner()
         if any(layer._trainable is not layer._made_trainable for layer in inside):
             beside["trainable_inside"] = [layer._trainable for layer in inside]
@@ -250,7 +250,11 @@ class Operation(Trained, Configurable):
 
     def _take_beside(self, described: Mapping[str, Any]) -> None:
         if is_own(type(self)):
-            self._told = described.get("trainable_inside")
+            self._told = told = described.get("trainable_inside")
+            if isinstance(told, list) and len(told) == len(self._inner()):  # what `__init__` made
+                self._heed()
+            if isinstance(described.get("trainable"), bool) and "trainable" not in described.get("config", {}):
+                self._trainable = described["trainable"]  # of itself: those inside are told
             if "name" in described and "name" not in described.get("config", {}):
                 self.name = name_of(type(self), described["name"])
 

@@ -45,6 +45,10 @@ class OwnCall(Operation):
         super().__init_subclass__(**kwargs)
         refuse_methods(cls, ("__call__",), "define call(self, inputs)")
         refuse_methods(
+            cls, ("save_own_variables", "load_own_variables"), "what else a layer keeps goes into get_config()",
+            "files hold the weights that add_weight made",
+        )  # fmt: skip
+        refuse_methods(
             cls, ("compute_mask",), "supports_masking = True passes a mask on, call(self, x, mask) is given it"
         )
         if own_method(cls, "call"):

@@ -260,8 +260,8 @@ def _clone(model: Model) -> Model:
 
 
 def _own(compiling: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `compile` for one more model: optimizers, and metrics of a person's, have a state."""
-    found = {k: copy.deepcopy(v) if k in ("metrics", "weighted_metrics") else v for k, v in compiling.items()}
+    """Arguments of `compile` for one more model: optimizers, and metrics and losses of a person's, have a state."""
+    found = {k: copy.deepcopy(v) if k in ("loss", "metrics", "weighted_metrics") else v for k, v in compiling.items()}
     optimizer = found.get("optimizer")
     if isinstance(optimizer, Optimizer):
         found["optimizer"] = optimizer.anew()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -141,6 +143,22 @@ class Metric(RowFunction):
 
     def _inner(self) -> list[Metric]:
         return [value for value in vars(self).values() if isinstance(value, Metric)]
+
+    def kept(self) -> Callable[[], None]:
+        """What puts its attributes and variables back as they are now, those of metrics that it keeps too."""
+        values = [(state, state.numpy()) for state in vars(self).get("_state", ())]
+        inner = [metric.kept() for metric in self._inner()]
+        plain = (int, float, str, bool, list, dict, set, tuple, np.ndarray, type(None))
+        attributes = {k: deepcopy(v) for k, v in vars(self).items() if isinstance(v, plain) and k != "_state"}
+
+        def put_back() -> None:
+            vars(self).update(attributes)
+            for state, value in values:
+                state.assign(value)
+            for other in inner:
+                other()
+
+        return put_back
 
     @property
     def variables(self) -> list[State]:

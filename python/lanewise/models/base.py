@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,18 +57,15 @@ class BaseModel(Operation):
         self._made: tuple[int, Program] | None = None
         self._few = None
 
-    layouts: ClassVar[int] = 0
-    """How often layers were added to models that stand in others, or taken out: their programs are old then."""
-
     @property
     def _program(self) -> Program | None:
         """The layers as a graph, once it was made; None after they changed."""
         made = self._made
-        return made[1] if made is not None and made[0] == BaseModel.layouts else None
+        return made[1] if made is not None and made[0] == Trained.layouts else None
 
     @_program.setter
     def _program(self, program: Program | None) -> None:
-        self._made, self._few = None if program is None else (BaseModel.layouts, program), None
+        self._made, self._few = None if program is None else (Trained.layouts, program), None
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 

@@ -260,11 +260,16 @@ class Place:
         self.batch, self.seen, self.sums = batch, seen, sums
         self.order: tuple[Any] | None = None
 
+    def check(self, zeros: Any, steps: int | None) -> None:
+        """Raises ValueError for a backup of other metrics, or of epochs of more steps."""
+        if self.batch and (np.shape(self.sums) != zeros.shape or self.sums.dtype != zeros.dtype):
+            raise ValueError("BackupAndRestore: the backup was made with other losses or metrics")
+        if steps is not None and self.batch > steps:
+            raise ValueError(f"BackupAndRestore: the backup was made after batch {self.batch} of an epoch of {steps}")
+
     def begin(self, zeros: Any) -> Any:
-        """The sums with which the epoch begins, or goes on. Raises ValueError: a backup of other metrics."""
+        """The sums with which the epoch begins, or goes on."""
         if self.batch:
-            if np.shape(self.sums) != zeros.shape:
-                raise ValueError("BackupAndRestore: the backup was made with other losses or metrics")
             zeros += self.sums
         self.sums = zeros
         return zeros

@@ -275,17 +275,14 @@ class Compiled:
             metric.reset_state()
 
     @contextmanager
-    def apart(self) -> Iterator[None]:
-        """What runs inside may evaluate the model too: metrics with a state of their own are put back as they were."""
-        kept = [(m, dict(vars(m)), [(s, s.numpy()) for s in m.variables]) for m in map(_given, self._states)]
+    def apart(self, within: bool) -> Iterator[None]:
+        """Evaluate `within` an epoch of training: metrics with a state of their own are then put back as they were."""
+        kept = [metric.kept() for metric in map(_given, self._states)] if within else []
         try:
             yield
         finally:
-            for metric, attributes, values in kept:
-                vars(metric).clear()
-                vars(metric).update(attributes)
-                for state, value in values:
-                    state.assign(value)
+            for put_back in kept:
+                put_back()
 
     def reset(self) -> None:
         """All metrics begin again, and no results are known."""

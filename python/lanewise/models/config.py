@@ -223,21 +223,24 @@ def _tensor(made: Mapping[str, Operation], where: Sequence[Any]) -> KerasTensor:
 
 
 def check_apart(model: Any) -> None:
-    """Raises ValueError where a layer stands in two of the models in each other: a description would make two of it."""
+    """Raises ValueError where a layer stands in two models, or layers in Python: a description would make two of it."""
     seen: dict[int, Any] = {}
-    waiting = [model]
+    waiting = [model] if getattr(model, "_of_tensors", True) else []  # else its class makes all of it again
     while waiting:
         part = waiting.pop()
         for operation in part.operations:
-            other = seen.setdefault(id(operation), part)
-            if other is not part and not isinstance(operation, InputLayer):
-                raise ValueError(
-                    f"{operation.name}: the layer stands both in {other.name} and in {part.name}, which are one inside "
-                    "the other; a copy, or a file, would have two layers instead of one. Call the inner model's layers "
-                    "in one model, or save the weights alone (save_weights)"
-                )
-            if is_model(operation) and not is_own(type(operation)):
+            own = is_own(type(operation))
+            if is_model(operation) and not own:
                 waiting.append(operation)
+            for layer in {id(leaf): leaf for leaf in (operation, *(operation.leaves() if own else ()))}.values():
+                place = part if layer is operation else operation
+                other = seen.setdefault(id(layer), place)
+                if other is not place and not isinstance(layer, InputLayer):
+                    raise ValueError(
+                        f"{layer.name}: the layer stands both in {other.name} and in {place.name}; a copy, or a file, "
+                        "would have two layers instead of one. Have it in one of them, or save the weights alone "
+                        "(save_weights)"
+                    )
 
 
 def _copied(model: Any) -> Any:

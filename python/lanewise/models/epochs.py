@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -196,7 +197,7 @@ class Epochs:
         model, compiled, each = self.model, self.compiled, self.hooks.needs_batches
         place = model._place
         if each:
-            with compiled.apart():
+            with self._between():
                 self.hooks.on_train_batch_begin(batch, None)
         count = -(-(stop - start) // batch_size)
         compiled.optimizer.plan_steps(count)
@@ -207,10 +208,19 @@ class Epochs:
         results = compiled.results(place.sums)
         place.batch = batch + count
         if each:
-            with compiled.apart():
+            with self._between():
                 self.hooks.on_train_batch_end(batch, sorted_logs(results))
         self.progress.update(place.batch, results)
         return results
+
+    @contextmanager
+    def _between(self) -> Iterator[None]:
+        """Two batches of an epoch, whose metrics go on afterwards."""
+        self.model.within_epoch = True
+        try:
+            yield
+        finally:
+            self.model.within_epoch = False
 
     def _train_batches(self, batches: Source) -> dict[str, Any]:
         model, compiled = self.model, self.compiled

@@ -274,13 +274,22 @@ class Model(Trainer):
         if not self.built:
             raise ValueError("load_optimizer_state: the model is not built")
         native, names = compiled.optimizer.native, compiled.optimizer.native.slot_names()
-        iterations = int(np.asarray(state["iterations"]))
+        weights = self.weights
+        needed = ["iterations", "learning_rate", *(["seed", "epoch"] if {"seed", "epoch"} & state.keys() else [])]
+        absent = [key for key in needed if key not in state]
+        if absent:
+            raise ValueError(f"state: expected {absent[0]!r}, received {_listed(state)}")
+        counts = {key: _count(key, state.get(key, 0), most) for key, most in _COUNTS.items()}
+        iterations = counts["iterations"]
+        rate = np.asarray(state["learning_rate"])
+        if rate.shape != () or rate.dtype.kind not in "iuf" or not 0.0 <= float(rate) < np.inf:
+            raise ValueError(f"state: learning_rate: expected a finite number >= 0, received {str(rate)[:60]}")
         undecayed = np.asarray(state.get("undecayed", np.zeros(0, np.int64)))
-        places = range(len(self.weights))
-        if undecayed.ndim != 1 or undecayed.dtype.kind not in "iu" or any(i not in places for i in undecayed.tolist()):
-            raise ValueError(f"state: undecayed: expected places of {len(places)} weights, received {undecayed}")
+        odd = undecayed.ndim != 1 or undecayed.dtype.kind not in "iu" or undecayed.size > len(weights)
+        if odd or not set(undecayed.tolist()) <= set(range(len(weights))):
+            raise ValueError(f"state: undecayed: expected places of {len(weights)} weights, received {undecayed}")
         slots: list[tuple[Weight, list[Float32]]] = []
-        for path, weight in zip(self.weight_names(), self.weights, strict=True) if iterations else ():
+        for path, weight in zip(self.weight_names(), weights, strict=True) if iterations else ():
             paths = [f"{path}/{name}" for name in names]
             absent = [path for path in paths if path not in state]
             if weight.trainable and absent:
@@ -289,15 +298,15 @@ class Model(Trainer):
                 slots.append((weight, [weight.checked(state[path]) for path in paths]))
 
         def put() -> None:
-            compiled.optimizer.restore_rate(float(np.asarray(state["learning_rate"])))
+            compiled.optimizer.restore_rate(float(rate))
             if undecayed.size:
-                compiled.optimizer.exclude_from_weight_decay([self.weights[i] for i in undecayed.tolist()])
+                compiled.optimizer.exclude_from_weight_decay([weights[i] for i in undecayed.tolist()])
             for weight, values in slots:
                 weight.set_slots(native, values)
             native.iterations = iterations
             if "seed" in state:
-                self._seed, self._seed_generation = int(np.asarray(state["seed"])), random.generation()
-                self._epochs_shuffled = int(np.asarray(state["epoch"]))
+                self._seed, self._seed_generation = counts["seed"], random.generation()
+                self._epochs_shuffled = counts["epoch"]
 
         self._weights_lock.write(put)
 
@@ -371,6 +380,16 @@ def _named(operation: Any) -> list[Any]:
     if is_own(type(operation)) or not isinstance(operation, Model):
         return [operation]
     return [found for part in operation.operations for found in _named(part)]
+
+
+_COUNTS = {"iterations": 2**62, "seed": 2**64, "epoch": 2**48}
+
+
+def _count(key: str, value: Any, most: int) -> int:
+    array = np.asarray(value)
+    if array.shape != () or array.dtype.kind not in "iu" or not 0 <= int(array) < most:
+        raise ValueError(f"state: {key}: expected an integer from 0 to below {most}, received {str(value)[:60]}")
+    return int(array)
 
 
 def _listed(names: Iterable[str]) -> str:

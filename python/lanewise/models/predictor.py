@@ -11,7 +11,7 @@ from .. import _engine
 from .._engine import Array, Network, Pace
 from .._names import check_integer, keyword_checked
 from .._operators import TracedBase
-from .._structure import flatten, map_leaves, pack
+from .._structure import Trained, flatten, map_leaves, pack
 from ..layers.operation import Operation, is_symbolic, tracing
 from .advice import warn_of_overflow
 from .base import BaseModel, callback_list, check_verbose, sorted_logs
@@ -29,6 +29,9 @@ _QUIET_SECONDS = 0.5  # how long predict(verbose='auto') stays silent
 
 class Predictor(BaseModel):
     """Evaluating and predicting run in any number of threads, between two slices of training."""
+
+    within_epoch = False
+    """Whether a callback runs between two batches of an epoch."""
 
     # --- evaluate -----------------------------------------------------------------------------------------------
 
@@ -64,7 +67,8 @@ class Predictor(BaseModel):
         progress = make_progress(verbose, 1, count or 1, "step")
         try:
             progress.on_epoch_begin(0)
-            results = self._evaluate(compiled, network, data, batch_size, hooks, progress, steps)
+            with compiled.apart(self.within_epoch):
+                results = self._evaluate(compiled, network, data, batch_size, hooks, progress, steps)
             progress.on_epoch_end(sorted_logs(results))
         finally:
             progress.close()
@@ -134,10 +138,12 @@ class Predictor(BaseModel):
         compiled = self._get_compiled("test_on_batch")
         rows = self._rows(compiled, x, y, sample_weight, None)
         network = self._network(compiled, rows)
-        compiled.forget()
-        sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size,
-                                       *self._words())  # fmt: skip
-        return compiled.returned(compiled.results(sums), return_dict)
+        with compiled.apart(self.within_epoch):
+            compiled.forget()
+            sums = self._weights_lock.read(network.evaluate, rows.x, rows.y, rows.weights, 0, rows.size, rows.size,
+                                           *self._words())  # fmt: skip
+            results = compiled.results(sums)
+        return compiled.returned(results, return_dict)
 
     # --- predict ------------------------------------------------------------------------------------------------
 
@@ -231,7 +237,7 @@ class Predictor(BaseModel):
     def _predict_few(self, x: Any, returns: type[Any] = np.ndarray) -> Any:
         """The predictions, where nothing is to be checked or converted and it is too short to be interrupted."""
         few = self._few
-        return None if few is None or few[0] != BaseModel.layouts else few[1](x, returns)
+        return None if few is None or few[0] != Trained.layouts else few[1](x, returns)
 
     def _inside(self, x: Any, training: bool) -> Any:
         """The output for traced arrays, in the call of a layer written in Python.

@@ -10,10 +10,10 @@ from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Builder, Program
 from .._given import has_layers, is_own
 from .._names import from_description, serialize
+from .._structure import Trained
 from ..layers import InputLayer, Layer
 from ..layers.base import match_rank
 from ..layers.operation import KerasTensor, Operation, Shape
-from .base import BaseModel
 from .model import Model
 
 
@@ -81,7 +81,7 @@ class Sequential(Model):
     def _changed(self) -> None:
         self._program = None
         if self.nodes:
-            BaseModel.layouts += 1
+            Trained.layouts += 1
 
     def _connect(self, layer: Any, shape: tuple[int, ...]) -> None:
         """Call the layer on what the layers before it give for samples of this shape."""

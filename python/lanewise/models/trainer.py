@@ -28,6 +28,7 @@ class Trainer(Predictor):
     stop_training = False
     history: History | None = None
     _initial_epoch: int | None = None  # where BackupAndRestore goes on
+    _first_epoch = 0  # as `fit` was told
     _place = Place()  # in the epoch, where it goes on or makes its backup
     _looked: random.Noted | None = None  # what the last gradients drew, which `apply_gradients` makes a step
 
@@ -134,7 +135,7 @@ class Trainer(Predictor):
             self.stop_training = False
             warned, first = False, None
             warn_of_outputs(compiled, self._ready(rows.shapes), self._weights_lock.read, rows)
-            self._initial_epoch, self._place = None, Place()
+            self._initial_epoch, self._first_epoch, self._place = None, initial_epoch, Place()
             try:
                 run = Epochs(
                     self, compiled, network, settled, rows, batches, batch_size, class_weight, steps_per_epoch,
@@ -237,7 +238,7 @@ class Trainer(Predictor):
                 result = network.value_and_grad(rows.x, rows.y, rows.weights, bool(training), seed, step)
             drawn.put_back()
             put_back(before)
-            self._looked = drawn
+            self._looked = drawn if training else self._looked
             return result
 
         seed = self._run_seed()

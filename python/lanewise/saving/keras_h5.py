@@ -60,8 +60,9 @@ def write_weights(path: str, model: Any) -> None:
 
 
 def _write_layers(group: Any, model: Any) -> None:
-    if any(layer.name == _TOP for layer in model.layers):
-        raise ValueError(f"save: a layer is called {_TOP!r}, which '.h5' files have a meaning of their own for")
+    odd = next((layer.name for layer in model.layers if layer.name in (_TOP, "model_weights")), None)
+    if odd is not None:
+        raise ValueError(f"save: a layer is called {odd!r}, which '.h5' files have a meaning of their own for")
     _write_names(group, "layer_names", [layer.name for layer in model.layers])
     group.attrs["backend"] = "lanewise"
     group.attrs["keras_version"] = KERAS_VERSION
@@ -176,10 +177,11 @@ def _as_written(layer: Any, name: str, part: h5.Group) -> list[Weight]:
     order = part.text(_ORDER)
     if order is None:
         return legacy_weights(layer)
-    places = order.split(" ")
-    if sorted(places) != sorted(map(str, range(len(layer.weights)))):
-        raise Mismatch(f"has for layer {name!r} weights in the order {order[:50]}, the model has {len(layer.weights)}")
-    return [layer.weights[int(place)] for place in places]
+    weights = layer.weights
+    places = order[: 8 * len(weights)].split(" ")
+    if sorted(places) != sorted(map(str, range(len(weights)))):
+        raise Mismatch(f"has for layer {name!r} weights in the order {order[:50]}, the model has {len(weights)}")
+    return [weights[int(place)] for place in places]
 
 
 def _of_layer(layer: Any, name: str, part: h5.Group, names: list[str], skip_mismatch: bool) -> Places:

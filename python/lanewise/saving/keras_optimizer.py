@@ -7,6 +7,7 @@ m and v of the first, m and v of the second, ...), others come kind by kind.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -137,7 +138,7 @@ def _by_name(optimizer: Any, names: Sequence[str], weights: Sequence[Weight]) ->
     rate: int | None = None
     places: dict[str, list[int]] = {kind: [] for kind in optimizer.native.slot_names()}
     for i, name in enumerate(names[1:], 1):
-        if name.partition(":")[0].rpartition("/")[2] in ("learning_rate", "lr"):
+        if _bare(name).rpartition("/")[2] in ("learning_rate", "lr"):
             rate = i
             continue
         kinds = [kind for kind in places if _is_kind(name, _keras_names(optimizer, kind))]
@@ -150,9 +151,14 @@ def _by_name(optimizer: Any, names: Sequence[str], weights: Sequence[Weight]) ->
     return State(rate, [((kind, weight), places[kind][at[id(weight)]]) for kind, weight in slots])
 
 
+def _bare(name: str) -> str:
+    """Without the number of the output that TensorFlow puts behind it."""
+    return re.sub(r":\d+$", "", name)
+
+
 def _is_kind(name: str, kinds: tuple[str, ...]) -> bool:
     """`Adam/m/dense/kernel:0`, `SGD/dense/kernel/momentum:0`, `adam/model_dense_kernel_momentum`."""
-    parts = name.partition(":")[0].split("/")
+    parts = _bare(name).split("/")
     return parts[-1] in kinds or (len(parts) > 2 and parts[1] in kinds) or parts[-1].endswith(f"_{kinds[0]}")
 
 

@@ -113,7 +113,6 @@ def read_model(file: BinaryIO, compile: bool) -> Any:
         _set(model, weights)
         if compile and manifest["compile"] is not None:
             model.compile_from_config(manifest["compile"])
-            _check_state(state)
             if state:
                 paths = dict(zip(names, _names(model), strict=True))
                 parts = [(*name.rpartition("/"), value) for name, value in state.items()]
@@ -217,9 +216,3 @@ def _arrays(archive: Archive, manifest: dict[str, Any], plan: Plan) -> tuple[lis
     if any(array.dtype != np.float32 for array in weights):
         raise FormatError("a weight is not float32")
     return weights, {name: arrays[f"optimizer/{i}.npy"] for i, name in enumerate(manifest["optimizer"])}
-
-
-def _check_state(state: Mapping[str, AnyArray]) -> None:
-    for key in ("iterations", "epoch", "seed"):
-        if key in state and (state[key].shape != () or state[key].dtype.kind not in "iu" or int(state[key]) < 0):
-            raise FormatError(f"optimizer: {key} is no number of steps")

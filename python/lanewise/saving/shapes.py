@@ -26,8 +26,11 @@ def check_nameable(model: Any) -> None:
     if len(model.leaves()) > MAX_LAYERS:
         raise ValueError(f"save: a file holds up to {MAX_LAYERS} layers, the model has {len(model.leaves())}")
     check_apart(model)
+    names = [layer.name for layer in model.layers]  # which may have been set
     for layer in model.layers:
-        name_of(type(layer), layer.name)  # which may have been set
+        if names.count(layer.name) > 1 or layer.name is None:
+            raise ValueError(f"save: each layer needs a name of its own, {type(layer).__name__} has {layer.name!r}")
+        name_of(type(layer), layer.name)
         if isinstance(layer, Model):
             check_nameable(layer)
             continue

@@ -18,7 +18,7 @@ _FITTED = frozenset({
 def _is_plain(value: Any) -> bool:
     """Numbers, text, arrays of them, and lists, tuples and dicts of these."""
     if isinstance(value, np.ndarray):
-        return value.dtype.kind in "biufUS" or all(isinstance(entry, _PLAIN) for entry in value.flat)
+        return value.dtype.kind in "biufUSMm" or all(isinstance(entry, _PLAIN) for entry in value.flat)
     if isinstance(value, dict):
         return all(isinstance(key, str) and _is_plain(entry) for key, entry in value.items())
     return all(map(_is_plain, value)) if isinstance(value, list | tuple) else isinstance(value, _PLAIN)
