@@ -240,7 +240,8 @@ def test_labels_changed_before_they_are_converted(dtype: str, odd: float, monkey
 
 
 STEPS = """
-from lanewise import _core, _engine
+from lanewise import _core
+from lanewise.models import batches
 _core.set_always_team(True)
 ids, labels = np.ones((8192, 8), np.int32), np.ones(8192, np.int32)  # what is outside its table counts as 0 meanwhile
 
@@ -302,7 +303,7 @@ after = states(6)
 ops.set_num_threads({threads})
 third = Third()
 model = made(third)
-model._paces["train", 32] = _engine.Pace(6)  # the first slice has them all
+model._paces["train", 32] = batches.Pace(6)  # the first slice has them all
 assert stopped(model, lambda model: fit(model, 6 * 32)) == {steps}
 assert same(model, after[{steps}])
 ids[...] = labels[...] = 1

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from bounds import running
-from lanewise import _core, _engine, keras
+from lanewise import _core, keras
 from lanewise.keras import layers, ops
+from lanewise.models import batches
 
 STEPS, ROWS = 6, 16
 RNG = np.random.default_rng(3)
@@ -108,7 +109,7 @@ def made(settings: dict[str, Any]) -> Any:
         ]
     )  # fmt: skip
     model.compile(keras.optimizers.Adam(1e-2, **settings), loss, metrics=[metric])
-    model._paces["train", ROWS] = _engine.Pace(STEPS)  # the first slice has them all
+    model._paces["train", ROWS] = batches.Pace(STEPS)  # the first slice has them all
     return model
 
 

@@ -200,7 +200,7 @@ def test_flags_of_other_layers_are_refused():
     described = layers.serialize(layer)
     assert described["trainable_inside"] == [False, True] and described["name"] == layer.name
     for told in ([True], [True, True, False], [1, 0], "no", {"a": 1}):
-        with pytest.raises(ValueError, match="trainable_inside: expected True or False for each of 2 layers"):
+        with pytest.raises(ValueError, match="trainable_inside: expected True or False for each of 2,"):
             model_of(layers.deserialize({**described, "trainable_inside": told}))
 
 
@@ -330,3 +330,49 @@ def test_numbers_that_are_set_after_use_hold():
         np.testing.assert_array_equal(copy.deepcopy(outer).predict(X, verbose=0), after)
         np.testing.assert_array_equal(outer.predict_on_batch(X), after)
         assert not np.array_equal(before[0], after)
+
+
+def one_weight(model):
+    model.layers[0].bias.trainable = False
+
+
+def one_weight_inside(model):
+    model.layers[0].second.bias.trainable = False
+
+
+@lw.saving.register_keras_serializable("frozen_inside")
+class Tuned(Two):
+    """Its constructor freezes a layer."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        self.first.trainable = False
+
+
+def thawed(model):
+    model.layers[0].first.trainable = True
+
+
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (lambda: layers.Dense(4), one_weight), (lambda: Two(5), one_weight_inside), (lambda: Tuned(5), thawed),
+        (lambda: Tuned(5), lambda model: None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", [*FORMS, "clone"])
+def test_what_was_set_since_a_layer_was_made_holds_in_copies(tmp_path, form, make, change):
+    model = model_of(make())
+    change(model)
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    if form == "clone":
+        made = lw.keras.models.clone_model(model)
+        assert len(made.trainable_weights) == len(model.trainable_weights)
+        return
+    made = taken(model, form, tmp_path)
+    assert len(made.trainable_weights) == len(model.trainable_weights)
+    for one in (model, made):
+        lw.random.set_seed(2)
+        one.fit(X, Y, epochs=2, verbose=0, shuffle=False)
+    assert lw.fingerprint(made) == lw.fingerprint(model)

@@ -260,3 +260,28 @@ def test_a_sequential_of_ones_own_is_described_by_its_layers() -> None:
     again = keras.models.model_from_json(Mine(5).to_json())
     assert type(again) is keras.Sequential
     assert [(layer.units, layer.activation.__name__) for layer in again.layers] == [(5, "relu")]
+
+
+@pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
+def test_models_inside_each_other_as_deep_as_they_are_read(tmp_path, suffix):
+    def nested(depth):
+        model = None
+        for _ in range(depth):
+            inside = [] if model is None else [model]
+            model = lw.Sequential([lw.Input((1,)), *inside, lw.layers.Dense(1)])
+        return model
+
+    path = tmp_path / f"m.{suffix}"
+    deep = nested(25)
+    if suffix == "keras":
+        deep.save(path)
+        x = np.ones((1, 1), np.float32)
+        np.testing.assert_array_equal(lw.load_model(path).predict(x, verbose=0), deep.predict(x, verbose=0))
+    else:
+        deep.save_weights(path)
+        deep.load_weights(path)
+    before = path.read_bytes()
+    deeper = nested(26)
+    with pytest.raises(ValueError, match="stands in too many models inside each other"):
+        (deeper.save if suffix == "keras" else deeper.save_weights)(path)
+    assert path.read_bytes() == before

@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+import lanewise as lw
 
 LONG = pytest.mark.long
 
@@ -120,3 +123,45 @@ def test_memory_stays_as_it_was(what: str, count: int) -> None:
 
 def test_four_kilobytes_a_call_would_be_seen() -> None:
     assert growth("planted", 1000) > 2048
+
+
+def test_what_the_engine_calls_in_python_is_freed():
+    """Losses, metrics and layers that refer to their model, and metrics with a state: a cycle through the engine."""
+    import gc
+    import weakref
+
+    class Rows(lw.metrics.Metric):
+        def __init__(self, name="rows", **kwargs):
+            super().__init__(name=name, **kwargs)
+            self.rows = self.add_weight(name="rows")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.rows.assign_add(len(y_true))
+
+        def result(self):
+            return self.rows
+
+    class Keeps(lw.layers.Layer):
+        def call(self, inputs):
+            return inputs * 2.0
+
+    def made():
+        keeps, metric = Keeps(), Rows()
+        model = lw.Sequential([lw.Input((3,)), keeps, lw.layers.Dense(1)])
+        keeps.kept = [lambda: model]
+
+        def loss(y_true, y_pred):
+            assert model.built
+            return lw.keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+        model.compile("sgd", loss, metrics=[metric])
+        x = np.ones((8, 3), np.float32)
+        model.fit(x, x[:, :1], verbose=0)
+        model.evaluate(x, x[:, :1], verbose=0)
+        model.predict(x, verbose=0)
+        model.value_and_grad(x, x[:, :1])
+        return [weakref.ref(thing) for thing in (model, metric, keeps)]
+
+    found = [made() for _ in range(3)]
+    gc.collect()
+    assert [[reference() for reference in each] for each in found] == [[None] * 3] * 3

@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 
 import lanewise as lw
-from lanewise import _engine
 from lanewise.callbacks import Callback, EarlyStopping, History, LambdaCallback
 from lanewise.callbacks.base import told_late
 from lanewise.layers import BatchNormalization, Dense, Dropout
-from lanewise.models import epochs
+from lanewise.models import batches, epochs
 from many_cases import LABELS, WEIGHTS, X, Y, build, digest
 
 EPOCHS = 14
 AT_ONCE = 5
 
 
-class Five(_engine.Pace):
+class Five(batches.Pace):
     """Does not learn how long an epoch takes."""
 
     def __init__(self, first: int = 1) -> None:
@@ -181,7 +180,7 @@ def test_epochs_before_an_error_are_in_the_history(held: str | None, monkeypatch
 
     class AllAtOnce(Five):
         def __init__(self) -> None:
-            _engine.Pace.__init__(self, 100_000)
+            batches.Pace.__init__(self, 100_000)
 
     monkeypatch.setattr(epochs, "Pace", AllAtOnce)
     labels, true = LABELS.astype(np.int32), LABELS.astype(np.int32)

@@ -182,7 +182,7 @@ void check_width(const MatrixView& x, const MatrixView& kernel) {
                           shape_text(x) + " and " + shape_text(kernel) + ".");
 }
 
-py::object dense_forward(py::handle x, py::handle kernel, py::handle bias, const std::string& activation,
+[[gnu::cold]] py::object dense_forward(py::handle x, py::handle kernel, py::handle bias, const std::string& activation,
                          py::handle out) {
   py::object keep_x, keep_w, keep_b;
   const MatrixView xv = matrix_view(x, "x", keep_x), wv = matrix_view(kernel, "kernel", keep_w);
@@ -209,7 +209,7 @@ py::object dense_forward(py::handle x, py::handle kernel, py::handle bias, const
 }
 
 // dZ = dY * act'(Y); dX = dZ·W^T; dW = X^T·dZ; db = column sums of dZ.
-py::tuple dense_backward(py::handle dy, py::handle x, py::handle kernel, py::handle y, const std::string& activation,
+[[gnu::cold]] py::tuple dense_backward(py::handle dy, py::handle x, py::handle kernel, py::handle y, const std::string& activation,
                          py::handle out) {
   py::object keep_dy, keep_x, keep_w, keep_y;
   const MatrixView xv = matrix_view(x, "x", keep_x), wv = matrix_view(kernel, "kernel", keep_w);
@@ -256,7 +256,7 @@ py::tuple dense_backward(py::handle dy, py::handle x, py::handle kernel, py::han
 
 }  // namespace
 
-void register_dense_ops(py::module_& m) {
+[[gnu::cold]] void register_dense_ops(py::module_& m) {
   m.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::arg("out") = py::none(),
         "The product of matrices (m, k) and (k, n), of any strides. out: (m, n), where the result goes.");
   m.def("dense_forward", &dense_forward, py::arg("x"), py::arg("kernel"), py::arg("bias") = py::none(),

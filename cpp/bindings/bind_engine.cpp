@@ -309,7 +309,7 @@ void register_engine(py::module_& m) {
   using TargetTuple = std::tuple<int, bool>;                           // value, labels
   using RegularizerTuple = std::tuple<VariablePtr, double, double>;
   using ConstraintTuple = std::tuple<VariablePtr, std::string, double, double, double>;
-  py::class_<Network>(m, "Network")
+  py::class_<Network>(m, "Network", py::dynamic_attr())  // `kept`: what its Hosts call
       .def("__init__",
            made_by(+[](const std::shared_ptr<Graph>& graph, const std::vector<int>& outputs,
                        const std::vector<LossTuple>& losses, const std::vector<MetricTuple>& metrics,

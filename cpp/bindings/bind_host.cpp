@@ -6,16 +6,17 @@ namespace lanewise {
 namespace {
 
 // function(stage, arrays, training, scale): arrays are views that are valid during the call only, None where there is
-// none; the last ones are written to.
+// none; the last ones are written to. The function is not held here, where Python's collector could not see what it
+// refers to, a model perhaps; who made the Host holds it.
 class PythonHost final : public Host {
  public:
-  PythonHost(py::function function, int64_t width, bool labels) : function_(std::move(function)) {
+  PythonHost(const py::function& function, int64_t width, bool labels) : function_(py::handle(function), py::handle()) {
     target_width = width;
     target_labels = labels;
   }
   ~PythonHost() override {
     const py::gil_scoped_acquire held;
-    function_ = py::function();
+    function_.release().dec_ref();
   }
 
   void call(Stage stage, const std::vector<HostArray>& arrays, bool training, double scale) override {
@@ -28,20 +29,22 @@ class PythonHost final : public Host {
       else
         views.append(py::array(py::dtype(array.labels ? "i4" : "f4"), array.shape, array.data, py::none()));
     }
-    function_(kNames[static_cast<int>(stage)], views, training, scale);
+    const py::object function = function_();
+    if (function.is_none()) throw std::runtime_error("what this network calls in Python is gone");
+    function(kNames[static_cast<int>(stage)], views, training, scale);
   }
 
  private:
-  py::function function_;
+  py::weakref function_;
 };
 
 }  // namespace
 
 void register_host(py::module_& m) {
-  py::class_<Host, std::shared_ptr<Host>>(m, "Host").def(
-      "__init__", made_by(+[](py::function function, int64_t target_width, bool target_labels, bool ends_gradient) {
+  py::class_<Host, std::shared_ptr<Host>>(m, "Host", py::dynamic_attr()).def(
+      "__init__", made_by(+[](const py::function& function, int64_t target_width, bool target_labels, bool ends_gradient) {
         if (target_width < 0) throw py::value_error("target_width: expected at least 0.");
-        std::shared_ptr<Host> host = std::make_shared<PythonHost>(std::move(function), target_width, target_labels);
+        std::shared_ptr<Host> host = std::make_shared<PythonHost>(function, target_width, target_labels);
         host->ends_gradient = ends_gradient;
         return host;
       }),

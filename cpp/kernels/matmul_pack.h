@@ -9,22 +9,35 @@ namespace lanewise::LW_ISA {
 // Asking beyond the end does no harm.
 constexpr int64_t kAhead = 16;
 
-// v[i] = column i of `rows` rows that start at `in`, n columns of them; rows beyond repeat the last one.
-LW_INLINE void load_columns(const float* in, int64_t in_row, int64_t rows, int64_t n, Vec (&v)[Vec::kLanes]) {
+// v[i] = column i of `rows` rows that start at `in`; rows beyond repeat the last one.
+LW_INLINE void load_columns(const float* in, int64_t in_row, int64_t rows, Vec (&v)[Vec::kLanes]) {
   asm("" : "+r"(in_row));  // or sixteen pointers go round with the loop, most of them in memory
-  if (n == Vec::kLanes) {
-    LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) {
-      const float* row = in + smaller(r, rows - 1) * in_row;
-      // Into L2: 16 rows a multiple of 4 KB apart would not stay in L1.
-      __builtin_prefetch(row + 4 * kLineFloats, 0, 2);
-      Vec some = Vec::load(row);
-      keep_in_register(some);
-      v[r] = some;
-    }
-  } else {
-    LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) v[r] = Vec::load_partial(in + smaller(r, rows - 1) * in_row, n);
+  LW_UNROLL for (int r = 0; r < Vec::kLanes; ++r) {
+    const float* row = in + smaller(r, rows - 1) * in_row;
+    // Into L2: 16 rows a multiple of 4 KB apart would not stay in L1.
+    __builtin_prefetch(row + 4 * kLineFloats, 0, 2);
+    Vec some = Vec::load(row);
+    keep_in_register(some);
+    v[r] = some;
   }
   transpose(v);
+}
+
+// The same of fewer columns (n) than lanes, into memory: out (n, L). Out of line, for the weight of the wheel.
+inline __attribute__((noinline)) void store_columns(const float* in, int64_t in_row, int64_t rows, int64_t n,
+                                                    float* out) {
+  constexpr int L = Vec::kLanes;
+  Vec v[L];
+  LW_UNROLL for (int r = 0; r < L; ++r) v[r] = load(in + smaller(r, rows - 1) * in_row, n);
+  transpose(v);
+  LW_UNROLL for (int e = 0; e < L; ++e) v[e].store(out + e * L);
+}
+
+// Elements of which neither rows nor columns are neighbours: out[p * out_row + r] = in[r * in_row + p * in_col].
+inline void copy_turned(const float* in, int64_t in_row, int64_t in_col, int64_t rows, int64_t columns, float* out,
+                        int64_t out_row) {
+  for (int64_t p = 0; p < columns; ++p)
+    for (int64_t r = 0; r < rows; ++r) out[p * out_row + r] = in[r * in_row + p * in_col];
 }
 
 // A strip of A, rows [0, m) and columns [0, kb), copied tile by tile (for_balanced): each tile as [p][rows], so that
@@ -52,32 +65,25 @@ inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int6
   for_balanced(0, m, kMaxRows[0], [&](int64_t i, int64_t rows) {
     const float* from = a + i * a_row;
     float* to = out + i * kBlockK;
-    if (a_col != 1) {
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t p = 0; p < kb; ++p) to[p * rows + r] = from[r * a_row + p * a_col];
-      return;
-    }
+    if (a_col != 1) return copy_turned(from, a_row, a_col, rows, kb, to, rows);
     const int parts = static_cast<int>((rows + L - 1) / L);
-    for (int64_t p = 0; p < kb; p += L) {
-      const int64_t n = smaller(L, kb - p);
+    int64_t p = 0;
+    for (; p + L < kb; p += L) {
       Vec v[kParts][L];
       LW_UNROLL for (int e = 0; e < kParts; ++e) {
-        if (e < parts) load_columns(from + e * L * a_row + p, a_row, rows - e * L, n, v[e]);
+        if (e < parts) load_columns(from + e * L * a_row + p, a_row, rows - e * L, v[e]);
       }
-      if (p + L < kb) {  // from registers
-        LW_UNROLL for (int c = 0; c < L; ++c) {
-          LW_UNROLL for (int e = 0; e < kParts; ++e) {
-            if (e < parts) v[e][c].store(to + (p + c) * rows + e * L);
-          }
-        }
-        continue;
-      }
-      LW_UNROLL for (int c = 0; c < L; ++c) {  // no loop looks into v, or all of it would lie in memory
+      LW_UNROLL for (int c = 0; c < L; ++c) {
         LW_UNROLL for (int e = 0; e < kParts; ++e) {
-          if (c < n && e < parts)
-            store(v[e][c], to + (p + c) * rows + e * L, p + c + 1 < kb ? int64_t{L} : smaller(L, rows - e * L));
+          if (e < parts) v[e][c].store(to + (p + c) * rows + e * L);
         }
       }
+    }
+    alignas(64) float last[L * L];  // behind which nothing may be written
+    for (int64_t r = 0; r < rows; r += L) {
+      const int64_t lanes = smaller(L, rows - r);
+      store_columns(from + r * a_row + p, a_row, rows - r, kb - p, last);
+      for (int64_t c = 0; c < kb - p; ++c) store(load(last + c * L, lanes), to + (p + c) * rows + r, lanes);
     }
   });
 }
@@ -93,27 +99,24 @@ inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int
       for_vectors(width, [&](int64_t j, int64_t n) { store(load(b + p * b_row + j, n), out + p * ldo + j, room(j)); });
     }
   } else if (b_row == 1) {
+    alignas(64) float some[L * L];
     for (int64_t p = 0; p < kb; p += L) {
       const int64_t n = smaller(L, kb - p);
-      // By each_vector GCC 12 makes the branch above slower: 32x31x1000 on one thread 23.5 -> 26.7 us.
       for (int64_t j = 0; j < width; j += L) {
         const float* const from = b + j * b_col + p;
         float* const to = out + p * ldo + j;
-        const int64_t lanes = room(j);
-        if (n == L && lanes == L) {
+        if (n == L && room(j) == L) {
           Vec v[L];
-          load_columns(from, b_col, width - j, L, v);
+          load_columns(from, b_col, width - j, v);
           LW_UNROLL for (int c = 0; c < L; ++c) v[c].store(to + c * ldo);
         } else {
-          Vec v[L];
-          load_columns(from, b_col, width - j, n, v);
-          for (int64_t c = 0; c < n; ++c) store(v[c], to + c * ldo, lanes);
+          store_columns(from, b_col, width - j, n, some);
+          for (int64_t c = 0; c < n; ++c) store(load(some + c * L, room(j)), to + c * ldo, room(j));
         }
       }
     }
   } else {
-    for (int64_t p = 0; p < kb; ++p)
-      for (int64_t j = 0; j < width; ++j) out[p * ldo + j] = b[p * b_row + j * b_col];
+    copy_turned(b, b_col, b_row, width, kb, out, ldo);
   }
 }
 

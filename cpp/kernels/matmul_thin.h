@@ -253,19 +253,11 @@ void turned_blocks(const Matmul& mm, int64_t p, int64_t blocks, const float* b, 
 #else
   for (; blocks > 0; --blocks, b += L) {
     Vec v[L];
-    load_columns(b, b_col, L, L, v);
+    load_columns(b, b_col, L, v);
     LW_UNROLL for (int e = 0; e < L; ++e) add(v[e]);
   }
 #endif
   LW_UNROLL for (int r = 0; r < R; ++r) acc[r].store(sums + r * L);
-}
-
-// Fewer columns than lanes, or fewer terms, of load_columns, into memory.
-inline __attribute__((noinline)) void store_columns(const float* in, int64_t in_row, int64_t rows, int64_t n,
-                                                    float* out) {
-  Vec v[Vec::kLanes];
-  load_columns(in, in_row, rows, n, v);
-  LW_UNROLL for (int e = 0; e < Vec::kLanes; ++e) v[e].store(out + e * Vec::kLanes);
 }
 
 // lanes (of, L) = all rows of C, as turned_row says, and columns [j, j + columns), at most L of them.

@@ -74,7 +74,8 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   const char *now = nullptr, *next = nullptr, *after = nullptr;
   int64_t step = 0;
   if constexpr (Unit) now = ahead->run[0], next = ahead->run[1], after = ahead->run[2], step = ahead->step;
-  constexpr bool kAlong = !Unit && V == kVecs;  // a_col == 1: matmul_plan copies every other A, or reads its columns
+  // a_col == 1: matmul_plan copies every other A, or reads its columns; a tile that copies takes either
+  constexpr bool kAlong = !Unit && V == kVecs && !Copy;
   float* copy = nullptr;
   if constexpr (Copy) copy = ahead->copy;
   const float* far = b + kRowsAhead * ldb + kLineFloats - 1;
@@ -200,9 +201,9 @@ inline void tile_columns(int64_t rows, int64_t width, int64_t kb, const float* a
 // Whether tile_and_copy has a tile of so many rows.
 inline bool can_copy(int64_t rows, int64_t width) { return kCopyRows > 0 && rows >= kCopyRows && width == kPanel; }
 
-template <bool Unit, int... R>
+template <int... R>
 LW_INLINE Tile copying_tile(int64_t rows, std::integer_sequence<int, R...>) {
-  static constexpr Tile tiles[] = {&tile<kCopyRows + R, kVecs, Unit, false, true>...};
+  static constexpr Tile tiles[] = {&tile<kCopyRows + R, kVecs, false, false, true>...};
   return tiles[rows - kCopyRows];
 }
 
@@ -211,7 +212,7 @@ inline void tile_and_copy(int64_t rows, int64_t kb, const float* a, int64_t a_ro
                           int64_t ldb, float* t, int64_t ldt, bool add, Ahead ahead) {
   if constexpr (kCopyRows > 0) {
     constexpr std::make_integer_sequence<int, kMaxRows[0] - kCopyRows + 1> all;
-    const Tile run = a_row == 1 ? copying_tile<true>(rows, all) : copying_tile<false>(rows, all);
+    const Tile run = copying_tile(rows, all);
     for (int64_t c = 0; c < kPanel; c += kTileColumns, ahead.copy += kTileColumns)
       run(kb, a, a_row, a_col, b + c, ldb, t + c, ldt, kTileColumns, add, &ahead);
   }

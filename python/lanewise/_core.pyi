@@ -186,7 +186,12 @@ class Graph:
 
 @final
 class Host:
-    """An operation written in Python: function(stage, arrays, training, scale), called by one thread, with the GIL."""
+    """An operation written in Python: function(stage, arrays, training, scale), called by one thread, with the GIL.
+
+    It does not hold the function: `function` is for whoever does.
+    """
+
+    function: Callable[[str, list[Any], bool, float], None]
 
     def __init__(
         self,
@@ -220,6 +225,9 @@ class Optimizer:
 @final
 class Network:
     """A compiled graph: instruction lists for predicting, evaluating and training, fused unless fuse=False."""
+
+    kept: object
+    """What holds the functions that it calls."""
 
     def __init__(
         self,

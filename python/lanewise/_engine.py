@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -43,7 +42,6 @@ ModelLock = _core.ModelLock
 
 PREDICT_ROWS = _core.PREDICT_ROWS  # slices of a prediction are multiples of it
 MOST_NETWORKS = 8  # of one program
-SLICE_SECONDS = 0.05  # Ctrl-C is answered and the progress bar redrawn after each slice
 
 _ACTIVATIONS: Mapping[str, Callable[[Float32], Float32]] = {
     "relu": _core.relu_forward,
@@ -52,6 +50,13 @@ _ACTIVATIONS: Mapping[str, Callable[[Float32], Float32]] = {
     "softmax": _core.softmax_forward,
     "log_softmax": _core.log_softmax_forward,
 }
+
+
+def host_of(function: Callable[[str, list[Any], bool, float], None], *args: Any, **named: Any) -> Host:
+    """`_core.Host`, which holds the function where Python's collector sees it."""
+    host = _core.Host(function, *args, **named)
+    host.function = function
+    return host
 
 
 def activation_rows(name: str, x: Float32, *numbers: float) -> Float32:
@@ -222,6 +227,7 @@ class Builder:
         self.random = self.python = False  # something is random when predicting too, something is written in Python
         self.frozen: list[_core.Variable] = []  # moving means of batch norms written so
         self.masks: dict[int, int] = {}  # (..., k) -> (..., 1), 0 for steps that do not count
+        self._hosts: list[Host] = []
         self.prepared: set[int] = set()  # inputs that a layer's `prepare` has been over
 
     @contextmanager
@@ -263,7 +269,8 @@ class Builder:
         value = values[0]
         if len(values) > 1:
             value = self.add("concatenate", [self.add("reshape", v) for v in values], axis=0)
-        self.python, host = True, _core.Host(function, ends_gradient=ends_gradient)
+        self.python, host = True, host_of(function, ends_gradient=ends_gradient)
+        self._hosts.append(host)
         out = self.graph.call_host(value, [weight.variable for weight in weights], shape, host)
         self._made_by[out] = ("host", value)
         return out
@@ -385,6 +392,7 @@ class Program:
                 self.builder.graph, self.outputs, losses=losses, metrics=metrics, trainable=trainable,
                 regularizers=regularizers, constraints=constraints, targets=targets, frozen=frozen,
             )  # fmt: skip
+            network.kept = self.builder, losses, metrics  # whoever has the network has what it calls
             # the variables are held, so that no id in a key is reused
             self._networks[key] = network, (trainable, regularizers, constraints, frozen)
             if len(self._networks) > MOST_NETWORKS:  # each compile with a function of one's own makes another
@@ -405,37 +413,12 @@ class Program:
     def few(self, lock: ModelLock) -> Few | None:
         """The predictor's `predict_few`, where one input is read as it is, there is one output and nothing is random
         when predicting; else None."""
-        return self.predictor().predict_few(lock) if self._plain else None
+        return self.predictor().predict_few(lock) if self._plain and not self.builder.python else None
 
 
 def make_optimizer(name: str, **hyper: float) -> Optimizer:
     """The engine's optimizer `name` with these hyper-parameters."""
     return _core.Optimizer(name, **hyper)
-
-
-class Pace:
-    """How many units (batches or rows) make a slice of SLICE_SECONDS, learnt from the slices before it."""
-
-    def __init__(self, first: int = 1) -> None:
-        self.units = first
-
-    def record(self, units: int, seconds: float) -> None:
-        """A slice of `units` took `seconds`: aim the next one, growing at most eightfold."""
-        fitting = int(units * SLICE_SECONDS / max(seconds, 1e-9))
-        self.units = max(1, min(fitting, 8 * max(units, self.units)))
-
-
-def slices(rows: int, unit: int, pace: Pace, every_unit: bool = False) -> Iterator[tuple[int, int]]:
-    """(start, stop) of each slice of `rows`, cut at multiples of `unit`; the pace learns from the time between two."""
-    start = 0
-    while start < rows:
-        units = 1 if every_unit else pace.units
-        stop = min(rows, start + units * unit)
-        begun = perf_counter()
-        yield start, stop
-        if not every_unit:
-            pace.record(-(-(stop - start) // unit), perf_counter() - begun)
-        start = stop
 
 
 def empty_outputs(program: Program, rows: int) -> list[Float32]:

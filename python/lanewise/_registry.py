@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ._context import Held, Within
 from ._given import is_own
+from ._structure import Held, Within
 
 T = TypeVar("T")
 

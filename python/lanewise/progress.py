@@ -172,3 +172,16 @@ def _value(value: Any) -> str:
     except (TypeError, ValueError):
         return str(value)
     return f"{number:.4f}" if abs(number) > 1e-3 else f"{number:.4e}"
+
+
+def subplots(what: str, *grid: int, **options: Any) -> Any:
+    """(figure, axes) as of `matplotlib.pyplot.subplots`.
+
+    Raises:
+        ImportError: matplotlib is not installed; what: which method needs it.
+    """
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise ImportError(f"{what} needs matplotlib, which is not installed: pip install matplotlib") from None
+    return pyplot.subplots(*grid, layout="constrained", **options)

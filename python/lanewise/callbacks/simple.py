@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._plots import subplots
+from ..progress import subplots
 from .base import Callback, Logs, told_late
 
 

@@ -239,7 +239,7 @@ def engine_call(
             def slope(stage: str, arrays: Sequence[Any], unused: bool, scale: float) -> None:
                 arrays[-1][...] = g if stage == "slope" else 0
 
-            loss = (_engine.Host(slope), program.outputs[0], 0.0, 1.0)
+            loss = (_engine.host_of(slope), program.outputs[0], 0.0, 1.0)
             network = program.network([loss], [], [w.variable for w in [*hooks, *made_of]], frozen=left)
             reached[:] = [np.zeros_like(array) for array in arrays]  # of what the output does not depend on
             _, found = network.value_and_grad(arrays, [np.zeros_like(y)], None, training, seed, 0)

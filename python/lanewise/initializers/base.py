@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._context import Held, Within
 from .._engine import Float32
 from .._names import Configurable, check_default
+from .._structure import Held, Within
 from ..random import check_seed
 
 _left = Held()

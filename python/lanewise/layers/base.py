@@ -191,6 +191,8 @@ class Layer(OwnCall):
         sample = sample_shape("input_shape", shape[1:]) if len(shape) > 1 else ()
         if not self.built:
             self._making(self.make_weights, sample)
+            if not self.own:  # whose layers inside come later
+                self._heed()
         self._sample_shape = sample
 
     def add_weight(

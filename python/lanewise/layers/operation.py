@@ -79,11 +79,6 @@ class KerasTensor:
 
     __rmul__ = __mul__
 
-    def masked(self) -> bool:
-        """Whether it comes from a layer that makes a mask: layers pass that on, operators in Keras drop it."""
-        operation, index, _ = self._keras_history
-        return operation.nodes[index].masked
-
     def _no_values(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError(
             f"{self!r} is symbolic: it has a shape, but no values. Make a Model(inputs, outputs) of it and call "
@@ -180,9 +175,6 @@ class Node(NamedTuple):
     training: bool | None = None
     """False: as when predicting, in training too; True: as in training, when predicting too."""
 
-    masked: bool = False
-    """Whether it makes a mask, or something before it does."""
-
     @property
     def inputs(self) -> list[KerasTensor]:
         """The tensors it was called on."""
@@ -232,49 +224,66 @@ class Operation(Trained, Configurable):
             made.trainable = False
         return made
 
-    _told: Any = None
-    """Which of the layers inside train, by a description: for when they are made."""
+    _told: Mapping[str, Any] = {}
+    """What a description says of layers and weights inside: for when they are made."""
 
     def _beside(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a person's class: its name and whether it trains, where its config has neither, and which of the layers
-        inside train, where that was set since they were made: their own constructors do not know."""
+        """What no constructor knows, for it was set since: which weights train; of a person's class which layers inside
+        do, and its name and whether it trains itself, where its config has neither."""
+        beside: dict[str, Any] = {}
+        weights = self._made_weights()
+        if any(weight.trainable is not weight.made_trainable for weight in weights):
+            beside["trainable_variables"] = [weight.trainable for weight in weights]
         if not is_own(type(self)):
-            return {}
-        beside: dict[str, Any] = {} if "name" in config else {"name": self.name}
+            return beside
+        beside |= {} if "name" in config else {"name": self.name}
         if "trainable" not in config and self._trainable is not self._made_trainable:
             beside["trainable"] = self._trainable
-        inside = self._inner()
-        if any(layer._trainable is not layer._made_trainable for layer in inside):
+        if inside := self._inner():
             beside["trainable_inside"] = [layer._trainable for layer in inside]
         return beside
 
     def _take_beside(self, described: Mapping[str, Any]) -> None:
-        if is_own(type(self)):
-            self._told = told = described.get("trainable_inside")
-            if isinstance(told, list) and len(told) == len(self._inner()):  # what `__init__` made
-                self._heed()
-            if isinstance(described.get("trainable"), bool) and "trainable" not in described.get("config", {}):
-                self._trainable = described["trainable"]  # of itself: those inside are told
-            if "name" in described and "name" not in described.get("config", {}):
-                self.name = name_of(type(self), described["name"])
+        self._told = {key: described[key] for key in ("trainable_inside", "trainable_variables") if key in described}
+        if not is_own(type(self)):
+            return
+        told = self._told.get("trainable_inside")
+        if isinstance(told, list) and len(told) == len(self._inner()):  # what `__init__` made
+            self._set_flags("trainable_inside", self._inner())
+        if isinstance(described.get("trainable"), bool) and "trainable" not in described.get("config", {}):
+            self._trainable = described["trainable"]  # of itself: those inside are told
+        if "name" in described and "name" not in described.get("config", {}):
+            self.name = name_of(type(self), described["name"])
 
     def _inner(self) -> list[Any]:
         """The layers inside a layer, or a model, that a person wrote."""
         return [leaf for leaf in self.leaves() if leaf is not self]
 
+    def _made_weights(self) -> list[Weight]:
+        """The weights of a layer and of those inside, in the order in which each made them."""
+        described = is_model(self) and not is_own(type(self))  # each layer for itself
+        return [] if described else [weight for leaf in self.leaves() for weight in leaf._weights]
+
     def _heed(self) -> None:
-        """Do as a description told, once the layers inside are made. Raises ValueError where it is of others."""
-        told, self._told = self._told, None
+        """Do as a description told, once all is made. Raises ValueError where it is of others."""
+        if self._told:
+            self._set_flags("trainable_inside", self._inner() if is_own(type(self)) else [])
+            self._set_flags("trainable_variables", self._made_weights())
+
+    def _set_flags(self, key: str, parts: Sequence[Any]) -> None:
+        told = self._told.get(key)
+        self._told = {other: value for other, value in self._told.items() if other != key}
         if told is None:
             return
-        inside = self._inner()
-        if not isinstance(told, list) or len(told) != len(inside) or not all(isinstance(flag, bool) for flag in told):
+        if not isinstance(told, list) or len(told) != len(parts) or not all(isinstance(flag, bool) for flag in told):
             raise ValueError(
-                f"{self.name}: trainable_inside: expected True or False for each of {len(inside)} layers, received "
-                f"{str(told)[:100]}"
+                f"{self.name}: {key}: expected True or False for each of {len(parts)}, received {str(told)[:100]}"
             )
-        for layer, flag in zip(inside, told, strict=True):
-            layer._trainable = flag
+        for part, flag in zip(parts, told, strict=True):
+            if isinstance(part, Weight):
+                part.trainable = flag
+            else:
+                part._trainable = flag
         Trained.version += 1
 
     # --- what a subclass defines --------------------------------------------------------------------------------
@@ -348,8 +357,7 @@ class Operation(Trained, Configurable):
         self.build_for(shapes)
         found = self.shapes_for(shapes)
         names = [automatic_name("keras_tensor") for _ in found]
-        masked = any(tensor.masked() for tensor in tensors) or any(leaf.makes_mask for leaf in self.leaves())
-        self.nodes.append(Node(inputs, found, names, self._structure(), training, masked))
+        self.nodes.append(Node(inputs, found, names, self._structure(), training))
         return self._results(len(self.nodes) - 1)
 
     def tensors_of(self, index: int) -> list[KerasTensor]:

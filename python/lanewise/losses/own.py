@@ -46,7 +46,7 @@ class OwnRows(RowFunction):
             values = called.check(output_shape)
             like = target_shape == output_shape or labels
             width = 0 if like else int(np.prod(target_shape, dtype=np.int64))
-            hosts[key] = _engine.Host(called, width, labels), values
+            hosts[key] = _engine.host_of(called, width, labels), values
         host, self.row_values = hosts[key]
         return host
 

@@ -12,11 +12,11 @@ import numpy as np
 from .. import random
 from .._engine import Float64
 from .._names import LARGEST, check_integer, check_keywords, check_number, check_positive
-from .._plots import subplots
 from ..callbacks import Callback, CallbackList
 from ..callbacks.base import Logs
 from ..models import Model
 from ..optimizers.schedules import ExponentialDecay
+from ..progress import subplots
 from .jobs import FIT, _own
 from .run import generators_seeded
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._plots import subplots
 from ..callbacks import History
 from ..models import Model
+from ..progress import subplots
 
 
 @dataclass(eq=False)

@@ -77,7 +77,7 @@ class OwnState(OwnMetric):
             self.function(*given)
 
         hosts: dict[Any, _engine.Host] = self.__dict__.setdefault("_hosts", {})
-        return hosts.setdefault(target_shape, _engine.Host(update))
+        return hosts.setdefault(target_shape, _engine.host_of(update))
 
     def finished(self, sums: Float64) -> Any:
         """What `result` gives: a Python float, an array, or a dict of these."""

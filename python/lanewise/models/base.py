@@ -9,13 +9,13 @@ import numpy as np
 
 from .. import random
 from .._arrays import as_array
-from .._engine import AnyArray, Few, Float32, ModelLock, Network, Pace, Program, Variable, Weight
+from .._engine import AnyArray, Few, Float32, ModelLock, Network, Program, Variable, Weight
 from .._names import keyword_checked
 from .._structure import Trained
 from ..layers.operation import _UNSET, Node, Operation
 from ..metrics import Metric
 from ..optimizers import Optimizer
-from .batches import is_sparse
+from .batches import Pace, is_sparse
 from .compiled import Compiled
 from .data import Picked, Rows, alone, check_rows, class_weights, row_weights
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,7 +194,9 @@ def _kept(batch: Any) -> Any:
         return {key: _kept(value) for key, value in batch.items()}
     if isinstance(batch, list | tuple):
         return (list if isinstance(batch, list) else tuple)(map(_kept, batch))
-    return batch.copy() if isinstance(batch, np.ndarray) else batch
+    if isinstance(batch, np.ndarray) or hasattr(batch, "to_numpy"):
+        return batch.clone() if hasattr(batch, "clone") else batch.copy()
+    return np.array(batch) if isinstance(batch, memoryview) or hasattr(batch, "__array__") else batch
 
 
 def batch_rows(given: int | None, rows: int, steps: int | None) -> int:
@@ -315,3 +318,33 @@ class Cursor:
         first, last = self._seen * self._batch_size, min(stop * self._batch_size, self._rows)
         self._seen = 0 if stop == self._count else stop
         return first, last
+
+
+# --- slices of an epoch -----------------------------------------------------------------------------------------
+
+SLICE_SECONDS = 0.05  # Ctrl-C is answered and the progress bar redrawn after each slice
+
+
+class Pace:
+    """How many units (batches or rows) make a slice of SLICE_SECONDS, learnt from the slices before it."""
+
+    def __init__(self, first: int = 1) -> None:
+        self.units = first
+
+    def record(self, units: int, seconds: float) -> None:
+        """A slice of `units` took `seconds`: aim the next one, growing at most eightfold."""
+        fitting = int(units * SLICE_SECONDS / max(seconds, 1e-9))
+        self.units = max(1, min(fitting, 8 * max(units, self.units)))
+
+
+def slices(rows: int, unit: int, pace: Pace, every_unit: bool = False) -> Iterator[tuple[int, int]]:
+    """(start, stop) of each slice of `rows`, cut at multiples of `unit`; the pace learns from the time between two."""
+    start = 0
+    while start < rows:
+        units = 1 if every_unit else pace.units
+        stop = min(rows, start + units * unit)
+        begun = perf_counter()
+        yield start, stop
+        if not every_unit:
+            pace.record(-(-(stop - start) // unit), perf_counter() - begun)
+        start = stop

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _engine
-from .._engine import Network, Pace
+from .._engine import Network
 from ..progress import Silent
 from .base import Settled, sorted_logs
-from .batches import Cursor, Place, batch_rows
+from .batches import Cursor, Pace, Place, batch_rows, slices
 from .compiled import Compiled
 from .data import Rows
 
@@ -177,7 +177,7 @@ class Epochs:
         one = (
             self.hooks.needs_batches or model.stop_training
         )  # set before the epoch: it ends after one batch, as in Keras
-        for start, stop in _engine.slices(last - first, batch_size, pace, one):
+        for start, stop in slices(last - first, batch_size, pace, one):
             batch = (skipped + start) // batch_size
             results = self._slice(
                 self.network, rows, place.order[0], first + start, first + stop, batch_size, seed, batch

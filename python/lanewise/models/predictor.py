@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _engine
-from .._engine import Array, Network, Pace
+from .._engine import Array, Network
 from .._names import check_integer, keyword_checked
 from .._operators import TracedBase
 from .._structure import Trained, flatten, map_leaves, pack
 from ..layers.operation import Operation, is_symbolic, tracing
 from .advice import warn_of_overflow
 from .base import BaseModel, callback_list, check_verbose, sorted_logs
-from .batches import Batches, Raw, SparseBatches, batch_rows, batches_of
+from .batches import Batches, Pace, Raw, SparseBatches, batch_rows, batches_of, slices
 from .compiled import Compiled
 from .data import Rows
 
@@ -119,7 +119,7 @@ class Predictor(BaseModel):
         sums, words = compiled.begin(), self._words()
         each = hooks.needs_test_batches
         pace = self._paces.setdefault(("evaluate", batch_size), Pace(8))
-        for start, stop in _engine.slices(rows.size, batch_size, pace, each):
+        for start, stop in slices(rows.size, batch_size, pace, each):
             if each:
                 hooks.on_test_batch_begin(start // batch_size, None)
             sums += self._weights_lock.read(
@@ -201,7 +201,7 @@ class Predictor(BaseModel):
         quiet_until = perf_counter() + _QUIET_SECONDS if verbose == "auto" else 0.0
         pace = self._paces.setdefault(("predict", unit), Pace(4))
         try:
-            for start, stop in _engine.slices(rows, unit, pace, each):
+            for start, stop in slices(rows, unit, pace, each):
                 if hooks is not None and each:
                     hooks.on_predict_batch_begin(start // unit, None)
                     words = self._words()  # the engine's count on in multiples of PREDICT_ROWS

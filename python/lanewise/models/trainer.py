@@ -243,7 +243,8 @@ class Trainer(Predictor):
 
         seed = self._run_seed()
 
-        sums, gradients = self._weights_lock.read(found)
+        lock = self._weights_lock  # what layers in Python assign is there until it is put back
+        sums, gradients = (lock.write if any(leaf.own for leaf in self.leaves()) else lock.read)(found)
         shaped = [g.reshape(w.shape) for g, w in zip(gradients, settled.weights, strict=True)]
         return compiled.results(sums)["loss"], shaped
 

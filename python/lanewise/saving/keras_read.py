@@ -66,7 +66,8 @@ def _object(name: str, value: Mapping[str, Any]) -> Config:
         result["module"] = value["module"]
     elif isinstance(config, Mapping) and name not in ("Sequential", "Functional", "Function"):
         result["config"] = _arguments(name, config)  # arrays of functions keep their types
-    for key in ("name", "trainable", "trainable_inside", "inbound_nodes"):  # of a layer in a graph; of a person's own
+    # of a layer in a graph; of a person's own; what was set since
+    for key in ("name", "inbound_nodes", "trainable", "trainable_inside", "trainable_variables"):
         if key in value:
             result[key] = _nodes(value[key]) if key == "inbound_nodes" else value[key]
     return result

@@ -34,6 +34,8 @@ _BESIDE: dict[str, tuple[AnyArray, ...]] = {"Normalization": (np.zeros((), np.in
 """The count of rows that were adapted to, which Keras keeps and lanewise does not."""
 
 
+_DEEPEST = 49  # slashes in a path
+
 Found = Iterator[tuple[str, Any]]
 """(path, layer) of layers and of models inside, each once."""
 
@@ -164,6 +166,8 @@ def write_state(root: Any, model: Any, optimizer: bool) -> None:
     """
     root.create_group("vars").attrs["name"] = model.name
     for path, layer in layer_paths(model):
+        if path.count("/") > _DEEPEST:
+            raise ValueError(f"save: {layer.name} stands in too many models inside each other; save it as '*.lanewise'")
         group = root.require_group(path).create_group("vars")
         group.attrs["name"] = layer.name
         for i, value in enumerate([*(weight.numpy() for weight in own_weights(layer)), *beside(layer)]):
@@ -264,7 +268,7 @@ def _named_paths(root: Group, model: Any) -> dict[str, str]:
                 if name is not None:
                     found[name] = f"{group.path}/{kind}"
             if f"{kind}/layers" in group:
-                if len(groups) > 1000 or group.path.count("/") > 49:
+                if len(groups) > 1000 or group.path.count("/") > _DEEPEST:
                     raise FormatError("layers are nested too deeply")
                 groups.append(group.group(f"{kind}/layers"))
     wanted = [layer.name for _, layer in layer_paths(model, flat=True) if own_weights(layer, flat=True)]

@@ -23,7 +23,8 @@ _HOMES = {
     "keras.initializers": initializers, "keras.regularizers": regularizers, "keras.constraints": constraints,
     "keras.layers": layers,
 }  # fmt: skip
-_LEGACY = ("class_name", "config", "name", "trainable", "trainable_inside", "inbound_nodes")
+_BESIDE = ("name", "trainable", "trainable_inside", "trainable_variables")
+_LEGACY = ("class_name", "config", *_BESIDE, "inbound_nodes")
 _OWN = frozenset({"Quantile", "Tweedie", "Gamma", "GaussianNLL"})  # losses and metrics that Keras does not have
 
 
@@ -43,7 +44,7 @@ def keras_form(entry: Mapping[str, Any], module: str) -> Config:
         module = module.replace("keras", "lanewise", 1)
     if isinstance(config, Mapping):
         config = {key: _value(key, item, name) for key, item in config.items()}
-    beside = {key: entry[key] for key in ("name", "trainable", "trainable_inside") if key in entry}
+    beside = {key: entry[key] for key in _BESIDE if key in entry}
     return {"module": module, "class_name": name, "config": config, "registered_name": registered, **beside}
 
 

@@ -18,8 +18,8 @@ from .._names import check_keywords, warn
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.model import _rebuilt
-from .base import Estimator
 from .network import MERGED_ROWS, merged
+from .state import Estimator
 from .targets import check_first_classes, codes, dense_targets, is_multilabel, labels, probabilities
 
 _ROUTES = ("model", "optimizer", "fit", "predict")

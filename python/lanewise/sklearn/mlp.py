@@ -16,9 +16,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import _engine
 from .._names import check_below_one, check_integer, check_number, warn
-from .base import Estimator
 from .network import Net, optimizer_of
-from .state import checked
+from .state import Estimator, checked
 from .targets import dense_targets
 
 _AT_LEAST_0 = ("a number >= 0", lambda v: v >= 0)

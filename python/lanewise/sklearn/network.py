@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _engine, optimizers
-from .._engine import AnyArray, Float32, Float64, Pace
+from .. import optimizers
+from .._engine import AnyArray, Float32, Float64
 from .._names import resolve
 from ..layers import Activation, BatchNormalization, Dense, Dropout, Input, Layer
 from ..models import Sequential
+from ..models.batches import Pace, slices
 
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"}
 """scikit-learn's names of activations that have another one here."""
@@ -154,7 +155,7 @@ class Net:
         sums, step = np.zeros(3), 0
         each = hooks is not None and hooks.needs_batches
         for network, first, last in self.parts:
-            for start, stop in _engine.slices(last - first, batch, self.rate_pace, each):
+            for start, stop in slices(last - first, batch, self.rate_pace, each):
                 if each:
                     hooks.on_train_batch_begin(step, None)
                 compiled.optimizer.plan_steps(-(-(stop - start) // batch))

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 _PLAIN = (int, float, str, bool, type(None), np.integer, np.floating, np.bool_)
 _FITTED = frozenset({
@@ -65,3 +66,12 @@ def checked(cls: Any, state: Any) -> dict[str, Any]:
     if not fits:
         raise wrong("the shapes or types of its weights do not follow from each other")
     return state
+
+
+class Estimator(BaseEstimator):  # type: ignore[misc]
+    """Base of the estimators: they take sparse matrices."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
