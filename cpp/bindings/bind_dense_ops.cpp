@@ -183,7 +183,7 @@ void check_width(const MatrixView& x, const MatrixView& kernel) {
 }
 
 [[gnu::cold]] py::object dense_forward(py::handle x, py::handle kernel, py::handle bias, const std::string& activation,
-                         py::handle out) {
+                                       py::handle out) {
   py::object keep_x, keep_w, keep_b;
   const MatrixView xv = matrix_view(x, "x", keep_x), wv = matrix_view(kernel, "kernel", keep_w);
   check_width(xv, wv);
@@ -209,8 +209,8 @@ void check_width(const MatrixView& x, const MatrixView& kernel) {
 }
 
 // dZ = dY * act'(Y); dX = dZ·W^T; dW = X^T·dZ; db = column sums of dZ.
-[[gnu::cold]] py::tuple dense_backward(py::handle dy, py::handle x, py::handle kernel, py::handle y, const std::string& activation,
-                         py::handle out) {
+[[gnu::cold]] py::tuple dense_backward(py::handle dy, py::handle x, py::handle kernel, py::handle y,
+                                       const std::string& activation, py::handle out) {
   py::object keep_dy, keep_x, keep_w, keep_y;
   const MatrixView xv = matrix_view(x, "x", keep_x), wv = matrix_view(kernel, "kernel", keep_w);
   check_width(xv, wv);

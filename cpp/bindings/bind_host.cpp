@@ -41,14 +41,16 @@ class PythonHost final : public Host {
 }  // namespace
 
 void register_host(py::module_& m) {
-  py::class_<Host, std::shared_ptr<Host>>(m, "Host", py::dynamic_attr()).def(
-      "__init__", made_by(+[](const py::function& function, int64_t target_width, bool target_labels, bool ends_gradient) {
-        if (target_width < 0) throw py::value_error("target_width: expected at least 0.");
-        std::shared_ptr<Host> host = std::make_shared<PythonHost>(function, target_width, target_labels);
-        host->ends_gradient = ends_gradient;
-        return host;
-      }),
-      is_new_style_constructor(), py::arg("function"), py::arg("target_width") = 0, py::arg("target_labels") = false, py::arg("ends_gradient") = false);
+  py::class_<Host, std::shared_ptr<Host>>(m, "Host", py::dynamic_attr())
+      .def("__init__",
+           made_by(+[](const py::function& function, int64_t target_width, bool target_labels, bool ends_gradient) {
+             if (target_width < 0) throw py::value_error("target_width: expected at least 0.");
+             std::shared_ptr<Host> host = std::make_shared<PythonHost>(function, target_width, target_labels);
+             host->ends_gradient = ends_gradient;
+             return host;
+           }),
+           is_new_style_constructor(), py::arg("function"), py::arg("target_width") = 0,
+           py::arg("target_labels") = false, py::arg("ends_gradient") = false);
 }
 
 }  // namespace lanewise
