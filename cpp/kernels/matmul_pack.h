@@ -49,13 +49,13 @@ inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int6
     for (int64_t p0 = 0; p0 < kb; p0 += kAhead) {
       const int64_t p1 = smaller(p0 + kAhead, kb);
       for_balanced(0, m, kMaxRows[0], [&](int64_t i, int64_t rows) {
-        for (int64_t r = 0; r < rows; r += L) {
-          const int64_t n = smaller(L, rows - r);
-          const float* from = a + p0 * a_col + i + r;
-          float* to = out + i * kBlockK + p0 * rows + r;
-          for (int64_t p = p0; p < p1; ++p, from += a_col, to += rows) {
-            __builtin_prefetch(from + kAhead * a_col);
-            store(load(from, n), to, p + 1 < kb ? L : n);
+        const float* from = a + p0 * a_col + i;
+        float* to = out + i * kBlockK + p0 * rows;
+        for (int64_t p = p0; p < p1; ++p, from += a_col, to += rows) {
+          __builtin_prefetch(from + kAhead * a_col);
+          LW_UNROLL for (int r = 0; r < kParts * L; r += L) {
+            const int64_t n = smaller(L, rows - r);
+            if (n > 0) store(load(from + r, n), to + r, p + 1 < kb ? L : n);
           }
         }
       });
