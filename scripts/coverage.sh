@@ -19,6 +19,7 @@ if [ $# = 0 ]; then
   find "$build" -name '*.gcda' -delete
   mapfile -t pieces < <(ls tests/test_*.py | grep -v test_codebase)
 fi
+mkdir -p "$build/site" "$build/python"  # a run of some files may be the first
 cp -rp python/lanewise "$build/site/" && cp "$build"/_core*.so "$build/site/lanewise/"
 
 printf '[run]\nbranch = true\nparallel = true\npatch = subprocess\nsource = %s\n' "$build/site/lanewise" >"$build/rc"
