@@ -133,9 +133,8 @@ class Layer(OwnCall):
             value = (self.write_own if self.own else self.merge)(builder, values)
         mask = self.mask_of(builder, values, masks)
         if mask is None and value in builder.masks and not builder.for_ids and value not in builder.ids:
-            value = builder.add(
-                "scale", value, factor=1.0
-            )  # what came in came out: without its mask it is another value
+            # what came in came out: without its mask it is another value
+            value = builder.add("scale", value, factor=1.0)
         value = self.penalised(builder, value)
         if mask is not None:
             builder.masks[value] = mask

@@ -18,6 +18,8 @@ from .._structure import Trained, flatten, pack
 Shape = tuple[int | None, ...]
 """A shape as Keras writes it: None for the rows, then the axes of one sample."""
 
+BESIDE = ("name", "trainable", "trainable_inside", "trainable_variables")
+"""What stands beside the config of a layer in a description, where its constructor does not know it."""
 MAX_SAMPLE = 2**40  # elements; the engine has the same limit
 MAX_AXES = 32  # rows included; NumPy's iterators take no more
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import _registry
+from ..layers.operation import BESIDE
 from .archive import FormatError
 
 Config = dict[str, Any]
@@ -66,10 +67,9 @@ def _object(name: str, value: Mapping[str, Any]) -> Config:
         result["module"] = value["module"]
     elif isinstance(config, Mapping) and name not in ("Sequential", "Functional", "Function"):
         result["config"] = _arguments(name, config)  # arrays of functions keep their types
-    # of a layer in a graph; of a person's own; what was set since
-    for key in ("name", "inbound_nodes", "trainable", "trainable_inside", "trainable_variables"):
-        if key in value:
-            result[key] = _nodes(value[key]) if key == "inbound_nodes" else value[key]
+    result |= {key: value[key] for key in BESIDE if key in value}
+    if "inbound_nodes" in value:  # of a layer in a graph
+        result["inbound_nodes"] = _nodes(value["inbound_nodes"])
     return result
 
 

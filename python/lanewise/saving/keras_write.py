@@ -12,6 +12,7 @@ from .. import _registry, constraints, initializers, layers, regularizers
 from .._given import has_layers, is_model, is_own
 from .._names import serialize
 from ..layers.keras_operations import keras_entry
+from ..layers.operation import BESIDE
 from ..layers.symbolic import Function
 
 Config = dict[str, Any]
@@ -23,8 +24,7 @@ _HOMES = {
     "keras.initializers": initializers, "keras.regularizers": regularizers, "keras.constraints": constraints,
     "keras.layers": layers,
 }  # fmt: skip
-_BESIDE = ("name", "trainable", "trainable_inside", "trainable_variables")
-_LEGACY = ("class_name", "config", *_BESIDE, "inbound_nodes")
+_LEGACY = ("class_name", "config", *BESIDE, "inbound_nodes")
 _OWN = frozenset({"Quantile", "Tweedie", "Gamma", "GaussianNLL"})  # losses and metrics that Keras does not have
 
 
@@ -44,7 +44,7 @@ def keras_form(entry: Mapping[str, Any], module: str) -> Config:
         module = module.replace("keras", "lanewise", 1)
     if isinstance(config, Mapping):
         config = {key: _value(key, item, name) for key, item in config.items()}
-    beside = {key: entry[key] for key in _BESIDE if key in entry}
+    beside = {key: entry[key] for key in BESIDE if key in entry}
     return {"module": module, "class_name": name, "config": config, "registered_name": registered, **beside}
 
 
@@ -104,12 +104,9 @@ def model_form(model: Any) -> Config:
         config = {"batch_shape": shape, "dtype": "float32", "sparse": False, "name": "input_layer"}
         described.insert(0, keras_form({"class_name": "InputLayer", "config": config}, "keras.layers"))
     config = {
-        "name": model.name,
-        "trainable": model.trainable,
-        "dtype": _POLICY,
-        "layers": described,
+        "name": model.name, "trainable": model.trainable, "dtype": _POLICY, "layers": described,
         "build_input_shape": shape,
-    }
+    }  # fmt: skip
     form: Config = {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
     if shape is not None:
         form["build_config"] = {"input_shape": shape}

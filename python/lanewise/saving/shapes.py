@@ -16,23 +16,28 @@ SLACK = 2**20  # elements that layers may hold beside the weights in the file, s
 
 
 def check_nameable(model: Any) -> None:
-    """Raises ValueError if a layer (or the model) is of a class that a file cannot name."""
-    from ..models import Functional, Model, Sequential
+    """Raises ValueError if a layer (or the model) is of a class that a file cannot name, or would be two in a file."""
     from ..models.config import check_apart
+
+    _check_names(model)
+    check_apart(model)
+
+
+def _check_names(model: Any) -> None:
+    from ..models import Functional, Model, Sequential
 
     if type(model) not in (Sequential, Functional):
         kind = type(model).__name__
         raise ValueError(f"save: expected a Sequential or a Model, received a {kind}, which no file can name")
     if len(model.leaves()) > MAX_LAYERS:
         raise ValueError(f"save: a file holds up to {MAX_LAYERS} layers, the model has {len(model.leaves())}")
-    check_apart(model)
-    names = [layer.name for layer in model.layers]  # which may have been set
+    names: set[Any] = {None}
     for layer in model.layers:
-        if names.count(layer.name) > 1 or layer.name is None:
+        if layer.name in names:  # which may have been set
             raise ValueError(f"save: each layer needs a name of its own, {type(layer).__name__} has {layer.name!r}")
-        name_of(type(layer), layer.name)
+        names.add(name_of(type(layer), layer.name))
         if isinstance(layer, Model):
-            check_nameable(layer)
+            _check_names(layer)
             continue
         name = _registry.get_registered_name(type(layer))
         try:
