@@ -287,3 +287,27 @@ def test_scores_of_classes_take_rows_of_them():
     for metric in (lw.metrics.F1Score(threshold=0.5), lw.metrics.FBetaScore()):
         with pytest.raises(ValueError, match=r"\(rows, classes\), received shape \(3,\)"):
             metric.update_state(np.zeros(3), np.zeros(3))
+
+
+def test_results_round_to_float32_as_a_cast_does_without_its_warnings() -> None:
+    largest, tie = 2.0**128 - 2.0**104, 2.0**128 - 2.0**103
+    given = [0.1, -0.0, np.nan, np.inf, -np.inf, largest, np.nextafter(tie, 0), tie, -tie, 1e300, 1e-300]
+    with np.errstate(over="ignore"):
+        expected = np.array(given).astype(np.float32)
+    metric = metrics.Mean()
+    found = [metric.finished(np.array([value, 1.0])) for value in given]
+    assert all(type(value) is float for value in found)
+    assert np.array(found, np.float32).tobytes() == expected.tobytes()
+
+
+def test_a_loss_beyond_float32_is_infinite_in_epochs_of_arrays_and_of_generators() -> None:
+    x, y = np.full((8, 1), 3e30, np.float32), np.zeros(8, np.float32)
+    losses = []
+    for data in ({"x": x, "y": y}, {"x": (piece for piece in [(x, y)]), "steps_per_epoch": 1}):
+        model = lw.Sequential([lw.Input((1,)), lw.layers.Dense(1, kernel_initializer="ones")])
+        model.compile(lw.optimizers.SGD(0.0), "mse", metrics=["mse"])
+        with pytest.warns(RuntimeWarning, match="loss: inf in epoch 1") as told:
+            history = model.fit(**data, epochs=1, batch_size=8, verbose=0).history
+        assert len(told) == 1
+        losses.append((history["loss"], history["mse"]))
+    assert losses[0] == losses[1] == ([np.inf], [np.inf])

@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import lanewise as lw
+import out_of_memory
 from sanitizer import preloading
 
 HERE = Path(__file__).parent
@@ -86,6 +89,24 @@ def test_another_error_or_other_bits_would_be_seen(shim: Path) -> None:
     (result,) = phases(shim, "core", 29, "planted")
     assert any("planted" in text for text in result["other"])
     assert any("other bits" in text for text in result["other"])
+
+
+def test_no_step_and_no_result_sets_a_context_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CPython 3.11 ends where there is no memory to set one, and NumPy's errstate does."""
+
+    def errstate(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("np.errstate")
+
+    model, x, y = out_of_memory.build(), out_of_memory.X, out_of_memory.Y
+    monkeypatch.setattr(np, "errstate", errstate)
+    many = out_of_memory.MANY.astype(np.float64)
+    model.fit(x, y.astype(np.float64), sample_weight=np.ones(50), validation_split=0.2, verbose=0)
+    out_of_memory.with_many(model)
+    out_of_memory.with_slopes(model)
+    model.predict(many, verbose=0)
+    model.save(tmp_path / "a.lanewise")
+    with pytest.raises(AssertionError, match="errstate"):  # it would be seen
+        lw.keras.metrics.R2Score().finish(np.ones(5))
 
 
 CONTEXTS = """

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._names import BEYOND
 from ._operators import Operators, TracedBase, unmasked
 from ._structure import Trained
 
@@ -73,6 +74,20 @@ class Array(np.ndarray[Any, np.dtype[np.float32]]):
     def numpy(self) -> Float32:
         """The same values as a plain ndarray (a view)."""
         return self.view(np.ndarray)
+
+
+def within(values: AnyArray) -> NDArray[np.bool_]:
+    """Where the nearest float32 is finite."""
+    return np.abs(values) < BEYOND if values.dtype.kind == "f" and values.itemsize > 4 else np.isfinite(values)
+
+
+def single(values: Any) -> Any:
+    """The nearest float32 of each, a Python float of a number. Infinite beyond them, without a warning and without
+    NumPy's `errstate`: it sets a context variable, and CPython 3.11 ends where there is no memory for that."""
+    found = np.array(values, np.float64)
+    np.multiply(found, np.inf, out=found, where=~within(found))
+    rounded = found.astype(np.float32)
+    return rounded if rounded.ndim else float(rounded)
 
 
 def as_array(value: Any) -> Array:

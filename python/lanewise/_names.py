@@ -23,6 +23,8 @@ P = ParamSpec("P")
 
 LARGEST = 2.0**128 - 2.0**104
 """The largest number of float32."""
+BEYOND = 2.0**128 - 2.0**103
+"""The smallest number whose nearest float32 is infinite."""
 
 
 asked = threading.local()

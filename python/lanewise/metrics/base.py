@@ -45,7 +45,7 @@ class Metric(RowFunction):
 
     def finish(self, sums: Float64) -> Any:
         """The metric, a number or an array, from its sums; 0 without rows, as in Keras."""
-        return self.from_mean(float(sums[0] / sums[1]) if sums[1] else 0.0)
+        return self.from_mean(float(sums[0]) / float(sums[1]) if sums[1] else 0.0)
 
     def from_mean(self, mean: float) -> float:
         """The metric from the mean of its row values."""
@@ -58,9 +58,7 @@ class Metric(RowFunction):
     def finished(self, sums: Float64) -> Any:
         """`finish` rounded to float32: a Python float, or an array. `result` is that of these sums from now on."""
         self._sums = sums
-        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            value = np.asarray(self.finish(sums)).astype(np.float32)
-        return value if value.ndim else float(value)
+        return _engine.single(self.finish(sums))
 
     # --- on its own ---------------------------------------------------------------------------------------------
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from .. import losses
 from .._names import check_default
@@ -25,7 +24,7 @@ class RootMeanSquaredError(Metric):
     kernel = "mse"
 
     def from_mean(self, mean: float) -> float:
-        return float(np.sqrt(mean))
+        return math.sqrt(mean) if mean >= 0.0 else math.nan  # as weights below 0 can make it
 
 
 class MeanAbsoluteError(Metric):

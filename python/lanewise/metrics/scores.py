@@ -113,13 +113,14 @@ class R2Score(Metric):
 
     def finish(self, sums: Float64) -> Any:
         weight, total, squares, residual = sums[:-1].reshape(-1, 4).T
-        spread = squares - total * (total / weight)
-        score = 1 - residual / spread
-        score = np.where(np.isinf(score), 0.0, score)
-        if self.class_aggregation == "uniform_average":
-            score = np.asarray(np.mean(score))
-        elif self.class_aggregation == "variance_weighted_average":
-            score = np.asarray((spread * score).sum() / spread.sum())
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            spread = squares - total * (total / weight)
+            score = 1 - residual / spread
+            score = np.where(np.isinf(score), 0.0, score)
+            if self.class_aggregation == "uniform_average":
+                score = np.asarray(np.mean(score))
+            elif self.class_aggregation == "variance_weighted_average":
+                score = np.asarray((spread * score).sum() / spread.sum())
         samples, p = float(sums[-1]), self.num_regressors
         if p == 0:
             return score

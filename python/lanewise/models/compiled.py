@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import losses, metrics as metric_classes, optimizers
-from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Network, Program, TargetTerm
-from .._names import LARGEST, serialize
+from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Network, Program, TargetTerm, single
+from .._names import BEYOND, serialize
 from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
 from ..losses.own import OwnLoss, OwnRows
@@ -221,8 +221,8 @@ class Compiled:
 
     def losses(self, sums: Float64) -> Any:
         """The losses that `results` has, for many sums at once: (..., sums) -> lists."""
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return (sums[..., 1 : 2 + len(self.fitted)] / sums[..., :1]).astype(np.float32).tolist()
+        rows = np.maximum(sums[..., :1], 1.0)  # none where an epoch did not validate
+        return single(sums[..., 1 : 2 + len(self.fitted)] / rows).tolist()
 
     def results(self, sums: Float64, values: list[float] | None = None) -> dict[str, Any]:
         """Loss and metrics by name, from the engine's sums.
@@ -347,7 +347,7 @@ def _flat(results: dict[str, Any]) -> dict[str, Any]:
 
 def _rounded(value: float) -> float:
     """value as the nearest float32."""
-    return float(np.float32(value)) if -LARGEST <= value <= LARGEST else value * np.inf
+    return float(np.float32(value)) if -BEYOND < value < BEYOND else value * np.inf
 
 
 def _described(function: Any) -> Any:

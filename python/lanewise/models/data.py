@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import as_array
-from .._engine import AnyArray, Float32
+from .._engine import AnyArray, Float32, within
 from .._names import check_integer, check_not_negative, check_number
 
 
@@ -83,13 +83,10 @@ def row_weights(argument: str, value: Any, rows: int) -> Float32 | None:
     if weights.ndim != 1:
         raise ValueError(f"{argument}: expected one weight a row, shape (n,), received {weights.shape}")
     check_rows(argument, len(weights), rows)
-    with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(weights, dtype=np.float32)
-    if not np.isfinite(single).all():
-        raise ValueError(
-            f"{argument}: expected finite numbers in the range of float32, received {weights[~np.isfinite(single)][0]}"
-        )
-    return single
+    finite = within(weights)
+    if not finite.all():
+        raise ValueError(f"{argument}: expected finite numbers in the range of float32, received {weights[~finite][0]}")
+    return np.ascontiguousarray(weights, dtype=np.float32)
 
 
 def class_weights(class_weight: Any, y: AnyArray) -> Float32:
@@ -156,8 +153,7 @@ def not_finite(argument: str, values: AnyArray, given: bool = True) -> str | Non
     """The first number that is not finite in float32, in words; None where all are; given: NaN and infinity count."""
     for start in range(0, len(values), _CHUNK):
         chunk = values[start : start + _CHUNK].reshape(min(_CHUNK, len(values) - start), -1)
-        with np.errstate(over="ignore"):
-            finite = np.isfinite(chunk.astype(np.float32))
+        finite = within(chunk)
         if not given:
             finite |= ~np.isfinite(chunk)
         if not finite.all():
