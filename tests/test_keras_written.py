@@ -74,7 +74,7 @@ def test_saved_model_goes_on_as_the_first(tmp_path, name):
     x, y = np.repeat(X, 5, 0), np.repeat(Y, 5)
     for each in (model, loaded):
         each.layers[1].rate = 0.0
-        each._program = None
+        each._made = None
     history = [each.fit(x, y, epochs=3, verbose=0, shuffle=False, batch_size=4).history for each in (model, loaded)]
     np.testing.assert_allclose(history[0]["loss"], history[1]["loss"], rtol=1e-6)  # 0.0123 as float32
     assert history[0]["accuracy"] == history[1]["accuracy"]

@@ -158,8 +158,9 @@ def test_training_follows_every_change_of_trainable():
     assert moved() == [False, False, True, True, True, True]
     inner.trainable = False
     assert moved() == [False] * 4 + [True] * 2
+    inner.trainable = True  # of all weights, as in Keras
+    assert moved() == [True] * 6
     inner.layers[1].weights[0].trainable = False
-    inner.trainable = True
     assert moved() == [True, True, False, True, True, True]
     model.add(keras.layers.Dense(1))
     assert moved() == [True, True, False, True, True, True, True, True]

@@ -134,6 +134,28 @@ def test_backups_that_do_not_fit(tmp_path, progress, text):
         trained("adam", "rows", copies / "3")
 
 
+def test_a_backup_of_more_rows_with_steps_per_epoch_changes_nothing(tmp_path):
+    """Five batches of the order are left where it was made, one here: found out before anything is restored."""
+
+    class Stop(Exception):
+        pass
+
+    class StopAfter(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2 and self.model._place.seen:
+                raise Stop
+
+    x, y = np.tile(X, (4, 1)), np.tile(Y, 4)
+    backup = BackupAndRestore(tmp_path, save_freq=1)
+    with pytest.raises(Stop):
+        built("adam").fit(x[:80], y[:80], 8, 3, steps_per_epoch=4, verbose=0, callbacks=[backup, StopAfter()])
+    model = built("adam")
+    before = bits(model)
+    with pytest.raises(ValueError, match="after batch 3 of an epoch of 1"):
+        model.fit(x[:40], y[:40], 8, 3, steps_per_epoch=4, verbose=0, callbacks=[BackupAndRestore(tmp_path)])
+    assert bits(model) == before
+
+
 def test_a_cut_off_backup_falls_back_to_the_one_before_at_every_length(tmp_path):
     folder = tmp_path / "backup"
     backup = BackupAndRestore(folder, double_checkpoint=True, delete_checkpoint=False)

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "bindings/arrays.h"
+#include "bindings/gil.h"
 #include "dispatch/dispatch.h"
 #include "engine/buffer.h"
 #include "engine/execute.h"
@@ -88,13 +89,13 @@ void run_product(const Matmul& mm, const Matmul* rest) {
   if (flops < kParallelFlops && bytes < kParallelBytes) {
     float* scratch = call_scratch(each, 1, large);
     const FloatEnvironment environment;
-    std::optional<py::gil_scoped_release> release;
+    std::optional<GilReleased> release;
     if (flops >= kReleaseFlops) release.emplace();
     return run(0, 1, scratch);
   }
   const TeamShare team(get_num_threads());
   float* scratch = call_scratch(each, team.count(), large);
-  py::gil_scoped_release release;
+  GilReleased release;
   run_team(team.count(), [&](int thread, int threads) { run(thread, threads, scratch + thread * each); });
 }
 

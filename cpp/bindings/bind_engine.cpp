@@ -45,7 +45,7 @@ void check_batch(int64_t batch_size) {
 
 // Lets other threads of Python run during a call, unless it is over before they could.
 struct GilRelease {
-  std::optional<py::gil_scoped_release> released;
+  std::optional<GilReleased> released;
   GilRelease(const Network& network, int64_t rows, int64_t batch_size) {
     if (!network.is_quick(rows, batch_size)) released.emplace();
   }
@@ -120,7 +120,7 @@ std::vector<py::ssize_t> output_shape(const Network& network, size_t o, int64_t 
 
 void run_predict(Network& network, std::span<const Source> inputs, int64_t start, int64_t stop,
                  std::span<float* const> out, uint64_t seed, int64_t step) {
-  std::optional<py::gil_scoped_release> release;
+  std::optional<GilReleased> release;
   if (stop - start > 4 || network.calls_host()) release.emplace();  // else shorter than a GIL hand-over
   network.predict(inputs, start, stop, out, seed, step);
 }
@@ -181,7 +181,7 @@ py::list call_network(Network& network, const py::sequence& x, bool training, ui
     pointers.push_back(array.mutable_data());
     results.append(std::move(array));
   }
-  py::gil_scoped_release release;
+  GilReleased release;
   network.call(call.data.inputs, training, seed, step, pointers);
   return results;
 }
@@ -202,7 +202,7 @@ py::tuple value_and_grad(Network& network, const py::sequence& x, const py::sequ
   }
   std::vector<double> sums;
   {
-    py::gil_scoped_release release;
+    GilReleased release;
     sums = network.value_and_grad(call.data, training, seed, step, pointers);
   }
   return py::make_tuple(sums_array(sums), gradients);
@@ -221,7 +221,7 @@ void apply_gradients(Network& network, Optimizer& optimizer, const py::sequence&
     given.push_back(gradients[v]);
     pointers.push_back(values_for(*input.variables[v], given.back(), "gradients", keep[v]));
   }
-  py::gil_scoped_release release;
+  GilReleased release;
   network.apply_gradients(optimizer, pointers);
 }
 

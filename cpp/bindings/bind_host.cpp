@@ -1,5 +1,6 @@
 // Operations written in Python, as the engine calls them.
 #include "bindings/arrays.h"
+#include "bindings/gil.h"
 #include "engine/host.h"
 
 namespace lanewise {
@@ -15,13 +16,13 @@ class PythonHost final : public Host {
     target_labels = labels;
   }
   ~PythonHost() override {
-    const py::gil_scoped_acquire held;
+    const GilHeld held;
     function_.release().dec_ref();
   }
 
   void call(Stage stage, const std::vector<HostArray>& arrays, bool training, double scale) override {
     static constexpr const char* kNames[] = {"forward", "backward", "gradient", "rows", "slope", "undo"};
-    const py::gil_scoped_acquire held;
+    const GilHeld held;
     py::list views;
     for (const HostArray& array : arrays) {
       if (array.data == nullptr)
@@ -31,7 +32,7 @@ class PythonHost final : public Host {
     }
     const py::object function = function_();
     if (function.is_none()) throw std::runtime_error("what this network calls in Python is gone");
-    function(kNames[static_cast<int>(stage)], views, training, scale);
+    or_stay([&] { function(kNames[static_cast<int>(stage)], views, training, scale); });
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/arrays.h"
+#include "bindings/gil.h"
 #include "dispatch/dispatch.h"
 #include "engine/fma_peak.h"
 #include "engine/loss_kernels.h"
@@ -49,7 +50,7 @@ void register_system(py::module_& m) {
       [](int threads) {
         if (threads < 1)
           throw py::value_error("threads: expected at least 1. Received: " + std::to_string(threads) + ".");
-        const py::gil_scoped_release release;
+        const GilReleased release;
         return fma_peak(threads);
       },
       py::arg("threads"));
@@ -84,7 +85,7 @@ void register_system(py::module_& m) {
         py::array_t<double> out(checked_count(n));
         double* data = out.mutable_data();
         const PhiloxKey key = checked_key(seed, step, stream, node);
-        const py::gil_scoped_release release;
+        const GilReleased release;
         random_normal(key, n, lower, upper, data);
         return out;
       },
@@ -98,9 +99,9 @@ void register_system(py::module_& m) {
         py::array_t<uint32_t> out(checked_count(n));
         uint32_t* data = out.mutable_data();
         {
-          py::gil_scoped_release release;
+          GilReleased release;
           permutation(seed, step, n, data, [] {
-            const py::gil_scoped_acquire gil;
+            const GilHeld gil;
             if (PyErr_CheckSignals() != 0) throw py::error_already_set();
           });
         }
@@ -116,7 +117,7 @@ void register_system(py::module_& m) {
         py::array_t<double> mean(source.cols), variance(source.cols);
         double *mean_data = mean.mutable_data(), *variance_data = variance.mutable_data();
         {
-          py::gil_scoped_release release;
+          GilReleased release;
           column_moments(source, mean_data, variance_data);
         }
         return py::make_tuple(mean, variance);

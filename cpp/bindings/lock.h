@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "bindings/arrays.h"
+#include "bindings/gil.h"
 #include "engine/team.h"
 
 namespace lanewise {
@@ -62,12 +63,12 @@ class ModelLock {
 
   py::object read(const py::object& function, const py::args& args, const py::kwargs& kwargs) {
     const Reading held(*this);
-    return function(*args, **kwargs);
+    return or_stay([&] { return function(*args, **kwargs); });
   }
 
   py::object write(const py::object& function, const py::args& args, const py::kwargs& kwargs) {
     const Writing held(*this);
-    return function(*args, **kwargs);
+    return or_stay([&] { return function(*args, **kwargs); });
   }
 
   void begin_training() {
@@ -91,7 +92,7 @@ class ModelLock {
     while (!free()) {
       guard.unlock();
       {
-        const py::gil_scoped_release release;
+        const GilReleased release;
         guard.lock();
         s.changed.wait_for(guard, std::chrono::milliseconds(50), free);
         guard.unlock();

@@ -1,7 +1,7 @@
 // A plain function on as many threads as its work deserves.
 #pragma once
 
-#include "bindings/python.h"
+#include "bindings/gil.h"
 #include "engine/team.h"
 
 namespace lanewise {
@@ -17,7 +17,7 @@ void parallel(int64_t total, int64_t elements, Body body) {
     const FloatEnvironment environment;
     return body(int64_t{0}, total);
   }
-  py::gil_scoped_release release;
+  GilReleased release;
   const TeamShare team(get_num_threads());
   run_team(team.count(), [&](int thread, int threads) {
     const Range r = share(total, thread, threads);

@@ -43,15 +43,21 @@ double power(double x, int64_t t) {
   return result;
 }
 
+// Never destroyed: a daemon thread may train while the process ends.
+template <class T>
+const T& kept(T value) {
+  return *new T(std::move(value));
+}
+
 // Nadam's momentum of step i over beta_1, 1 - 0.96^i / 2, and the product of those of steps 1 to t.
 double nadam_factor(int64_t i) { return 1.0 - 0.5 * power(0.96, i); }
 double nadam_product(int64_t t) {
   constexpr size_t kAllOne = 1024;  // 0.96^i is below 2^-54 long before that
-  static const std::vector<double> products = [] {
+  static const std::vector<double>& products = kept([] {
     std::vector<double> list = {1.0};
     while (list.size() <= kAllOne) list.push_back(list.back() * nadam_factor(static_cast<int64_t>(list.size())));
     return list;
-  }();
+  }());
   return products[std::min(static_cast<size_t>(t), kAllOne)];
 }
 
@@ -95,7 +101,7 @@ const std::vector<Equation>& equations() {
   constexpr Limit kBelowOne = Limit::kBelowOne, kOne = Limit::kOne;
   const std::vector<Hyper> adam = {{"beta_1", 0.9, kBelowOne}, {"beta_2", 0.999, kBelowOne}, {"epsilon", 1e-7}};
   const Hyper start = {"initial_accumulator_value", 0.1};
-  static const std::vector<Equation> list = {
+  static const std::vector<Equation>& list = kept(std::vector<Equation>{
       {"sgd",
        &T::sgd_step,
        {{"learning_rate", 0.01}, {"momentum", 0, kOne}, {"nesterov", 0}},
@@ -122,21 +128,21 @@ const std::vector<Equation>& equations() {
        {{"accumulator", nullptr}, {"linear", nullptr}},
        fill_ftrl},
       {"lion", &T::lion_step, {{"beta_1", 0.9, kOne}, {"beta_2", 0.99, kBelowOne}}, {{"m", nullptr}}, fill_nothing},
-  };
+  });
   return list;
 }
 
 // What every optimizer has.
 const std::vector<Hyper>& shared_hyper() {
-  static const std::vector<Hyper> list = {{"learning_rate", 0.001},
-                                          {"weight_decay", 0},
-                                          {"clipnorm", 0},
-                                          {"clipvalue", 0},
-                                          {"global_clipnorm", 0},
-                                          {"use_ema", 0, Limit::kOne},
-                                          {"ema_momentum", 0.99, Limit::kOne},
-                                          {"ema_overwrite_frequency", 0},
-                                          {"gradient_accumulation_steps", 0}};
+  static const std::vector<Hyper>& list = kept(std::vector<Hyper>{{"learning_rate", 0.001},
+                                                                  {"weight_decay", 0},
+                                                                  {"clipnorm", 0},
+                                                                  {"clipvalue", 0},
+                                                                  {"global_clipnorm", 0},
+                                                                  {"use_ema", 0, Limit::kOne},
+                                                                  {"ema_momentum", 0.99, Limit::kOne},
+                                                                  {"ema_overwrite_frequency", 0},
+                                                                  {"gradient_accumulation_steps", 0}});
   return list;
 }
 

@@ -5,7 +5,7 @@ And what consists of parts that train, and what holds in the calling thread."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -93,27 +93,45 @@ class Trained:
     version = 0
     layouts = 0
     """How often layers were added to models that stand in others, taken out or changed: their programs are old then."""
-    _trainable = _made_trainable = True
+    _trainable = True
+    _told: Mapping[str, Any] = {}
+    """What a description says of layers and weights inside: for when they are made."""
 
     def _parts(self) -> Sequence[Trained]:
         """What it consists of."""
         return ()
 
+    def _made_to_train(self) -> Sequence[Trained]:
+        """Its own weights, but for those that were made to be left alone (statistics)."""
+        return ()
+
+    def reached(self) -> list[Trained]:
+        """Itself and what it consists of, inside too, each once: a layer may keep the one that it is in."""
+        found: dict[int, Trained] = {}
+        waiting: list[Trained] = [self]
+        while waiting:
+            part = waiting.pop()
+            if id(part) not in found:
+                found[id(part)] = part
+                waiting += reversed(part._parts())
+        return list(found.values())
+
+    def flag(self, value: bool) -> None:
+        """Set `trainable` of itself and its own weights, not of what it consists of."""
+        self._trainable = value
+        for weight in self._made_to_train():
+            weight._trainable = value
+
     @property
     def trainable(self) -> bool:
-        """Whether training may change it; setting it sets what it consists of."""
+        """Whether training may change it; setting it sets what it consists of, and all weights, as in Keras."""
         return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        reached: dict[int, Trained] = {}
-        waiting: list[Trained] = [self]
-        while waiting:  # each once: a layer may keep the one that it is in
-            part = waiting.pop()
-            if id(part) not in reached:
-                reached[id(part)] = part
-                part._trainable = bool(value)
-                waiting += part._parts()
+        for part in self.reached():
+            part.flag(bool(value))
+            part._told = {}
         Trained.version += 1
 
 

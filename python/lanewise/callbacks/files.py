@@ -141,7 +141,7 @@ class BackupAndRestore(Callback):
         place = Place(counts[2], counts[3], stored.get("sums"))
         if place.batch and not np.any(state.get("epoch", 0)):
             raise ValueError("within an epoch that has not begun")
-        place.check(model._get_compiled("fit").begin(), (self.params or {}).get("steps"))
+        place.check(model._get_compiled("fit").begin(), model._place.steps_after(place.seen))
         generators, before = random.generators_of(model.leaves()), model.get_weights()
         drawn = random.drawn(generators)
         try:

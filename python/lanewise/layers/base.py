@@ -64,18 +64,18 @@ class Layer(OwnCall):
             input_shape = tuple(batch_input_shape)[1:]
         self.given_input_shape = None if input_shape is None else sample_shape("input_shape", input_shape)
         self.name = name_of(type(self), name)
-        self.trainable = self._made_trainable = bool(trainable)
         self.built = False
         self.nodes: list[Node] = []
         self._weights: list[Weight] = []
+        self.trainable = bool(trainable)
         self._regularized: list[tuple[Weight, Regularizer]] = []
         self._constrained: list[tuple[Weight, Constraint]] = []
         self._sample_shape: tuple[int, ...] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
         if not self.own and not name.startswith("_") and name not in _NO_NUMBERS and self.__dict__.get("built"):
             Trained.layouts += 1  # a rate, a slope, ...: it stands in programs that were made
-        super().__setattr__(name, value)
 
     # --- what a kind of layer defines ---------------------------------------------------------------------------
 
@@ -229,6 +229,7 @@ class Layer(OwnCall):
                 f"{value.shape}"
             )
         weight = Weight(name, f"{self.name}/{name}", value.reshape(shape), trainable, flat)
+        weight.flag(trainable and self._trainable)
         self._weights.append(weight)
         if regularizer is not None:
             self._regularized.append((weight, regularizer))
@@ -237,6 +238,9 @@ class Layer(OwnCall):
         return weight
 
     # --- weights ------------------------------------------------------------------------------------------------
+
+    def _made_to_train(self) -> list[Weight]:
+        return [weight for weight in self._weights if weight.made_trainable]
 
     @property
     def weights(self) -> list[Weight]:
@@ -251,8 +255,7 @@ class Layer(OwnCall):
         """The weights that training changes; none where `trainable` is False."""
         if not self.trainable:
             return []
-        layers = (self, *self.inner_layers())
-        return [w for layer in layers if layer.trainable for w in layer._weights if w.trainable]
+        return [w for layer in self.leaves() for w in layer._weights if w.trainable]
 
     trainable_variables = trainable_weights
 
@@ -263,16 +266,6 @@ class Layer(OwnCall):
         return [w for w in self.weights if id(w) not in trained]
 
     non_trainable_variables = non_trainable_weights
-
-    @property
-    def penalties(self) -> list[tuple[Weight, Regularizer]]:
-        """(weight, regularizer) of the weights in training."""
-        return [(w, r) for w, r in self._regularized if self.trainable]
-
-    @property
-    def limits(self) -> list[tuple[Weight, Constraint]]:
-        """(weight, constraint) of the weights in training."""
-        return [(w, c) for w, c in self._constrained if self.trainable]
 
     def get_weights(self) -> list[Float32]:
         """Copies of the weights."""

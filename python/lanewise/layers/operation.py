@@ -213,7 +213,21 @@ class Operation(Trained, Configurable):
     @property
     def losses(self) -> list[Any]:
         """The penalties of the weights in training; those on outputs come with the data."""
-        return [rule(weight.numpy()) for leaf in self.leaves() for weight, rule in leaf.penalties]
+        return [rule(weight.numpy()) for weight, rule in self.penalties]
+
+    @property
+    def penalties(self) -> list[tuple[Weight, Any]]:
+        """(weight, regularizer) of the weights in training."""
+        return self._of_trained([pair for leaf in self.leaves() for pair in leaf._regularized])
+
+    @property
+    def limits(self) -> list[tuple[Weight, Any]]:
+        """(weight, constraint) of the weights in training."""
+        return self._of_trained([pair for leaf in self.leaves() for pair in leaf._constrained])
+
+    def _of_trained(self, pairs: list[tuple[Weight, Any]]) -> list[tuple[Weight, Any]]:
+        trained = {id(weight) for weight in self.trainable_weights} if pairs else ()
+        return [(weight, rule) for weight, rule in pairs if id(weight) in trained]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -226,40 +240,42 @@ class Operation(Trained, Configurable):
             made.trainable = False
         return made
 
-    _told: Mapping[str, Any] = {}
-    """What a description says of layers and weights inside: for when they are made."""
-
     def _beside(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """What no constructor knows, for it was set since: which weights train; of a person's class which layers inside
-        do, and its name and whether it trains itself, where its config has neither."""
+        """What no constructor knows, for it was set since: which weights train; of a person's class whether it does
+        itself, which layers and models inside do, and its name, where its config has none."""
+        own, weights = is_own(type(self)), self._made_weights()
         beside: dict[str, Any] = {}
-        weights = self._made_weights()
-        if any(weight.trainable is not weight.made_trainable for weight in weights):
+        if weights and (own or any(w.trainable is not (w.made_trainable and self._trainable) for w in weights)):
             beside["trainable_variables"] = [weight.trainable for weight in weights]
-        if not is_own(type(self)):
-            return beside
-        beside |= {} if "name" in config else {"name": self.name}
-        if "trainable" not in config and self._trainable is not self._made_trainable:
-            beside["trainable"] = self._trainable
-        if inside := self._inner():
-            beside["trainable_inside"] = [layer._trainable for layer in inside]
-        return beside
+        if own:
+            beside |= {"trainable": self._trainable} | ({} if "name" in config else {"name": self.name})
+            if inside := self.reached()[1:]:
+                beside["trainable_inside"] = [part._trainable for part in inside]
+        return beside | dict(self._told)  # of what is not made yet
 
     def _take_beside(self, described: Mapping[str, Any]) -> None:
-        self._told = {key: described[key] for key in ("trainable_inside", "trainable_variables") if key in described}
-        if not is_own(type(self)):
-            return
-        told = self._told.get("trainable_inside")
-        if isinstance(told, list) and len(told) == len(self._inner()):  # what `__init__` made
-            self._set_flags("trainable_inside", self._inner())
-        if isinstance(described.get("trainable"), bool) and "trainable" not in described.get("config", {}):
-            self._trainable = described["trainable"]  # of itself: those inside are told
-        if "name" in described and "name" not in described.get("config", {}):
-            self.name = name_of(type(self), described["name"])
+        told = {key: described[key] for key in ("trainable_inside", "trainable_variables") if key in described}
+        if is_own(type(self)):
+            if isinstance(described.get("trainable"), bool):
+                self.flag(described["trainable"])  # of itself: those inside are told
+            if "name" in described and "name" not in described.get("config", {}):
+                self.name = name_of(type(self), described["name"])
+        self._told = told
+        if self._all_there("trainable_inside"):  # by `__init__`
+            self._set_flags("trainable_inside")
+        if self.built and is_model(self):
+            self._heed()
 
-    def _inner(self) -> list[Any]:
-        """The layers inside a layer, or a model, that a person wrote."""
-        return [leaf for leaf in self.leaves() if leaf is not self]
+    def _told_of(self, key: str) -> Sequence[Any]:
+        """What a description tells this of."""
+        if key == "trainable_variables":
+            return self._made_weights()
+        return self.reached()[1:] if is_own(type(self)) else []
+
+    def _all_there(self, *keys: str) -> bool:
+        """Whether all that a description tells of is there."""
+        told = [(self._told.get(key), self._told_of(key)) for key in keys if key in self._told]
+        return all(not isinstance(flags, list) or len(flags) == len(parts) for flags, parts in told)
 
     def _made_weights(self) -> list[Weight]:
         """The weights of a layer and of those inside, in the order in which each made them."""
@@ -268,12 +284,11 @@ class Operation(Trained, Configurable):
 
     def _heed(self) -> None:
         """Do as a description told, once all is made. Raises ValueError where it is of others."""
-        if self._told:
-            self._set_flags("trainable_inside", self._inner() if is_own(type(self)) else [])
-            self._set_flags("trainable_variables", self._made_weights())
+        for key in sorted(self._told):  # layers, then weights
+            self._set_flags(key)
 
-    def _set_flags(self, key: str, parts: Sequence[Any]) -> None:
-        told = self._told.get(key)
+    def _set_flags(self, key: str) -> None:
+        told, parts = self._told.get(key), self._told_of(key)
         self._told = {other: value for other, value in self._told.items() if other != key}
         if told is None:
             return
@@ -282,10 +297,7 @@ class Operation(Trained, Configurable):
                 f"{self.name}: {key}: expected True or False for each of {len(parts)}, received {str(told)[:100]}"
             )
         for part, flag in zip(parts, told, strict=True):
-            if isinstance(part, Weight):
-                part.trainable = flag
-            else:
-                part._trainable = flag
+            part.flag(flag)
         Trained.version += 1
 
     # --- what a subclass defines --------------------------------------------------------------------------------

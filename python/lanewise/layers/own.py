@@ -189,7 +189,8 @@ class OwnCall(Operation):
             if not self.built:  # else the layer around it has called `build`
                 self.build(*(shape if isinstance(shape, Arguments) else (shape,)))
             self.built, self._samples, self._sample_shape = True, samples, samples[0]
-            if not all(layer.built for layer in self.inner_layers()):  # a call makes their weights
+            there = self._all_there("trainable_inside", "trainable_variables")
+            if not there or not all(layer.built for layer in self.inner_layers()):  # a call makes the rest
                 self.found_output_shape(shape)
             self._heed()
         elif self._samples != samples:

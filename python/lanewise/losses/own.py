@@ -50,6 +50,10 @@ class OwnRows(RowFunction):
         host, self.row_values = hosts[key]
         return host
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is given hosts of its own."""
+        return {key: value for key, value in vars(self).items() if key != "_hosts"}
+
     @property
     def written(self) -> Any:
         """The function, or the object whose `call` it is: what a person wrote."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,9 +63,17 @@ class BaseModel(Operation):
         made = self._made
         return made[1] if made is not None and made[0] == Trained.layouts else None
 
-    @_program.setter
-    def _program(self, program: Program | None) -> None:
-        self._made, self._few = None if program is None else (Trained.layouts, program), None
+    def _programmed(self, make: Callable[[], Program]) -> Program:
+        """The program, made if there is none; the next call makes another one where layers change meanwhile."""
+
+        def write() -> Program:
+            layouts, program = Trained.layouts, self._program
+            if program is None:
+                program = make()
+                self._made, self._few = (layouts, program), None
+            return program
+
+        return self._program or self._weights_lock.write(write)
 
     # --- what a subclass defines --------------------------------------------------------------------------------
 
@@ -145,7 +153,7 @@ class BaseModel(Operation):
             "optimizer": optimizer, "loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics,
             "loss_weights": loss_weights,
         }  # fmt: skip
-        self._program = None  # attributes of layers that were set since count from now on, as in Keras
+        self._made = self._few = None  # attributes of layers that were set since count from now on, as in Keras
 
     @property
     def compiled(self) -> bool:
@@ -259,9 +267,8 @@ class BaseModel(Operation):
 
     def _settled(self) -> Settled:
         """What training changes, as `trainable` says now."""
-        leaves = self.leaves()
-        penalties = [(w.variable, r.l1, r.l2) for layer in leaves for w, r in layer.penalties]
-        return Settled(Trained.version, self.trainable_weights, penalties, self._limits(), _frozen(leaves))
+        version, penalties = Trained.version, [(w.variable, r.l1, r.l2) for w, r in self.penalties]
+        return Settled(version, self.trainable_weights, penalties, self._limits(), self._frozen())
 
     def _find_network(self, compiled: Compiled, program: Program, rows: Rows, settled: Settled) -> Network:
         compiled.optimizer.build(settled.weights, self._weights_lock)
@@ -273,10 +280,11 @@ class BaseModel(Operation):
         return terms.weighed(network)
 
     def _limits(self) -> list[tuple[Any, ...]]:
-        return [(w.variable, *c.limits()) for layer in self.leaves() for w, c in layer.limits]
+        return [(w.variable, *c.limits()) for w, c in self.limits]
 
     def _frozen(self) -> list[Variable]:
-        return _frozen(self.leaves())
+        """What training must leave alone in the layers."""
+        return [weight.variable for layer in self.leaves() for weight in layer.frozen]
 
     def calls_python(self, compiled: Compiled) -> bool:
         """Whether a layer, loss or metric is written in Python."""
@@ -313,11 +321,6 @@ class BaseModel(Operation):
             self._seed_generation = random.generation()
             self._epochs_shuffled = self._calls = 0
         return self._seed
-
-
-def _frozen(leaves: Iterable[Any]) -> list[Variable]:
-    """What training must leave alone in these layers."""
-    return [weight.variable for layer in leaves for weight in layer.frozen]
 
 
 def check_verbose(verbose: Any) -> int:

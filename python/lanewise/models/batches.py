@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -257,11 +257,13 @@ class Place:
         batch: batches done. seen: batches of the order that earlier epochs took, with `steps_per_epoch`.
         sums: of losses and metrics so far.
         order: the order of the rows, in a tuple; None before it is made.
+        steps_after: how many batches an epoch has that begins after so many of the order; None where it is not known.
     """
 
     def __init__(self, batch: int = 0, seen: int = 0, sums: Any = None) -> None:
         self.batch, self.seen, self.sums = batch, seen, sums
         self.order: tuple[Any] | None = None
+        self.steps_after: Callable[[int], int | None] = lambda seen: None
 
     def check(self, zeros: Any, steps: int | None) -> None:
         """Raises ValueError for a backup of other metrics, or of epochs of more steps."""
@@ -303,6 +305,11 @@ class Cursor:
     def go_to(self, seen: int) -> None:
         """Begin the next epoch after so many batches of the order."""
         self._seen = seen if seen < self._count else 0
+
+    def steps_after(self, seen: int) -> int:
+        """How many batches an epoch has that begins after so many of the order."""
+        left = self._count - (seen if seen < self._count else 0)
+        return left if self._steps is None else min(self._steps, left)
 
     @property
     def at_start(self) -> bool:

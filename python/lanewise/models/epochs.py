@@ -65,6 +65,10 @@ class Epochs:
         self._alone: bool | None = None
         self._error: BaseException | None = None  # what ended a call of several epochs, after those that it finished
 
+    def steps_after(self, seen: int) -> int | None:
+        """How many batches an epoch has, for a backup that was made after so many of the order."""
+        return self._cursor.steps_after(seen) if self.batches is None else self.steps_per_epoch or self.batches.count
+
     def go_to(self, place: Place) -> None:
         """Begin where a backup was made."""
         self._cursor.go_to(place.seen)
@@ -169,8 +173,6 @@ class Epochs:
         first, last = cursor.span()
         sums, batch_size = place.begin(compiled.begin()), self.batch_size
         skipped = place.batch * batch_size
-        if place.batch > -(-(last - first) // batch_size):
-            raise ValueError(f"BackupAndRestore: the backup was made after batch {place.batch} of an epoch of fewer")
         first = min(first + skipped, last)
         results = compiled.results(sums) if place.batch else {}
         pace = model._paces.setdefault(("train", batch_size), Pace())

@@ -223,12 +223,10 @@ class Functional(Model):
 
     def _ready(self, shapes: Sequence[tuple[int, ...]]) -> Program:
         def make() -> Program:
-            if self._program is None:
-                prepared = [i for i, tensor in enumerate(self.inputs) if self._hosts(tensor)]
-                self._program = Program([_sample(tensor) for tensor in self.inputs], self.write_all, prepared)
-            return self._program
+            prepared = [i for i, tensor in enumerate(self.inputs) if self._hosts(tensor)]
+            return Program([_sample(tensor) for tensor in self.inputs], self.write_all, prepared)
 
-        return self._program or self._weights_lock.write(make)
+        return self._programmed(make)
 
     def _built_program(self, method: str) -> Program:
         return self._ready([])

@@ -115,7 +115,7 @@ class Model(Trainer):
         """The weights that training changes, in the order of the layers; none where `trainable` is False."""
         if not self._trainable:
             return []
-        return _distinct(weight for operation in self.operations for weight in operation.trainable_weights)
+        return _distinct(weight for layer in self.leaves() for weight in layer._weights if weight.trainable)
 
     @property
     def trainable_variables(self) -> list[Weight]:
@@ -217,7 +217,7 @@ class Model(Trainer):
         return {
             f"{path}/{name}": slot
             for path, weight in zip(self.weight_names(), self.weights, strict=True)
-            if weight.trainable
+            if weight.trainable or weight.made_trainable
             for name, slot in zip(names, weight.slots(native), strict=True)
         }
 
@@ -288,13 +288,16 @@ class Model(Trainer):
         odd = undecayed.ndim != 1 or undecayed.dtype.kind not in "iu" or undecayed.size > len(weights)
         if odd or not set(undecayed.tolist()) <= set(range(len(weights))):
             raise ValueError(f"state: undecayed: expected places of {len(weights)} weights, received {undecayed}")
-        slots: list[tuple[Weight, list[Float32]]] = []
-        for path, weight in zip(self.weight_names(), weights, strict=True) if iterations else ():
+        paths_of, slots = dict.fromkeys(self.weight_names()), list[tuple[Weight, list[Float32]]]()
+        parts = [(key, *key.rpartition("/")) for key in state]
+        if other := [key for key, path, _, slot in parts if path in paths_of and slot not in names]:
+            raise ValueError(f"state: {other[0]!r} is of another optimizer than {compiled.optimizer.name}")
+        for path, weight in zip(paths_of, weights, strict=True) if iterations else ():
             paths = [f"{path}/{name}" for name in names]
             absent = [path for path in paths if path not in state]
             if weight.trainable and absent:
                 raise ValueError(f"state: expected {absent[0]!r}, received {_listed(state)}")
-            if weight.trainable:
+            if not absent:
                 slots.append((weight, [weight.checked(state[path]) for path in paths]))
 
         def put() -> None:
@@ -357,7 +360,6 @@ class Model(Trainer):
     def _take_form(self, form: tuple[Any, ...]) -> None:
         """Build a new model as another of its class was. Raises ValueError where it has other layers."""
         structure, sizes, kinds, beside = form
-        self._take_beside(beside)
         if sizes and not self.built:
             self._build_on(pack(structure, [Input(shape, dtype=dtype) for shape, dtype in sizes]))
         found = [type(leaf).__name__ for leaf in self.leaves()]
@@ -367,6 +369,7 @@ class Model(Trainer):
                 f"{', '.join(found)}, not {', '.join(kinds)}: it cannot be copied. Make all layers in __init__, or "
                 "give the class a get_config and a from_config"
             )
+        self._take_beside(beside)
 
     def _build_on(self, inputs: Any) -> None:
         raise NotImplementedError

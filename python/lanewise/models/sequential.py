@@ -79,7 +79,7 @@ class Sequential(Model):
         self._changed()
 
     def _changed(self) -> None:
-        self._program = None
+        self._made = self._few = None
         if self.nodes:
             Trained.layouts += 1
 
@@ -192,12 +192,10 @@ class Sequential(Model):
 
     def _ready(self, shapes: Sequence[tuple[int, ...]]) -> Program:
         def make() -> Program:
-            if self._program is None:
-                self.build((None, *shapes[0]))
-                self._program = Program(shapes, self.write_all, [0] if self._hosts() else [])
-            return self._program
+            self.build((None, *shapes[0]))
+            return Program(shapes, self.write_all, [0] if self._hosts() else [])
 
-        return self._program or self._weights_lock.write(make)
+        return self._programmed(make)
 
     # --- as an operation of a graph -----------------------------------------------------------------------------
 

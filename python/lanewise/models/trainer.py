@@ -142,6 +142,7 @@ class Trainer(Predictor):
                     bool(shuffle), validation, validated, validation_batch_size, validation_steps, epochs, hooks,
                     progress,
                 )  # fmt: skip
+                self._place.steps_after = run.steps_after
                 hooks.on_train_begin(None)
                 run.go_to(self._place)
                 logs: dict[str, float] = {}
