@@ -2,9 +2,8 @@
 
 from .. import _missing
 from .base import Callback, CallbackList
-from .checkpoint import ModelCheckpoint
-from .early_stopping import EarlyStopping
 from .files import BackupAndRestore, CSVLogger
+from .monitor import EarlyStopping, ModelCheckpoint
 from .rates import LearningRateScheduler, ProgbarLogger, ReduceLROnPlateau, SwapEMAWeights
 from .search import OneCycle, OptunaPruning
 from .simple import History, LambdaCallback, TerminateOnNaN

@@ -7,9 +7,7 @@ from typing import Any
 
 from .. import _missing
 from .._names import deserialize as _deserialize, lookup, resolve, serialize, table_of
-from .base import Initializer
-from .constant import Constant, Identity, Ones, Zeros
-from .orthogonal import Orthogonal
+from .base import Constant, Identity, Initializer, Ones, Zeros
 from .scaling import (
     GlorotNormal,
     GlorotUniform,
@@ -17,6 +15,7 @@ from .scaling import (
     HeUniform,
     LecunNormal,
     LecunUniform,
+    Orthogonal,
     RandomNormal,
     RandomUniform,
     TruncatedNormal,

@@ -18,8 +18,8 @@ from ..callbacks import Callback, EarlyStopping
 from ..callbacks.base import Logs, told_late
 from ..callbacks.monitor import MonitorCallback
 from ..models.data import Picked
+from ..progress import ManyProgress
 from .jobs import Apart, Given, Job, Recipe, callbacks_for
-from .progress import ManyProgress
 from .results import Fit, Fits
 
 _REDRAW_SECONDS = 0.1
