@@ -132,3 +132,37 @@ def test_dtypes_in_a_diagram():
     model = lw.Model(words, lw.layers.StringLookup(vocabulary=["a"], output_mode="multi_hot")(words))
     svg = keras.utils.plot_model(model, None, show_dtype=True).svg
     assert svg.count(">string<") == 2 and "float32" not in svg
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (lambda: keras.layers.Dense(2), "units", 5),
+        (lambda: keras.layers.Dense(2), "use_bias", False),
+        (lambda: keras.layers.Embedding(5, 2), "output_dim", 3),
+        (lambda: keras.layers.BatchNormalization(), "scale", False),
+        (lambda: keras.layers.LayerNormalization(), "center", False),
+    ],
+)
+def test_what_the_weights_were_made_for_cannot_be_set_later(make, name, value):
+    """It stood in files, which could not be loaded then."""
+    layer = make()
+    setattr(layer, name, getattr(layer, name))
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match=f"{layer.name}: {name}: the weights were made for {getattr(layer, name)}"):
+        setattr(layer, name, value)
+    setattr(layer, name, getattr(layer, name))
+
+
+def test_an_activation_that_is_set_later_may_be_a_name(tmp_path):
+    model = trained()
+    layer = model.layers[0]
+    layer.activation = "relu"
+    path = tmp_path / "a.keras"
+    model.save(path)
+    copy = lw.load_model(path)
+    assert copy.layers[0].activation is keras.activations.relu
+    np.testing.assert_array_equal(copy.predict(X, verbose=0), model.predict(X, verbose=0))
+    with pytest.raises(ValueError, match="activation: unknown name 'nope'"):
+        layer.activation = "nope"
+    assert layer.activation is keras.activations.relu

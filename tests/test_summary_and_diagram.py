@@ -108,3 +108,10 @@ def test_curves_of_a_history() -> None:
     pyplot.close("all")
     with pytest.raises(ValueError, match="recorded are loss, mae"):
         history.plot(["accuracy"])
+
+
+def test_names_with_characters_that_xml_cannot_have(tmp_path: Path) -> None:
+    model = lw.Sequential([lw.Input((2,)), layers.Dense(1, name="a\x01<b")], name="m\x02")
+    picture = lw.utils.plot_model(model, to_file=tmp_path / "model.svg")
+    assert "a\ufffd&lt;b" in picture.svg
+    ElementTree.fromstring((tmp_path / "model.svg").read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _engine, random, regularizers
+from .. import _engine, activations, random, regularizers
 from .._arrays import as_array, sample_shape
 from .._engine import AnyArray, Array, Builder, Float32, Weight
 from .._given import is_own
@@ -23,6 +23,7 @@ from .operation import KerasTensor, Node, Shape, is_symbolic, tracing
 from .own import Arguments, OwnCall, flatten_shapes, refuse_more, weight_arguments
 
 _NO_NUMBERS = frozenset({"built", "name", "nodes", "trainable"})
+_SHAPING = frozenset({"units", "use_bias", "input_dim", "output_dim", "axis", "center", "scale", "shared_axes"})
 
 
 class Layer(OwnCall):
@@ -73,9 +74,14 @@ class Layer(OwnCall):
         self._sample_shape: tuple[int, ...] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if not self.own and not name.startswith("_") and name not in _NO_NUMBERS and self.__dict__.get("built"):
-            Trained.layouts += 1  # a rate, a slope, ...: it stands in programs that were made
+        if self.own or name.startswith("_") or name in _NO_NUMBERS or not self.__dict__.get("built"):
+            return super().__setattr__(name, value)
+        if name in _SHAPING and value != getattr(self, name, value):
+            raise ValueError(
+                f"{self.name}: {name}: the weights were made for {getattr(self, name)}; make another layer"
+            )
+        super().__setattr__(name, activations.get(value) if name == "activation" else value)
+        Trained.layouts += 1  # a rate, a slope, ...: it stands in programs that were made
 
     # --- what a kind of layer defines ---------------------------------------------------------------------------
 

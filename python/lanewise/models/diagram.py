@@ -170,7 +170,7 @@ def _svg(boxes: list[_Box], ranks: list[int], edges: list[tuple[int, int]], side
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title>",
+        f"<title>{_xml(title)}</title>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>',
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>',
@@ -204,6 +204,11 @@ def _svg(boxes: list[_Box], ranks: list[int], edges: list[tuple[int, int]], side
             weight = ' font-weight="bold"' if n == 0 else ' fill="#444"'
             out.append(
                 f'<text x="{x:.1f}" y="{top + _PAD / 2 + (n + 0.75) * _LINE:.1f}" text-anchor="middle"{weight}>'
-                f"{escape(text)}</text>"
+                f"{_xml(text)}</text>"
             )
     return "\n".join([*out, "</svg>\n"])
+
+
+def _xml(text: str) -> str:
+    """As XML can have it, which has no control characters."""
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
