@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .._engine import Weight
+from .._given import is_own
 from .._names import warn
 from ..initializers.base import zeros_only
 from . import h5, keras_optimizer, keras_state, keras_write
@@ -19,8 +20,9 @@ from .shapes import SLACK
 
 _TOP = "top_level_model_weights"
 _ORDER = "lanewise_order"
-"""Of a layer with layers inside: the places of the file's weights in `layer.weights`. Keras's order has those in
-training first, so that it depends on what was frozen when the file was written; with this text it is told."""
+"""Of a layer with layers inside, or written by a person: the places of the file's weights in `layer.weights`. Keras's
+order has those in training first, so that it depends on what was frozen when the file was written; with this text it is
+told. Of another layer each weight has a name of its own."""
 _HEADER_LIMIT = 64_000  # bytes of one attribute; Keras's own limit is 64,512
 
 
@@ -74,7 +76,7 @@ def _write_layers(group: Any, model: Any) -> None:
             values.append((f"{model.name}/{layer.name}/count_{i}", value))
         part = group.create_group(layer.name)
         _write_arrays(part, values)
-        if len(layer.leaves()) > 1:
+        if len(layer.leaves()) > 1 or is_own(type(layer)):
             place = {id(weight): i for i, weight in enumerate(layer.weights)}
             part.attrs[_ORDER] = " ".join(str(place[id(weight)]) for weight in weights)
     _write_arrays(group.create_group(_TOP), [])
@@ -172,12 +174,14 @@ def _by_name(group: h5.Group, model: Any, skip_mismatch: bool) -> Places:
     return result
 
 
-def _as_written(layer: Any, name: str, part: h5.Group) -> list[Weight]:
+def _as_written(layer: Any, name: str, part: h5.Group, names: list[str]) -> list[Weight]:
     """The weights of a layer in the order of the file."""
-    order = part.text(_ORDER)
+    order, weights = part.text(_ORDER), layer.weights
     if order is None:
-        return legacy_weights(layer)
-    weights = layer.weights
+        named = {weight.name: weight for weight in weights}
+        last = [name.rpartition("/")[2].partition(":")[0] for name in names[: len(weights)]]
+        apart = len(named) == len(weights) and sorted(last) == sorted(named)
+        return [named[key] for key in last] if apart else legacy_weights(layer)
     places = order[: 8 * len(weights)].split(" ")
     if sorted(places) != sorted(map(str, range(len(weights)))):
         raise Mismatch(f"has for layer {name!r} weights in the order {order[:50]}, the model has {len(weights)}")
@@ -186,7 +190,7 @@ def _as_written(layer: Any, name: str, part: h5.Group) -> list[Weight]:
 
 def _of_layer(layer: Any, name: str, part: h5.Group, names: list[str], skip_mismatch: bool) -> Places:
     try:
-        weights = _as_written(layer, name, part)
+        weights = _as_written(layer, name, part, names)
         if len(names) not in (len(weights), len(weights) + len(keras_state.beside(layer))):
             raise Mismatch(f"has {len(names)} weights for layer {name!r}, {layer.name!r} of the model {len(weights)}")
         for weight, key in zip(weights, names, strict=False):
