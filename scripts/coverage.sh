@@ -23,8 +23,10 @@ mkdir -p "$build/site" "$build/python"  # a run of some files may be the first
 cp -rp python/lanewise "$build/site/" && cp "$build"/_core*.so "$build/site/lanewise/"
 
 printf '[run]\nbranch = true\nparallel = true\npatch = subprocess\nsource = %s\n' "$build/site/lanewise" >"$build/rc"
-# Coverage's lock stays locked when Ctrl-C comes inside it, and it keeps something of every thread.
-skipped="test_interrupts_at_random_moments_leave_no_lock_behind or test_short_lived_threads_leave_no_memory_behind"
+# Coverage's lock stays locked when Ctrl-C comes inside it, it keeps something of every thread, and where there is no memory
+# it raises before the first line of an `__exit__`.
+skipped="test_interrupts_at_random_moments_leave_no_lock_behind or (memory_stays_as_it_was and thread) or"
+skipped+=" what_holds_inside_a_load_ends_with_it"
 each() { # files of tests; their words and figures stay in $build/python
   for file in "$@"; do
     local out="$build/python/$(basename "$file" .py)"
