@@ -114,6 +114,13 @@ def test_array_headers_are_those_that_numpy_writes(shape, dtype):
 # --- names and arguments ----------------------------------------------------------------------------------------
 
 
+def test_more_arrays_than_a_reader_would_take_are_not_written(tmp_path):
+    arrays = dict.fromkeys(map(str, range(archive.MAX_ENTRIES)), np.zeros(1, np.float32))
+    with pytest.raises(ValueError, match=f"it has {len(arrays)} arrays, allowed are {len(arrays) - 1}"):
+        archive.write(str(tmp_path / "a.lanewise"), {}, arrays)
+    assert not list(tmp_path.iterdir())
+
+
 def test_keras_content_under_another_name_is_recognised(tmp_path):
     path = tmp_path / "m.lanewise"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
