@@ -13,13 +13,13 @@
 
 namespace lanewise {
 
-// act(), which may take the GIL.
+// act(), which may take the GIL. (No object stands behind the reference that is caught.)
 template <class Act>
-auto or_stay(Act act) {
+__attribute__((no_sanitize("undefined"))) auto or_stay(Act act) {
 #ifdef __GLIBCXX__
   try {
     return act();
-  } catch (const abi::__forced_unwind&) {
+  } catch (abi::__forced_unwind&) {
     for (;;) pause();
   }
 #else
