@@ -358,3 +358,31 @@ def test_weights_of_h5_files_stay_where_they_were_whatever_is_frozen(kind, froze
     model.set_weights([np.zeros_like(value) for value in before])
     model.load_weights(tmp_path / name)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_what_was_always_frozen_has_no_moments(tmp_path) -> None:
+    """They were made, as zeros, when a model was saved or copied, and stayed in memory."""
+    model = around(dense(trainable=False))
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    slots = [key for key in model.optimizer_state() if key.endswith(("/m", "/v"))]
+    assert len(slots) == 4 and not any(model.optimizer.native.has_slots(w.variable) for w in model.layers[0].weights)
+
+
+def test_a_number_that_is_set_to_what_it_was_makes_no_new_program() -> None:
+    class Sets(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.drop = layers.Dropout(0.1)
+
+        def call(self, inputs):
+            self.drop.rate = 0.2
+            return self.drop(inputs)
+
+    model = around(Sets())
+    model.compile("sgd", "mse")
+    model.fit(X, Y, verbose=0)
+    program = model._made
+    model.predict(X, verbose=0)
+    model.fit(X, Y, verbose=0)
+    assert model._made is program

@@ -279,6 +279,9 @@ void register_engine(py::module_& m) {
       .def("set_rates", &Optimizer::set_rates, py::arg("first"), py::arg("rates"))
       .def("set_undecayed", &Optimizer::set_undecayed, py::arg("variables"))
       .def(
+          "has_slots", [](const Optimizer& o, const VariablePtr& v) { return o.has_slots(v.get()); },
+          py::arg("variable"))
+      .def(
           "get_slots",
           [](Optimizer& o, const VariablePtr& v) {
             py::list list;

@@ -260,6 +260,12 @@ std::vector<Buffer<float>>& Optimizer::slots(const VariablePtr& variable) {
   return state.slots;
 }
 
+bool Optimizer::has_slots(const Variable* variable) const {
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
+  const auto found = state_.find(variable);
+  return found != state_.end() && found->second.keep != nullptr;
+}
+
 void Optimizer::copy_slot_pointers(const VariablePtr& variable, float** out) {
   auto& list = slots(variable);
   const std::vector<std::string> names = slot_names();

@@ -52,6 +52,7 @@ class Optimizer {
   // The slots of a variable in its stored layout, by slot_names, made on first use: zero; an "accumulator" begins at
   // initial_accumulator_value, an "average" as the variable is.
   std::vector<Buffer<float>>& slots(const VariablePtr& variable);
+  bool has_slots(const Variable* variable) const;
   void copy_slot_pointers(const VariablePtr& variable, float** out);
 
   OptimizerStep step_kernel(const KernelTable& table) const;

@@ -218,6 +218,7 @@ class Optimizer:
         """The variables that weight decay leaves alone."""
     def slot_names(self) -> list[str]:
         """The equation's slots, then "average" (use_ema) and "gradient_accumulator" where they are used."""
+    def has_slots(self, variable: Variable) -> bool: ...
     def get_slots(self, variable: Variable) -> list[Float32]:
         """Copies in the variable's shape (zeros if it was never updated)."""
     def set_slots(self, variable: Variable, values: Sequence[Float32]) -> None: ...

@@ -80,8 +80,10 @@ class Layer(OwnCall):
             raise ValueError(
                 f"{self.name}: {name}: the weights were made for {getattr(self, name)}; make another layer"
             )
+        before = self.__dict__.get(name, Trained)
         super().__setattr__(name, activations.get(value) if name == "activation" else value)
-        Trained.layouts += 1  # a rate, a slope, ...: it stands in programs that were made
+        if not isinstance(value, int | float | str) or value != before:
+            Trained.layouts += 1  # a rate, a slope, ...: it stands in programs that were made
 
     # --- what a kind of layer defines ---------------------------------------------------------------------------
 

@@ -217,7 +217,7 @@ class Model(Trainer):
         return {
             f"{path}/{name}": slot
             for path, weight in zip(self.weight_names(), self.weights, strict=True)
-            if weight.trainable or weight.made_trainable
+            if weight.trainable or native.has_slots(weight.variable)  # frozen since
             for name, slot in zip(names, weight.slots(native), strict=True)
         }
 
