@@ -15,11 +15,13 @@ h5py = pytest.importorskip("h5py")
 @pytest.fixture(autouse=True)
 def _no_custom_objects():
     """Each test begins and ends without custom objects."""
-    table = keras.saving.get_custom_objects()
+    table, names = keras.saving.get_custom_objects(), _registry._names
+    before = dict(table), dict(names)  # of other files of tests
     table.clear()
     yield
-    table.clear()
-    _registry._names.clear()
+    for kept, now in zip(before, (table, names), strict=True):
+        now.clear()
+        now.update(kept)
 
 
 def network():

@@ -81,11 +81,14 @@ def within(values: AnyArray) -> NDArray[np.bool_]:
     return np.abs(values) < BEYOND if values.dtype.kind == "f" and values.itemsize > 4 else np.isfinite(values)
 
 
-def single(values: Any) -> Any:
-    """The nearest float32 of each, a Python float of a number. Infinite beyond them, without a warning and without
+def single(value: Any) -> Any:
+    """The nearest float32 of each number, a Python float of one. Infinite beyond them, without a warning and without
     NumPy's `errstate`: it sets a context variable, and CPython 3.11 ends where there is no memory for that."""
-    found = np.array(values, np.float64)
-    np.multiply(found, np.inf, out=found, where=~within(found))
+    if isinstance(value, float):
+        return float(np.float32(value)) if -BEYOND < value < BEYOND else value * np.inf
+    found = np.array(value, np.float64)
+    if not (near := within(found)).all():
+        found[~near] *= np.inf
     rounded = found.astype(np.float32)
     return rounded if rounded.ndim else float(rounded)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import losses, metrics as metric_classes, optimizers
 from .._engine import AnyArray, Float64, LossTerm, MetricTerm, Network, Program, TargetTerm, single
-from .._names import BEYOND, serialize
+from .._names import serialize
 from .._structure import by_name
 from ..losses.base import Param, RowFunction, align
 from ..losses.own import OwnLoss, OwnRows
@@ -236,7 +236,7 @@ class Compiled:
         first = 2 + len(self.fitted)
         if values is None:
             rows, *totals = sums[:first].tolist()
-            values = [_rounded(total / rows) for total in totals]
+            values = [single(total / rows) for total in totals]
         found: dict[str, Any] = dict(zip(["loss", *self.loss_names], values, strict=False))
         start = first
         for (name, metric), size in zip(self._metrics, self._sizes, strict=True):
@@ -343,11 +343,6 @@ def _flat(results: dict[str, Any]) -> dict[str, Any]:
     for key in several:
         results.update(results.pop(key))
     return results
-
-
-def _rounded(value: float) -> float:
-    """value as the nearest float32."""
-    return float(np.float32(value)) if -BEYOND < value < BEYOND else value * np.inf
 
 
 def _described(function: Any) -> Any:
