@@ -386,3 +386,22 @@ def test_a_number_that_is_set_to_what_it_was_makes_no_new_program() -> None:
     model.predict(X, verbose=0)
     model.fit(X, Y, verbose=0)
     assert model._made is program
+
+
+def test_weights_in_training_go_in_the_order_of_all_weights() -> None:
+    """As in Keras: what was made to stay comes last, also when it trains."""
+
+    class Three(layers.Layer):
+        def build(self, shape):
+            self.a = self.add_weight(name="a", shape=(4,))
+            self.b = self.add_weight(name="b", shape=(4,), trainable=False)
+            self.c = self.add_weight(name="c", shape=(4,))
+
+        def call(self, inputs):
+            return inputs * self.a + self.b + self.c
+
+    layer = Three()
+    model = around(layer)
+    layer.b.trainable = True
+    assert [weight.name for weight in layer.trainable_weights] == ["a", "c", "b"]
+    assert [weight.name for weight in model.trainable_weights[:3]] == ["a", "c", "b"]

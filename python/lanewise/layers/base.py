@@ -263,7 +263,7 @@ class Layer(OwnCall):
         """The weights that training changes; none where `trainable` is False."""
         if not self.trainable:
             return []
-        return [w for layer in self.leaves() for w in layer._weights if w.trainable]
+        return [weight for weight in self.weights if weight.trainable]
 
     trainable_variables = trainable_weights
 

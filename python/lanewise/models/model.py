@@ -115,7 +115,7 @@ class Model(Trainer):
         """The weights that training changes, in the order of the layers; none where `trainable` is False."""
         if not self._trainable:
             return []
-        return _distinct(weight for layer in self.leaves() for weight in layer._weights if weight.trainable)
+        return [weight for weight in self.weights if weight.trainable]
 
     @property
     def trainable_variables(self) -> list[Weight]:
