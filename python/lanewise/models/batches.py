@@ -123,11 +123,22 @@ class Batches:
             self._iterator = None
         return self._has_first
 
-    def _from_start(self, seed: int, epoch: int, shuffle: bool) -> Iterator[Any]:
+    @property
+    def seen(self) -> int:
+        """How many batches of the order earlier epochs took, with `steps`; 0 where the next one begins again."""
+        return self._seen if self._again and self._iterator is not None else 0
+
+    def go_to(self, seen: int, seed: int, epoch: int, shuffle: bool) -> None:
+        """Begin the next epoch after so many batches of the order that `epoch` began with."""
+        if self._again and self.count is not None and seen < self.count:
+            self._iterator, self._has_first = self._from_start(seed, epoch, shuffle, seen), False
+            self._seen = seen
+
+    def _from_start(self, seed: int, epoch: int, shuffle: bool, seen: int = 0) -> Iterator[Any]:
         if isinstance(self._source, PyDataset) and shuffle and self.count is not None:
             source = self._source
-            return (source[i] for i in _engine.permutation(seed, epoch, self.count).tolist())
-        return iter(self._source)
+            return (source[i] for i in _engine.permutation(seed, epoch, self.count)[seen:].tolist())
+        return islice(self._source, seen, None)
 
     def _raw(self, batch: Any) -> Raw:
         if isinstance(batch, tuple | list) and 1 <= len(batch) <= 3 and not _is_row_list(batch):
@@ -138,6 +149,8 @@ class Batches:
 
 class SparseBatches:
     """Rows of a SciPy sparse matrix, some batches at a time made dense, never the whole."""
+
+    seen = 0  # each epoch has an order of its own
 
     def __init__(
         self, argument: str, x: Any, y: Any, weights: Any, batch_size: int | None, steps: int | None = None

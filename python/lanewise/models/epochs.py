@@ -15,7 +15,7 @@ from .. import _engine
 from .._engine import Network
 from ..progress import Silent
 from .base import Settled, sorted_logs
-from .batches import Cursor, Pace, Place, batch_rows, slices
+from .batches import Batches, Cursor, Pace, Place, batch_rows, slices
 from .compiled import Compiled
 from .data import Rows
 
@@ -72,6 +72,9 @@ class Epochs:
     def go_to(self, place: Place) -> None:
         """Begin where a backup was made."""
         self._cursor.go_to(place.seen)
+        if isinstance(self.batches, Batches) and self.steps_per_epoch and place.seen:
+            begun = self.model._epochs_shuffled - (place.batch > 0) - place.seen // self.steps_per_epoch
+            self.batches.go_to(place.seen, self.seed, begun, self.shuffle)
 
     @property
     def seed(self) -> int:
@@ -247,5 +250,5 @@ class Epochs:
                 if model.stop_training:
                     place.end(0)
                     return results
-        place.end(0)
+        place.end(batches.seen if self.steps_per_epoch else 0)
         return results
