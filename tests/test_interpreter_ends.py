@@ -40,3 +40,41 @@ def test_the_interpreter_ends_while_a_daemon_thread_works(kind) -> None:
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", DAEMON, kind], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+TEARDOWN = """
+import sys, threading, time, types
+import numpy as np
+import lanewise as lw
+x = np.ones((20000, 32), "f")
+model = lw.Sequential([lw.Input((32,)), lw.layers.Dense(128, "relu"), lw.layers.Dense(128, "relu"), lw.layers.Dense(1)])
+model.compile("adam", "mse")
+model.fit(x[:64], x[:64, :1], verbose=0)
+class Late:
+    def __init__(self):
+        self.model, self.x, self.write = model, x[:100], sys.__stdout__.write
+    def __del__(self):
+        try:
+            self.model.predict(self.x, verbose=0)
+            self.write("predicted")
+        except RuntimeError as error:
+            self.write(str(error))
+sys.modules["holder"] = types.ModuleType("holder")
+sys.modules["holder"].late = Late()
+def work(model=model, x=x):
+    while True:
+        model.fit(x, x[:, :1], batch_size=5000, verbose=0)
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.3)
+"""
+
+
+def test_a_model_that_is_used_when_all_threads_have_stopped_is_an_error() -> None:
+    """It waited for ever for the daemon thread that trains it."""
+    said = []
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", TEARDOWN], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        said.append(done.stdout)
+    ends = "the interpreter ends while another thread uses this model"
+    assert {ends} <= set(said) <= {ends, "predicted"}

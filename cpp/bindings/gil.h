@@ -27,6 +27,14 @@ __attribute__((no_sanitize("undefined"))) auto or_stay(Act act) {
 #endif
 }
 
+inline bool is_finalizing() {
+#if PY_VERSION_HEX >= 0x030D0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
 // Without the GIL until the end of the scope.
 class GilReleased {
  public:

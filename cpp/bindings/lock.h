@@ -98,6 +98,8 @@ class ModelLock {
         guard.unlock();
       }
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (is_finalizing())  // who writes may never go on
+        throw std::runtime_error("the interpreter ends while another thread uses this model");
       guard.lock();
     }
   }

@@ -87,8 +87,7 @@ def single(value: Any) -> Any:
     if isinstance(value, float):
         return float(np.float32(value)) if -BEYOND < value < BEYOND else value * np.inf
     found = np.array(value, np.float64)
-    if not (near := within(found)).all():
-        found[~near] *= np.inf
+    found[~within(found)] *= np.inf
     rounded = found.astype(np.float32)
     return rounded if rounded.ndim else float(rounded)
 
