@@ -107,3 +107,34 @@ def test_fit_many(measure: Callable[..., None], case: Case) -> None:
         assert lw.fingerprint(model) == lw.fingerprint(fit.model)
     steps = 4 * (case.rows // case.batch)
     measure("lanewise", f"fit_many {case.name}", call, flops=steps * case.step_flops(), steps=steps)
+
+
+DEPTHS = (100, 1000)  # layers: per layer, both are to cost the same
+
+
+def deep(layers: int, **clipping: float) -> tuple[lw.Sequential, Any, Any]:
+    x = np.random.default_rng(3).normal(size=(64, 16)).astype(np.float32)
+    model = lw.Sequential([lw.Input((16,)), *(lw.layers.Dense(16) for _ in range(layers)), lw.layers.Dense(1)])
+    model.compile(lw.optimizers.Adam(**clipping), "mse")
+    return model, x, x[:, :1]
+
+
+@pytest.mark.parametrize("layers", DEPTHS)
+def test_first_step_of_a_deep_network(measure: Callable[..., None], layers: int) -> None:
+    """Made, compiled, planned and stepped once."""
+
+    def call() -> None:
+        model, x, y = deep(layers)
+        assert np.isfinite(model.train_on_batch(x, y))
+
+    measure("lanewise", f"first step of {layers} layers", call)
+
+
+@pytest.mark.parametrize("layers", DEPTHS)
+@pytest.mark.parametrize("clipping", [{}, {"clipnorm": 1.0}, {"global_clipnorm": 1.0}], ids=str)
+def test_step_of_a_deep_network(measure: Callable[..., None], clipping: dict[str, float], layers: int) -> None:
+    """One step of small layers, whose gradients are clipped or not."""
+    model, x, y = deep(layers, **clipping)
+    for _ in range(8):
+        assert np.isfinite(model.train_on_batch(x, y))
+    measure("lanewise", f"step of {layers} layers, {clipping or 'not clipped'}", lambda: model.train_on_batch(x, y))

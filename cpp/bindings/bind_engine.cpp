@@ -43,10 +43,10 @@ void check_batch(int64_t batch_size) {
     throw py::value_error("batch_size: expected at least 1. Received: " + std::to_string(batch_size) + ".");
 }
 
-// Lets other threads of Python run during a call, unless it is over before they could.
-struct GilRelease {
+// Lets other threads of Python run during a call, unless it is over before they could (quick).
+struct UnlessQuick {
   std::optional<GilReleased> released;
-  GilRelease(const Network& network, int64_t rows, int64_t batch_size) {
+  UnlessQuick(const Network& network, int64_t rows, int64_t batch_size) {
     if (!network.is_quick(rows, batch_size)) released.emplace();
   }
 };
@@ -59,7 +59,7 @@ py::array_t<double> train(Network& network, const py::sequence& x, const py::seq
   call.pass(network, y, weight, order, start, stop, weights_in_order);
   std::vector<double> sums;
   {
-    const GilRelease release(network, stop - start, batch_size);
+    const UnlessQuick released(network, stop - start, batch_size);
     sums = network.train(call.data, start, stop, batch_size, optimizer, seed);
   }
   return sums_array(sums);
@@ -84,7 +84,7 @@ void train_epochs(Network& network, const BatchesTuple& rows, Optimizer& optimiz
   std::exception_ptr error;
   try {
     const auto epochs = static_cast<int64_t>(validated.size());
-    const GilRelease release(network, epochs * (train.rows + validate.rows), train.batch_size);
+    const UnlessQuick released(network, epochs * (train.rows + validate.rows), train.batch_size);
     network.train_epochs(train, optimizer, seed, first, shuffle, validated, validate, sums);
   } catch (...) {
     error = std::current_exception();
@@ -103,7 +103,7 @@ py::array_t<double> evaluate(Network& network, const py::sequence& x, const py::
   step += (given - start) / batch_size;  // the network counts the batches before start
   std::vector<double> sums;
   {
-    const GilRelease release(network, stop - start, batch_size);
+    const UnlessQuick released(network, stop - start, batch_size);
     sums = network.evaluate(call.data, start, stop, batch_size, seed, step);
   }
   return sums_array(sums);

@@ -1,4 +1,7 @@
 // The barrier pass: what each instruction reads and writes, how threads share it, and where they must wait.
+#include <algorithm>
+#include <map>
+
 #include "engine/execute.h"
 #include "kernels/matmul.h"
 
@@ -15,7 +18,7 @@ struct Access {
   bool write;
 };
 // kStep: whether this step may be done. Who may find that it may not writes it, who changes what lasts reads it.
-constexpr int64_t kVariables = 1 << 20, kSquareSumBuffer = 1 << 21, kStep = 1 << 22;
+constexpr int64_t kVariables = int64_t{1} << 40, kSquareSumBuffer = int64_t{1} << 41, kStep = int64_t{1} << 42;
 
 std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Instruction& i, int threads) {
   std::vector<Access> list;
@@ -195,9 +198,8 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
   return list;
 }
 
-bool conflict(const Access& a, const Access& b) {
-  if (a.resource != b.resource || !(a.write || b.write)) return false;
-  return a.partition != b.partition || a.partition == kAll;
+bool conflict(const Access& a, const Access& b) {  // of one resource
+  return (a.write || b.write) && (a.partition != b.partition || a.partition == kAll);
 }
 
 }  // namespace
@@ -224,31 +226,41 @@ void share_products(const Plan& plan, std::vector<Instruction>& list, int thread
 
 std::vector<char> whole_inputs(const Plan& plan, const PlanInput& input, const std::vector<Instruction>& list,
                                int threads) {
+  enum : char { kWhole = 1, kShared = 2 };     // read whole by a kernel; written by threads that share it
+  std::vector<char> how(plan.tensors.size());  // by storage
+  for (const auto& i : list) {
+    for (const Access& a : accesses(plan, input, i, threads)) {
+      if (a.resource >= kVariables) continue;
+      char& found = how[static_cast<size_t>(a.resource)];
+      if (a.partition == kAll && !is_host(input, i)) found |= kWhole;
+      if (a.write || threads == 1) found |= kShared;
+    }
+  }
   std::vector<char> whole;
   for (int v : input.graph->inputs()) {
-    const int storage = plan.tensors[static_cast<size_t>(plan.value_tensor[static_cast<size_t>(v)])].storage;
-    bool all = false, written = threads == 1;
-    for (const auto& i : list) {
-      for (const Access& a : accesses(plan, input, i, threads)) {
-        if (a.resource != storage) continue;
-        all |= a.partition == kAll && !is_host(input, i);
-        written |= a.write;
-      }
-    }
-    whole.push_back(all && !written);
+    const Tensor& tensor = plan.tensors[static_cast<size_t>(plan.value_tensor[static_cast<size_t>(v)])];
+    whole.push_back(how[static_cast<size_t>(tensor.storage)] == kWhole);
   }
   return whole;
 }
 
 void place_barriers(const Plan& plan, const PlanInput& input, const std::vector<char>& own,
                     std::vector<Instruction>& list, int threads) {
-  // Since the last barrier; at first the gathered batch, which each thread wrote by samples, and statistics that moved
-  // after the last one.
-  std::vector<Access> pending{{kStep, kOwn, true}};
+  for (auto& instruction : list) instruction.barrier = false;
+  if (threads == 1) return;
+  // Since the last barrier, by resource; at first the gathered batch, which each thread wrote by samples, and
+  // statistics that moved after the last one.
+  std::map<int64_t, std::vector<Access>> pending;
+  const auto add = [&](const Access& a) {
+    auto& before = pending[a.resource];
+    const auto same = [&](const Access& b) { return a.partition == b.partition && a.write == b.write; };
+    if (std::none_of(before.begin(), before.end(), same)) before.push_back(a);
+  };
+  add({kStep, kOwn, true});
   auto gathered = [&](int t) {
     const Tensor& tensor = plan.tensors[static_cast<size_t>(t)];
     const bool one_row = tensor.rows == 1;  // else a share of the rows need not be one of whole samples
-    pending.push_back({tensor.storage, one_row ? partition(kRowsOf, 1) : int64_t{kSamples}, true});
+    add({tensor.storage, one_row ? partition(kRowsOf, 1) : int64_t{kSamples}, true});
   };
   for (size_t i = 0; i < own.size(); ++i)
     if (!own[i]) gathered(plan.value_tensor[static_cast<size_t>(input.graph->inputs()[i])]);
@@ -256,14 +268,13 @@ void place_barriers(const Plan& plan, const PlanInput& input, const std::vector<
   for (int t : plan.weight_tensor) gathered(t);
   for (const Norm& norm : plan.norms)
     for (int v : {norm.mean, norm.variance})
-      if (v >= 0) pending.push_back({kVariables + v, kOwn, true});
+      if (v >= 0) add({kVariables + v, kOwn, true});
   for (auto& instruction : list) {
     const std::vector<Access> now = accesses(plan, input, instruction, threads);
-    instruction.barrier = false;
     for (const auto& a : now)
-      for (const auto& b : pending) instruction.barrier |= threads > 1 && conflict(a, b);
+      for (const auto& b : pending[a.resource]) instruction.barrier |= conflict(a, b);
     if (instruction.barrier) pending.clear();
-    pending.insert(pending.end(), now.begin(), now.end());
+    for (const auto& a : now) add(a);
   }
 }
 

@@ -58,9 +58,11 @@ struct Run {
   float* const* slots = nullptr;    // Optimizer::kMaxSlots for each variable
   const char* undecayed = nullptr;  // of each variable: whether weight decay leaves it alone
   float clipvalue = 0, clipnorm = 0, global_clipnorm = 0;
-  float* square_sums = nullptr;  // partial sums, chunk after chunk, variable after variable
-  float* penalties = nullptr;    // of each regularizer, then of each activity
-  double* sums = nullptr;        // see Network::train
+  float* square_sums = nullptr;          // partial sums, chunk after chunk, variable after variable
+  const int64_t* first_chunk = nullptr;  // of each variable, where its chunks begin, and where the last ones end
+  double* square_norm = nullptr;         // this thread's: of all gradients of the step, from the first kClip on
+  float* penalties = nullptr;            // of each regularizer, then of each activity
+  double* sums = nullptr;                // see Network::train
   Failure* failure = nullptr;
   Upcoming* upcoming = nullptr;  // what this thread will gather for the next batch
 

@@ -1,4 +1,5 @@
-// The fusion pass: reads an instruction list and proves what it does from it alone.
+// The fusion pass: reads an instruction list and proves what it does from it alone. Who reads what is indexed once, so
+// that a list of n instructions takes time in proportion to n.
 #include <algorithm>
 
 #include "engine/plan.h"
@@ -8,137 +9,186 @@ namespace {
 
 using List = std::vector<Instruction>;
 
-// Who reads the memory of a tensor, under its own name or reshaped.
-int readers(const Plan& plan, const List& list, int tensor, const std::vector<int>& kept) {
-  auto same = [&](int t) {
-    return t >= 0 && plan.tensors[static_cast<size_t>(t)].storage == plan.tensors[static_cast<size_t>(tensor)].storage;
-  };
-  int n = static_cast<int>(std::count_if(kept.begin(), kept.end(), same));
-  for (const auto& i : list)
-    n += same(i.in) + same(i.in2) + same(i.in3) + (same(i.out) && i.kind == Kind::kActivityBackward) +
-         (same(i.keep) && i.kind == Kind::kBatchNormBackward);
-  return n;
-}
-
-// The one instruction that reads a tensor as its main input, or -1 where it has other readers.
-int only_reader(const Plan& plan, const List& list, int tensor, const std::vector<int>& kept) {
-  if (readers(plan, list, tensor, kept) != 1) return -1;
-  for (size_t i = 0; i < list.size(); ++i)
-    if (list[i].in == tensor) return static_cast<int>(i);
-  return -1;
-}
-
-// The activation that follows a sum, where all others who read the sum are its gradient: -1 where somebody else does.
-int activation_of(const Plan& plan, const List& list, int tensor, const std::vector<int>& kept) {
-  int found = -1, gradients = 0;
-  for (size_t i = 0; i < list.size(); ++i) {
-    if (list[i].kind == Kind::kActivation && list[i].in == tensor) found = static_cast<int>(i);
-    gradients += list[i].kind == Kind::kActivationBackward && list[i].in2 == tensor;
+class Fusion {
+ public:
+  Fusion(const Plan& plan, List& list, const std::vector<int>& kept)
+      : plan_(plan), list_(list), kept_(plan.tensors.size()), reads_(plan.tensors.size()), gone_(list.size()) {
+    for (int t : kept) ++kept_[storage(t)];
+    for (size_t i = 0; i < list.size(); ++i) each_read(i, [&](size_t s) { reads_[s].push_back(i); });
   }
-  return readers(plan, list, tensor, kept) == 1 + gradients ? found : -1;
-}
+  ~Fusion() {
+    size_t n = 0;
+    for (size_t i = 0; i < list_.size(); ++i)
+      if (!gone_[i]) list_[n++] = list_[i];
+    list_.resize(n);
+  }
+  void dense();
+  void activation_gradients();
+  void batch_norms();
+  void updates();
 
-void erase(List& list, int index) { list.erase(list.begin() + index); }
+ private:
+  static constexpr size_t kNone = SIZE_MAX;
+
+  size_t storage(int tensor) const { return static_cast<size_t>(plan_.tensors[static_cast<size_t>(tensor)].storage); }
+  // The memory that an instruction reads, once for each operand.
+  template <class Each>
+  void each_read(size_t at, Each each) const {
+    const Instruction& i = list_[at];
+    for (int t : {i.in, i.in2, i.in3, i.kind == Kind::kActivityBackward ? i.out : -1,
+                  i.kind == Kind::kBatchNormBackward ? i.keep : -1})
+      if (t >= 0) each(storage(t));
+  }
+  void remove(size_t at) {
+    each_read(at, [&](size_t s) { reads_[s].erase(std::find(reads_[s].begin(), reads_[s].end(), at)); });
+    gone_[at] = true;
+  }
+  // Who reads the memory of a tensor, under its own name or reshaped.
+  size_t readers(int tensor) const { return kept_[storage(tensor)] + reads_[storage(tensor)].size(); }
+
+  // The one instruction that reads a tensor as its main input, or kNone where it has other readers.
+  size_t only_reader(int tensor) const {
+    const std::vector<size_t>& reads = reads_[storage(tensor)];
+    return readers(tensor) == 1 && !reads.empty() && list_[reads[0]].in == tensor ? reads[0] : kNone;
+  }
+
+  // The activation that follows a sum, where all others who read the sum are its gradient: kNone where somebody else
+  // does.
+  size_t activation_of(int tensor) const {
+    size_t found = kNone, others = readers(tensor) - 1;
+    for (size_t i : reads_[storage(tensor)]) {
+      if (list_[i].kind == Kind::kActivation && list_[i].in == tensor) found = i;
+      others -= list_[i].kind == Kind::kActivationBackward && list_[i].in2 == tensor;
+    }
+    return others == 0 ? found : kNone;
+  }
+
+  const Plan& plan_;
+  List& list_;
+  std::vector<size_t> kept_;                // by storage: how often it is asked for after the list has run
+  std::vector<std::vector<size_t>> reads_;  // by storage: the instructions that read it
+  std::vector<bool> gone_;                  // instructions that are part of another one
+};
 
 // matmul -> bias_add -> activation becomes dense, which keeps the sum where the activation's gradient is in its terms.
-void fuse_dense(const Plan& plan, List& list, const std::vector<int>& kept) {
-  for (size_t i = 0; i < list.size(); ++i) {
-    if (list[i].kind != Kind::kMatmul) continue;
-    list[i].kind = Kind::kDense;
+void Fusion::dense() {
+  for (size_t i = 0; i < list_.size(); ++i) {
+    Instruction& product = list_[i];
+    if (product.kind != Kind::kMatmul) continue;
+    product.kind = Kind::kDense;
     for (;;) {
-      int next = only_reader(plan, list, list[i].out, kept);
-      const bool alone = next >= 0;
-      if (!alone) next = activation_of(plan, list, list[i].out, kept);
-      if (next < 0) break;
-      const Instruction& reader = list[static_cast<size_t>(next)];
-      const bool bias = reader.kind == Kind::kBiasAdd && list[i].bias < 0 && list[i].activation == Op::kLinear;
-      const bool activation = reader.kind == Kind::kActivation && list[i].activation == Op::kLinear;
+      size_t next = only_reader(product.out);
+      const bool alone = next != kNone;
+      if (!alone) next = activation_of(product.out);
+      if (next == kNone) break;
+      const Instruction& reader = list_[next];
+      const bool bias = reader.kind == Kind::kBiasAdd && product.bias < 0 && product.activation == Op::kLinear;
+      const bool activation = reader.kind == Kind::kActivation && product.activation == Op::kLinear;
       if (!bias && !activation) break;
       if (bias)
-        list[i].bias = reader.bias;
+        product.bias = reader.bias;
       else
-        list[i].activation = reader.activation, list[i].args = reader.args;
-      if (!alone) list[i].keep = list[i].out;
-      list[i].out = reader.out;
-      erase(list, next);
+        product.activation = reader.activation, product.args = reader.args;
+      if (!alone) product.keep = product.out;
+      product.out = reader.out;
+      remove(next);
     }
   }
 }
 
 // matmul_dx -> activation_backward becomes one matmul whose epilogue multiplies by the derivative.
-void fuse_activation_gradient(const Plan& plan, List& list, const std::vector<int>& kept) {
-  for (size_t i = 0; i < list.size(); ++i) {
-    if (list[i].kind != Kind::kMatmulDx) continue;
-    const int next = only_reader(plan, list, list[i].out, kept);
-    if (next < 0 || list[static_cast<size_t>(next)].kind != Kind::kActivationBackward) continue;
-    const Instruction& reader = list[static_cast<size_t>(next)];
-    list[i].activation = reader.activation;
-    list[i].args = reader.args;
-    list[i].in2 = reader.in2;
-    list[i].out = reader.out;
-    erase(list, next);
+void Fusion::activation_gradients() {
+  for (size_t i = 0; i < list_.size(); ++i) {
+    Instruction& product = list_[i];
+    if (product.kind != Kind::kMatmulDx) continue;
+    const size_t next = only_reader(product.out);
+    if (next == kNone || list_[next].kind != Kind::kActivationBackward) continue;
+    const Instruction& reader = list_[next];
+    product.activation = reader.activation;
+    product.args = reader.args;
+    product.in2 = reader.in2;
+    product.out = reader.out;
+    remove(next);
+    reads_[storage(product.in2)].push_back(i);
   }
 }
 
 // A batch norm and the activation behind it, or its backward and the gradient of the activation below, share columns.
-void fuse_batch_norms(const Plan& plan, List& list, const std::vector<int>& kept) {
-  for (size_t i = 0; i < list.size(); ++i) {
-    const bool forward = list[i].kind == Kind::kBatchNorm;
-    if (!forward && list[i].kind != Kind::kBatchNormBackward) continue;
-    int next = only_reader(plan, list, list[i].out, kept);
-    const bool alone = next >= 0;
-    if (!alone && forward) next = activation_of(plan, list, list[i].out, kept);
-    if (next < 0) continue;
-    const Instruction& reader = list[static_cast<size_t>(next)];
+void Fusion::batch_norms() {
+  for (size_t i = 0; i < list_.size(); ++i) {
+    Instruction& norm = list_[i];
+    const bool forward = norm.kind == Kind::kBatchNorm;
+    if (!forward && norm.kind != Kind::kBatchNormBackward) continue;
+    size_t next = only_reader(norm.out);
+    const bool alone = next != kNone;
+    if (!alone && forward) next = activation_of(norm.out);
+    if (next == kNone) continue;
+    const Instruction& reader = list_[next];
     if (reader.kind != (forward ? Kind::kActivation : Kind::kActivationBackward)) continue;
-    if (!alone) list[i].keep = list[i].out;
-    if (!forward) list[i].keep = reader.in2;
-    list[i].activation = reader.activation;
-    list[i].args = reader.args;
-    list[i].out = reader.out;
-    erase(list, next);
+    if (!alone) norm.keep = norm.out;
+    if (!forward) {
+      norm.keep = reader.in2;
+      reads_[storage(norm.keep)].push_back(i);
+    }
+    norm.activation = reader.activation;
+    norm.args = reader.args;
+    norm.out = reader.out;
+    remove(next);
   }
 }
 
 // matmul_dw or column_sum -> (regularize) -> update becomes one instruction that steps each finished block, so that the
 // gradient is never written. Needs: one use of the variable, nobody who reads its old value later, and nothing written
 // in Python later, whose error would find a step half done.
-void fuse_updates(List& list) {
-  for (size_t i = 0; i < list.size(); ++i) {
-    Instruction& gradient = list[i];
-    if (gradient.kind != Kind::kMatmulDw && gradient.kind != Kind::kColumnSum) continue;
-    int update = -1, regularize = -1;
-    bool free = !gradient.accumulate;
-    for (size_t j = 0; j < list.size(); ++j) {
-      const Instruction& other = list[j];
-      if (j == i) continue;
-      free &= j < i || (other.kind != Kind::kHostBackward && other.kind != Kind::kHostGradient);
-      if (other.kind == Kind::kUpdate && other.in == gradient.out) {
-        update = static_cast<int>(j);
-      } else if (other.kind == Kind::kRegularize && other.out == gradient.out && regularize < 0) {
-        regularize = static_cast<int>(j);
-      } else if (other.in == gradient.out || other.in2 == gradient.out || other.out == gradient.out) {
-        free = false;  // accumulated into, or clipped by norm
-      } else if (j > i && other.kind != Kind::kConstrain &&
-                 (other.variable == gradient.variable || other.bias == gradient.variable)) {
-        free = false;  // read after this point
-      }
+void Fusion::updates() {
+  std::vector<std::vector<size_t>> named(plan_.tensors.size());  // by tensor: who reads or writes it
+  std::vector<size_t> last_use;                                  // by variable: who reads it last
+  size_t last_host = 0;
+  for (size_t i = 0; i < list_.size(); ++i) {
+    if (gone_[i]) continue;
+    const Instruction& one = list_[i];
+    for (int t : {one.in, one.in2, one.out})
+      if (t >= 0) named[static_cast<size_t>(t)].push_back(i);
+    if (one.kind == Kind::kHostBackward || one.kind == Kind::kHostGradient) last_host = i;
+    if (one.kind == Kind::kUpdate || one.kind == Kind::kRegularize || one.kind == Kind::kConstrain) continue;
+    for (int v : {one.variable, one.bias}) {
+      if (v < 0) continue;
+      if (last_use.size() <= static_cast<size_t>(v)) last_use.resize(static_cast<size_t>(v) + 1);
+      last_use[static_cast<size_t>(v)] = i;
     }
-    if (!free || update < 0) continue;
+  }
+  for (size_t i = last_host; i < list_.size(); ++i) {
+    Instruction& gradient = list_[i];
+    const bool sums = gradient.kind == Kind::kMatmulDw || gradient.kind == Kind::kColumnSum;
+    if (gone_[i] || !sums || gradient.variable < 0) continue;
+    size_t update = kNone, regularize = kNone;
+    bool free = !gradient.accumulate && last_use[static_cast<size_t>(gradient.variable)] <= i;
+    for (size_t j : named[static_cast<size_t>(gradient.out)]) {
+      if (j == i) continue;
+      if (list_[j].kind == Kind::kUpdate)
+        update = j;
+      else if (list_[j].kind == Kind::kRegularize && regularize == kNone)
+        regularize = j;
+      else
+        free = false;  // accumulated into, or clipped by norm
+    }
+    if (!free || update == kNone) continue;
     gradient.update = true;
-    if (regularize >= 0) gradient.index = list[static_cast<size_t>(regularize)].index;
-    for (int dead : {std::max(update, regularize), std::min(update, regularize)})
-      if (dead >= 0) erase(list, dead);
+    gone_[update] = true;
+    if (regularize == kNone) continue;
+    gradient.index = list_[regularize].index;
+    gone_[regularize] = true;
   }
 }
 
 }  // namespace
 
 void fuse(const Plan& plan, std::vector<Instruction>& list, const std::vector<int>& kept) {
-  fuse_dense(plan, list, kept);
-  fuse_activation_gradient(plan, list, kept);
-  fuse_batch_norms(plan, list, kept);
-  fuse_updates(list);
+  Fusion fusion(plan, list, kept);
+  fusion.dense();
+  fusion.activation_gradients();
+  fusion.batch_norms();
+  fusion.updates();
 }
 
 }  // namespace lanewise

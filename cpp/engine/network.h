@@ -131,6 +131,7 @@ class Network {
     std::vector<float*> slots;
     std::vector<char> undecayed;
     Buffer<float> square_sums;
+    std::vector<int64_t> first_chunk;
   };
   void prepare_updates(Run& run, Optimizer& optimizer, Updates& updates);
 

@@ -117,7 +117,10 @@ void Planner::apply(const std::vector<bool>& wanted) {
   };
   if (whole_gradients_) {
     each([&](int v) { return Instruction{.kind = Kind::kSquareSums, .in = grad_of_variable(v), .variable = v}; });
-    each([&](int v) { return Instruction{.kind = Kind::kClip, .out = grad_of_variable(v), .variable = v}; });
+    int clips = 0;
+    each([&](int v) {
+      return Instruction{.kind = Kind::kClip, .out = grad_of_variable(v), .variable = v, .index = clips++};
+    });
   }
   each([&](int v) { return Instruction{.kind = Kind::kUpdate, .in = grad_of_variable(v), .variable = v}; });
   for (size_t c = 0; c < in_.constraints.size(); ++c) {

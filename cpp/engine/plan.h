@@ -84,12 +84,13 @@ struct Instruction {
   Kind kind;
   int in = -1, in2 = -1, in3 = -1, out = -1;  // tensors
   int variable = -1, bias = -1;               // variables
-  Op activation = Op::kLinear;    // kDense, kActivation, kActivationBackward, kMatmulDx (its fused gradient), kMerge;
-                                  // kSoftmax, kDropout and their backwards: which of their kin
-  ActivationArgs args{};          // of that activation
-  int keep = -1;                  // kDense, kBatchNorm: where goes what the activation is of, if that is read;
-                                  // kBatchNormBackward: what its activation's gradient is in terms of
-  int index = -1;                 // which loss, metric, regularizer, norm; the node of a host call or of random words
+  Op activation = Op::kLinear;  // kDense, kActivation, kActivationBackward, kMatmulDx (its fused gradient), kMerge;
+                                // kSoftmax, kDropout and their backwards: which of their kin
+  ActivationArgs args{};        // of that activation
+  int keep = -1;                // kDense, kBatchNorm: where goes what the activation is of, if that is read;
+                                // kBatchNormBackward: what its activation's gradient is in terms of
+  int index = -1;  // which loss, metric, regularizer, norm, kClip of a list; the node of a host call or of random
+                   // words
   int64_t first = 0, blocks = 1;  // kPutColumns, kTakeColumns: where in each of the stretches of a sample
   float rate = 0;
   bool always = false;      // kDropout: when predicting too

@@ -71,6 +71,8 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     Run mine = run;
     mine.threads = threads;
     mine.tensors = workspace->tensors(thread);
+    double square_norm = 0;
+    mine.square_norm = &square_norm;
     const auto rows_of = [&](size_t feed, int64_t batch) {
       return feed < list.own.size() && list.own[feed] ? Range{0, batch} : share(batch, thread, threads);
     };
@@ -116,18 +118,19 @@ void Network::prepare_updates(Run& run, Optimizer& optimizer, Updates& updates) 
   const FloatEnvironment environment;
   updates.slots.assign(input_.variables.size() * Optimizer::kMaxSlots, nullptr);
   updates.undecayed.assign(input_.variables.size(), 0);
-  int64_t chunks = 0;
+  updates.first_chunk.assign(1, 0);
   for (int v = 0; v < input_.trainable; ++v) {
     const auto i = static_cast<size_t>(v);
     const auto& variable = input_.variables[i];
     optimizer.copy_slot_pointers(variable, &updates.slots[i * Optimizer::kMaxSlots]);
     updates.undecayed[i] = !optimizer.decays(variable.get());
-    chunks += (variable->size() + kNormChunk - 1) / kNormChunk;
+    updates.first_chunk.push_back(updates.first_chunk.back() + (variable->size() + kNormChunk - 1) / kNormChunk);
   }
-  updates.square_sums = Buffer<float>(chunks);
+  updates.square_sums = Buffer<float>(updates.first_chunk.back());
   run.slots = updates.slots.data();
   run.undecayed = updates.undecayed.data();
   run.square_sums = updates.square_sums.data();
+  run.first_chunk = updates.first_chunk.data();
   run.update = optimizer.step_kernel(*run.table);
   run.clipvalue = static_cast<float>(optimizer.get("clipvalue"));
   run.clipnorm = static_cast<float>(optimizer.get("clipnorm"));
@@ -239,6 +242,8 @@ void Network::apply_gradients(Optimizer& optimizer, const std::vector<const floa
   run.arguments = optimizer.arguments(optimizer.iterations() + 1, 1)[0];
   Failure none;
   run.failure = &none;
+  double square_norm = 0;
+  run.square_norm = &square_norm;
   const bool by_norm = optimizer.needs_whole_gradients();
   for (int v = 0; v < input_.trainable; ++v) {
     if (float* stored = workspace->own(gradient_storage(whole_plan_, v)))

@@ -8,18 +8,10 @@
 namespace lanewise {
 namespace {
 
-int64_t norm_chunks(const Run& run, int v) { return (run.variable(v).size() + kNormChunk - 1) / kNormChunk; }
-
-int64_t first_norm_chunk(const Run& run, int v) {
-  int64_t n = 0;
-  for (int u = 0; u < v; ++u) n += norm_chunks(run, u);
-  return n;
-}
-
 double square_sum(const Run& run, int v) {
   double total = 0;
-  const float* partial = run.square_sums + first_norm_chunk(run, v);
-  for (int64_t c = 0; c < norm_chunks(run, v); ++c) total += static_cast<double>(partial[c]);
+  for (int64_t c = run.first_chunk[v]; c < run.first_chunk[v + 1]; ++c)
+    total += static_cast<double>(run.square_sums[c]);
   return total;
 }
 
@@ -39,12 +31,14 @@ void accumulate(const Run& run, int v, int64_t first, float* g, int64_t n) {
 
 // Keras: a gradient longer than the limit is scaled down to it, by its own norm or by the norm of all of them.
 void clip(const Run& run, const Instruction& i, int thread) {
-  double total = 0;
-  if (run.clipnorm > 0) {
-    total = square_sum(run, i.variable);
-  } else {
-    for (const auto& other : *run.list)
-      if (other.kind == Kind::kSquareSums) total += square_sum(run, other.variable);
+  double total = run.clipnorm > 0 ? square_sum(run, i.variable) : 0;
+  if (run.clipnorm <= 0) {
+    if (i.index == 0) {
+      for (const auto& other : *run.list)
+        if (other.kind == Kind::kSquareSums) total += square_sum(run, other.variable);
+      *run.square_norm = total;
+    }
+    total = *run.square_norm;
   }
   const double limit = run.clipnorm > 0 ? run.clipnorm : run.global_clipnorm, norm = std::sqrt(total);
   if (!(norm > limit)) return;
@@ -152,8 +146,8 @@ void execute_update(const Run& run, const Instruction& i, int thread) {
       return run.table->l1l2_backward(run.variable(i.variable).data() + r.begin, reg.l1, reg.l2, g, r.end - r.begin);
     }
     case Kind::kSquareSums: {
-      const int64_t size = run.variable(i.variable).size(), first = first_norm_chunk(run, i.variable);
-      for (int64_t c = thread; c < norm_chunks(run, i.variable); c += run.threads) {
+      const int64_t size = run.variable(i.variable).size(), first = run.first_chunk[i.variable];
+      for (int64_t c = thread; c * kNormChunk < size; c += run.threads) {
         const int64_t at = c * kNormChunk, n = std::min(kNormChunk, size - at);
         accumulate(run, i.variable, at, run.data(i.in) + at, n);
         run.table->sum_squares(run.data(i.in) + at, run.square_sums + first + c, n);
