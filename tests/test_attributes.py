@@ -142,6 +142,7 @@ def test_dtypes_in_a_diagram():
         (lambda: keras.layers.Embedding(5, 2), "output_dim", 3),
         (lambda: keras.layers.BatchNormalization(), "scale", False),
         (lambda: keras.layers.LayerNormalization(), "center", False),
+        (lambda: keras.layers.LayerNormalization(center=False, scale=False), "scale", True),
     ],
 )
 def test_what_the_weights_were_made_for_cannot_be_set_later(make, name, value):
@@ -149,9 +150,17 @@ def test_what_the_weights_were_made_for_cannot_be_set_later(make, name, value):
     layer = make()
     setattr(layer, name, getattr(layer, name))
     layer.build((None, 3))
-    with pytest.raises(ValueError, match=f"{layer.name}: {name}: the weights were made for {getattr(layer, name)}"):
+    with pytest.raises(ValueError, match=f"{layer.name}: {name}: it was built for {getattr(layer, name)}"):
         setattr(layer, name, value)
     setattr(layer, name, getattr(layer, name))
+
+
+def test_an_axis_that_shaped_no_weights_can_be_set_later():
+    layer = keras.layers.Softmax()
+    x = np.arange(12, dtype="f").reshape(2, 3, 2)
+    layer(x)
+    layer.axis = 2
+    np.testing.assert_array_equal(layer(x), keras.layers.Softmax()(x))
 
 
 def test_an_activation_that_is_set_later_may_be_a_name(tmp_path):

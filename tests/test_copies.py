@@ -112,3 +112,76 @@ def test_a_constructor_that_does_not_take_its_config_is_named():
 
     with pytest.raises(NotImplementedError, match=r"Short: __init__ must take what get_config\(\) gives, .* size"):
         copy.deepcopy(model_of(Short(2), "mse"))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", lw.optimizers.SGD(1.0, gradient_accumulation_steps=2)], ids=str)
+def test_a_state_from_before_the_first_step_leaves_nothing_of_later_ones(optimizer):
+    """Moments and half sums of gradients stayed."""
+
+    def model():
+        keras.utils.set_random_seed(1)
+        made = keras.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+        made.compile(copy.deepcopy(optimizer), "mse")
+        return made
+
+    one, other = model(), model()
+    start = one.get_weights(), one.optimizer_state()
+    for _ in range(3):
+        one.train_on_batch(X, Y)
+    one.set_weights(start[0])
+    one.load_optimizer_state(start[1])
+    for _ in range(3):
+        one.train_on_batch(X, Y)
+        other.train_on_batch(X, Y)
+    assert lw.fingerprint(one) == lw.fingerprint(other)
+
+
+def test_a_state_from_when_a_layer_was_frozen_has_none_of_its_moments():
+    """What the layer learnt since stayed, and trained it once it was thawed."""
+
+    def model():
+        keras.utils.set_random_seed(1)
+        made = keras.Sequential([keras.layers.Dense(3, input_shape=(3,), name="a"), keras.layers.Dense(2)])
+        made.layers[0].trainable = False
+        made.compile("adam", "mse")
+        made.train_on_batch(X, Y)
+        return made
+
+    one, other = model(), model()
+    weights, state = one.get_weights(), one.optimizer_state()
+    one.layers[0].trainable = True
+    one.train_on_batch(X, Y)
+    one.layers[0].trainable = False
+    one.set_weights(weights)
+    state = {name.replace(other.layers[1].name, one.layers[1].name): value for name, value in state.items()}
+    one.load_optimizer_state(state)
+    for made in (one, other):
+        made.layers[0].trainable = True
+        made.train_on_batch(X, Y)
+    assert lw.fingerprint(one) == lw.fingerprint(other)
+
+
+@pytest.mark.parametrize("look", ["state", "file", "copy", "variables"])
+def test_looking_at_an_optimizer_changes_nothing(tmp_path, look):
+    """A look at what a thawed layer has not trained yet began its average."""
+
+    def finished(looking):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.layers.Dense(3, input_shape=(3,)), keras.layers.Dense(2)])
+        model.layers[0].trainable = False
+        model.compile(keras.optimizers.SGD(0.1, use_ema=True), "mse")
+        model.train_on_batch(X, Y)
+        model.layers[0].trainable = True
+        if looking == "state":
+            model.optimizer_state()
+        elif looking == "file":
+            model.save(tmp_path / "model.keras")
+        elif looking == "copy":
+            copy.deepcopy(model)
+        elif looking == "variables":
+            assert model.optimizer.variables
+        model.set_weights([2 * weight for weight in model.get_weights()])
+        model.fit(X, Y, verbose=0)
+        return lw.fingerprint(model)
+
+    assert finished(look) == finished(None)

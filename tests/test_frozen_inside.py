@@ -165,8 +165,24 @@ def own_model(frozen):
     return model_of(freeze(Two(5)) if frozen else Two(5), optimizer=None)
 
 
+class Alike(lw.layers.Layer):
+    """Two weights of one name and shape, which single flags freeze."""
+
+    def build(self, shape):
+        self.parts = [self.add_weight(name="w", shape=(shape[-1],)) for _ in range(2)]
+
+    def call(self, x):
+        return self.parts[0] * x + self.parts[1]
+
+
+def own_layer_in_a_model(frozen):
+    model = lw.Sequential([lw.Input((5,)), lw.Sequential([lw.Input((5,)), Alike()])])
+    model.layers[0].layers[0].parts[0].trainable = not frozen
+    return model
+
+
 @pytest.mark.parametrize("suffix", ["h5", "weights.h5", "lanewise", "safetensors"])
-@pytest.mark.parametrize("make", [inner_model, own_model])
+@pytest.mark.parametrize("make", [inner_model, own_model, own_layer_in_a_model])
 @pytest.mark.parametrize("frozen", [False, True])
 def test_weights_go_to_their_places_whatever_is_frozen(tmp_path, suffix, make, frozen):
     """Keras's order in .h5 files has what trains first: it is that of the model that was saved."""

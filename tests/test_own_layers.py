@@ -354,3 +354,9 @@ def test_a_backward_that_returns_no_gradient_is_named(wrong):
     with pytest.raises(ValueError, match=said):
         model.fit(np.ones((4, 3), "f"), np.ones((4, 1), "f"), verbose=0)
     assert lw.fingerprint(model) == before
+
+
+@pytest.mark.parametrize("name", ["a/b", "/", "..", "a\0"])
+def test_names_of_weights_that_no_file_could_have(name):
+    with pytest.raises(ValueError, match="name: no file could have it"):
+        lw.layers.Layer().add_weight(name=name, shape=(2,))

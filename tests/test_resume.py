@@ -30,6 +30,20 @@ class Again:
         return 10
 
 
+class Endless(Data):
+    num_batches = None
+
+    def __getitem__(self, i):
+        return super().__getitem__(i % 10)
+
+
+class Unmeasured:
+    """Of no length that could be asked for."""
+
+    def __iter__(self):
+        return iter(Again())
+
+
 KINDS = {
     "rows": ((X, Y), {"batch_size": 5}),
     "an order over several epochs": ((X, Y), {"batch_size": 5, "steps_per_epoch": 4}),
@@ -39,6 +53,9 @@ KINDS = {
     "an order of a data set": ((Data(), None), {"steps_per_epoch": 4}),
     "a data set as it stands": ((Data(), None), {"steps_per_epoch": 4, "shuffle": False}),
     "batches that can be run through again": ((Again(), None), {"steps_per_epoch": 3}),
+    "batches of which nobody knows how many there are": ((Unmeasured(), None), {"steps_per_epoch": 3}),
+    "batches that are over with an epoch": ((Unmeasured(), None), {"steps_per_epoch": 5}),
+    "a data set without an end": ((Endless(), None), {"steps_per_epoch": 3}),
 }
 OPTIMIZERS = {
     "adam": lambda: lw.optimizers.Adam(0.01),
@@ -122,7 +139,7 @@ def test_a_backup_of_another_place_gives_other_bits(tmp_path):
     with open(path, "rb") as file:
         kept = archive.Archive(file)
         arrays = kept.read(kept.plan(kept.manifest["arrays"]))
-    assert kept.manifest["progress"] == {"epoch": 1, "batches": 13, "batch": 3, "seen": 0}
+    assert kept.manifest["progress"] == {"epoch": 1, "batches": 13, "batch": 3, "seen": 0, "began": 0}
     archive.write(str(path), {**kept.manifest, "progress": {**kept.manifest["progress"], "batch": 4}}, arrays)
     assert lw.fingerprint(trained("adam", "rows", copies / "13")[0]) != lw.fingerprint(whole)
 
@@ -165,6 +182,25 @@ def test_a_backup_of_more_rows_with_steps_per_epoch_changes_nothing(tmp_path):
     with pytest.raises(ValueError, match="after batch 3 of an epoch of 1"):
         model.fit(x[:40], y[:40], 8, 3, steps_per_epoch=4, verbose=0, callbacks=[BackupAndRestore(tmp_path)])
     assert bits(model) == before
+
+
+@pytest.mark.parametrize(("first", "then"), [(4, 2), (3, 4), (2, 7)])
+def test_an_order_of_a_data_set_goes_on_with_other_steps_per_epoch(tmp_path, first, then):
+    """No batch comes twice or never."""
+    seen = []
+
+    class Seen(Data):
+        def __getitem__(self, i):
+            seen.append(i)
+            return super().__getitem__(i)
+
+    for steps, epochs in ((first, 1), (then, 2)):
+        built("adam").fit(
+            Seen(), epochs=epochs, steps_per_epoch=steps, verbose=0,
+            callbacks=[BackupAndRestore(tmp_path, delete_checkpoint=False)],
+        )  # fmt: skip
+        del seen[-steps - 1]  # the batch that fit looked at for its shapes
+    assert len(set(seen)) == len(seen) == first + then
 
 
 def test_a_cut_off_backup_falls_back_to_the_one_before_at_every_length(tmp_path):

@@ -285,13 +285,16 @@ void register_engine(py::module_& m) {
           "get_slots",
           [](Optimizer& o, const VariablePtr& v) {
             py::list list;
-            for (const auto& slot : o.slots(v)) list.append(row_major(*v, slot.data()));
+            const bool made = o.has_slots(v.get());  // to look is not to make them
+            const auto fresh = made ? std::vector<Buffer<float>>{} : o.fresh_slots(*v);
+            for (const auto& slot : made ? std::as_const(o.slots(v)) : fresh) list.append(row_major(*v, slot.data()));
             return list;
           },
           py::arg("variable"))
       .def(
           "set_slots",
           [](Optimizer& o, const VariablePtr& v, const py::sequence& values) {
+            if (values.size() == 0) return o.drop_slots(v.get());
             auto& slots = o.slots(v);
             if (values.size() != slots.size())
               throw py::value_error("values: expected " + std::to_string(slots.size()) +

@@ -242,28 +242,38 @@ std::vector<std::string> Optimizer::names() const {
   return names;
 }
 
+std::vector<Buffer<float>> Optimizer::fresh(const Variable& variable) const {
+  std::vector<Buffer<float>> slots;
+  for (const std::string& name : names()) {
+    slots.push_back(Buffer<float>::zeros(variable.size()));
+    if (name == "accumulator")
+      std::fill_n(slots.back().data(), variable.size(), rounded(value("initial_accumulator_value")));
+    if (name == "average") std::copy_n(variable.data(), variable.size(), slots.back().data());
+  }
+  return slots;
+}
+
+std::vector<Buffer<float>> Optimizer::fresh_slots(const Variable& variable) const {
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
+  return fresh(variable);
+}
+
 std::vector<Buffer<float>>& Optimizer::slots(const VariablePtr& variable) {
   const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
-  State& state = state_[variable.get()];
-  const std::vector<std::string> wanted = names();
-  if (!state.keep || state.slots.size() != wanted.size()) {
-    std::vector<Buffer<float>> fresh;
-    for (const std::string& name : wanted) {
-      fresh.push_back(Buffer<float>::zeros(variable->size()));
-      if (name == "accumulator")
-        std::fill_n(fresh.back().data(), variable->size(), rounded(value("initial_accumulator_value")));
-      if (name == "average") std::copy_n(variable->data(), variable->size(), fresh.back().data());
-    }
-    state.slots = std::move(fresh);
-    state.keep = variable;
-  }
-  return state.slots;
+  const auto found = state_.find(variable.get());
+  if (found != state_.end() && found->second.slots.size() == names().size()) return found->second.slots;
+  State begun{variable, fresh(*variable)};  // whole before it is kept
+  return (state_[variable.get()] = std::move(begun)).slots;
 }
 
 bool Optimizer::has_slots(const Variable* variable) const {
   const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
-  const auto found = state_.find(variable);
-  return found != state_.end() && found->second.keep != nullptr;
+  return state_.count(variable) != 0;
+}
+
+void Optimizer::drop_slots(const Variable* variable) {
+  const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
+  state_.erase(variable);
 }
 
 void Optimizer::copy_slot_pointers(const VariablePtr& variable, float** out) {

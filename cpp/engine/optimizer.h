@@ -52,7 +52,9 @@ class Optimizer {
   // The slots of a variable in its stored layout, by slot_names, made on first use: zero; an "accumulator" begins at
   // initial_accumulator_value, an "average" as the variable is.
   std::vector<Buffer<float>>& slots(const VariablePtr& variable);
+  std::vector<Buffer<float>> fresh_slots(const Variable& variable) const;  // as they begin; the optimizer keeps none
   bool has_slots(const Variable* variable) const;
+  void drop_slots(const Variable* variable);  // they begin anew
   void copy_slot_pointers(const VariablePtr& variable, float** out);
 
   OptimizerStep step_kernel(const KernelTable& table) const;
@@ -68,6 +70,7 @@ class Optimizer {
   };
   double value(const std::string& key) const;  // these two under mutex_
   std::vector<std::string> names() const;
+  std::vector<Buffer<float>> fresh(const Variable& variable) const;
 
   const Equation* equation_;
   mutable ForkMutex<std::mutex> mutex_;

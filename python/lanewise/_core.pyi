@@ -220,8 +220,9 @@ class Optimizer:
         """The equation's slots, then "average" (use_ema) and "gradient_accumulator" where they are used."""
     def has_slots(self, variable: Variable) -> bool: ...
     def get_slots(self, variable: Variable) -> list[Float32]:
-        """Copies in the variable's shape (zeros if it was never updated)."""
-    def set_slots(self, variable: Variable, values: Sequence[Float32]) -> None: ...
+        """Copies in the variable's shape; as they begin if it was never updated."""
+    def set_slots(self, variable: Variable, values: Sequence[Float32]) -> None:
+        """Overwrite them; without any values they begin anew."""
 
 @final
 class Network:

@@ -173,7 +173,7 @@ class Weight(Trained, Operators):
         return [slot.reshape(self.shape) for slot in optimizer.get_slots(self.variable)]
 
     def set_slots(self, optimizer: Optimizer, values: Sequence[Float32]) -> None:
-        """Overwrite them, each of this weight's shape."""
+        """Overwrite them, each of this weight's shape; without any they begin anew."""
         optimizer.set_slots(self.variable, [value.reshape(self.variable.shape) for value in values])
 
     def assign(self, value: ArrayLike) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import lanewise as lw
 from lanewise.keras import datasets, ops
-from lanewise.keras.datasets import _cifar, _read, _words
+from lanewise.keras.datasets import _read
 
 keras = pytest.importorskip("keras")
 
@@ -21,7 +21,7 @@ def test_addresses_and_hashes_are_those_of_keras(name):
     assert hashes or name == "fashion_mnist"
     assert all(f'"{value}"' in ours for value in hashes)
     for address in re.findall(r'"(https://[^"]*)"', theirs):
-        known = (_read.BASE, *re.findall(r"https://[^\s{]*", inspect.getsource(_cifar)))
+        known = (_read.BASE, *re.findall(r"https://[^\s{]*", inspect.getsource(_read)))
         assert any(address.startswith(start) for start in known)
     signature = inspect.signature(getattr(keras.datasets, name).load_data)
     for parameter in inspect.signature(getattr(datasets, name).load_data).parameters.values():
@@ -48,7 +48,7 @@ def test_texts_are_cut_as_keras_cuts_them(options, monkeypatch, tmp_path):
     for name in ("imdb", "reuters"):
         ours = getattr(datasets, name)
         theirs = inspect.getmodule(getattr(keras.datasets, name).load_data)
-        for module in (ours, theirs, _words):
+        for module in (ours, theirs, _read):
             monkeypatch.setattr(module, "get_file", lambda *args, **kwargs: path)
         for (x, y), (u, v) in zip(ours.load_data(**options), theirs.load_data(**options), strict=True):
             assert [list(row) for row in x] == [list(row) for row in u] and list(y) == list(v)

@@ -126,9 +126,9 @@ class BackupAndRestore(Callback):
     def _restore(self, progress: Any, stored: dict[str, Any]) -> None:
         from ..models.batches import Place
 
-        counts = [progress[key] for key in ("epoch", "batches", "batch", "seen")]
+        counts = [progress[key] for key in ("epoch", "batches", "batch", "seen", "began")]
         numbers = [*counts, *progress.get("random", [])]
-        if not all(type(count) is int and 0 <= count < (2**48 if i < 4 else 2**64) for i, count in enumerate(numbers)):
+        if not all(type(count) is int and 0 <= count < (2**48 if i < 5 else 2**64) for i, count in enumerate(numbers)):
             raise ValueError(f"{progress!r} is no place in a training")
         model = self.model
         weights = [stored[f"weight/{i}"] for i in range(len(model.weights)) if f"weight/{i}" in stored]
@@ -138,15 +138,15 @@ class BackupAndRestore(Callback):
             number, _, slot = name.partition("/")
             path = paths.get(int(number)) if slot and number.isdecimal() and len(number) < 9 else None
             state[name if path is None else f"{path}/{slot}"] = stored[f"state/{name}"]
-        place = Place(counts[2], counts[3], stored.get("sums"))
+        place = Place(counts[2], counts[3], counts[4], stored.get("sums"))
         if place.batch and not np.any(state.get("epoch", 0)):
             raise ValueError("within an epoch that has not begun")
         place.check(model._get_compiled("fit").begin(), model._place.steps_after(place.seen))
         generators, before = random.generators_of(model.leaves()), model.get_weights()
         drawn = random.drawn(generators)
         try:
-            if numbers[4:]:
-                random.draw_from(generators, numbers[4:])
+            if numbers[5:]:
+                random.draw_from(generators, numbers[5:])
             model.set_weights(weights)
             model.load_optimizer_state(state)  # which checks all of it first
         except BaseException:
@@ -184,7 +184,8 @@ class BackupAndRestore(Callback):
         place = self.model._place
         if place.batch:
             arrays["sums"] = place.sums
-        progress = {"epoch": self._epochs, "batches": self._batches, "batch": place.batch, "seen": place.seen}
+        progress: dict[str, Any] = {"epoch": self._epochs, "batches": self._batches, "batch": place.batch}
+        progress |= {"seen": place.seen, "began": place.began}
         leaves = self.model.leaves()
         if any(leaf.own for leaf in leaves):  # what is random inside layers in Python
             progress["random"] = random.drawn(random.generators_of(leaves))

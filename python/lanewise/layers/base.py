@@ -76,10 +76,8 @@ class Layer(OwnCall):
     def __setattr__(self, name: str, value: Any) -> None:
         if self.own or name.startswith("_") or name in _NO_NUMBERS or not self.__dict__.get("built"):
             return super().__setattr__(name, value)
-        if name in _SHAPING and value != getattr(self, name, value):
-            raise ValueError(
-                f"{self.name}: {name}: the weights were made for {getattr(self, name)}; make another layer"
-            )
+        if name in _SHAPING and (self._weights or name != "axis") and value != getattr(self, name, value):
+            raise ValueError(f"{self.name}: {name}: it was built for {getattr(self, name)}; make another layer")
         before = self.__dict__.get(name, Trained)
         super().__setattr__(name, activations.get(value) if name == "activation" else value)
         if not isinstance(value, int | float | str) or value != before:

@@ -239,8 +239,8 @@ def weight_arguments(
     shape = (shape,) if isinstance(shape, int) else tuple(shape or ())
     if name is None:
         name = f"variable_{count}" if count else "variable"  # as Keras 3
-    if name in (".", "..") or "\0" in str(name):
-        raise ValueError(f"name: no file could have it, received {name!r}")
+    if name in (".", "..") or "\0" in str(name) or "/" in str(name):
+        raise ValueError(f"name: no file could have it, expected none of '.', '..', '/' and '\\0', received {name!r}")
     initializer = initializers.get(initializer or ("glorot_uniform" if len(shape) > 1 else "zeros"))
     regularizer = regularizers.get(regularizer, "regularizer")
     return name, shape, initializer, regularizer, constraints.get(constraint)

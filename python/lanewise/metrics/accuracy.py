@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _engine
+from .._engine import Array
 from .._names import check_finite, check_integer
 from ..losses.base import Param
 from .base import Metric
@@ -118,3 +123,34 @@ class AutoAccuracy(Metric):
         if len(target_shape) < len(output_shape) or target_shape[-1] == 1:
             return SparseCategoricalAccuracy(self.name)
         return CategoricalAccuracy(self.name)
+
+
+# --- as functions (y_true, y_pred) -> one value a row, with `.numpy()` --------------------------------------------
+
+
+def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> Array:
+    """1 where (p > threshold) equals the target, for each element, in the shape of y_pred."""
+    pred = np.asarray(y_pred, np.float32)
+    true = np.asarray(y_true)
+    flat = BinaryAccuracy(threshold=threshold).rows(true.reshape(-1), pred.reshape(-1))
+    return _engine.as_array(flat.reshape(pred.shape))
+
+
+def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """`CategoricalAccuracy` of each row."""
+    return CategoricalAccuracy().values(y_true, y_pred)
+
+
+def sparse_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """`SparseCategoricalAccuracy` of each row."""
+    return SparseCategoricalAccuracy().values(y_true, y_pred)
+
+
+def top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> Array:
+    """`TopKCategoricalAccuracy` of each row."""
+    return TopKCategoricalAccuracy(k).values(y_true, y_pred)
+
+
+def sparse_top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> Array:
+    """`SparseTopKCategoricalAccuracy` of each row."""
+    return SparseTopKCategoricalAccuracy(k).values(y_true, y_pred)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, islice
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ class Batches:
         self._source = source
         self._again = not hasattr(source, "__next__")
         self._iterator: Iterator[Any] | None = None
-        self._seen = 0
+        self._seen = self._began = 0
         self._first: Any = None
         self._peeked: list[Any] | None = None
         self._has_first = False
@@ -73,14 +73,14 @@ class Batches:
         wanted = steps if steps is not None else self.count
         if self._iterator is None or (steps is None and self._again and not self._has_first):
             self._iterator = self._from_start(seed, epoch, shuffle)
-            self._seen = 0
         given = 0
-        while wanted is None or given < wanted:
+        while self._iterator is not None and (wanted is None or given < wanted):
             try:
                 batch = self._first if self._has_first else next(self._iterator)
             except StopIteration:
-                self._iterator = None
-                break
+                again = self._again and given == 0 < self._seen  # the epoch before took the last
+                self._iterator = self._from_start(seed, epoch, shuffle) if again else None
+                continue
             self._first, self._has_first = None, False
             given += 1
             self._seen += 1
@@ -124,21 +124,25 @@ class Batches:
         return self._has_first
 
     @property
-    def seen(self) -> int:
-        """How many batches of the order earlier epochs took, with `steps`; 0 where the next one begins again."""
-        return self._seen if self._again and self._iterator is not None else 0
+    def place(self) -> tuple[int, int]:
+        """(batches of the order that earlier epochs took, with `steps`; the epoch that began with it), or (0, 0) where
+        the next one begins again."""
+        return (self._seen, self._began) if self._again and self._iterator is not None else (0, 0)
 
     def go_to(self, seen: int, seed: int, epoch: int, shuffle: bool) -> None:
         """Begin the next epoch after so many batches of the order that `epoch` began with."""
-        if self._again and self.count is not None and seen < self.count:
+        if self._again and (self.count is None or seen < self.count):
             self._iterator, self._has_first = self._from_start(seed, epoch, shuffle, seen), False
-            self._seen = seen
 
     def _from_start(self, seed: int, epoch: int, shuffle: bool, seen: int = 0) -> Iterator[Any]:
-        if isinstance(self._source, PyDataset) and shuffle and self.count is not None:
-            source = self._source
-            return (source[i] for i in _engine.permutation(seed, epoch, self.count)[seen:].tolist())
-        return islice(self._source, seen, None)
+        self._seen, self._began = seen, epoch
+        source = self._source
+        if not isinstance(source, PyDataset):
+            return islice(source, seen, None)
+        order: Iterable[int] = count(seen)
+        if self.count is not None:
+            order = _engine.permutation(seed, epoch, self.count)[seen:].tolist() if shuffle else range(seen, self.count)
+        return map(source.__getitem__, order)
 
     def _raw(self, batch: Any) -> Raw:
         if isinstance(batch, tuple | list) and 1 <= len(batch) <= 3 and not _is_row_list(batch):
@@ -150,7 +154,7 @@ class Batches:
 class SparseBatches:
     """Rows of a SciPy sparse matrix, some batches at a time made dense, never the whole."""
 
-    seen = 0  # each epoch has an order of its own
+    place = (0, 0)  # each epoch has an order of its own
 
     def __init__(
         self, argument: str, x: Any, y: Any, weights: Any, batch_size: int | None, steps: int | None = None
@@ -268,13 +272,14 @@ class Place:
 
     Attributes:
         batch: batches done. seen: batches of the order that earlier epochs took, with `steps_per_epoch`.
+        began: the epoch that began with that order, where batches come from a data set.
         sums: of losses and metrics so far.
         order: the order of the rows, in a tuple; None before it is made.
         steps_after: how many batches an epoch has that begins after so many of the order; None where it is not known.
     """
 
-    def __init__(self, batch: int = 0, seen: int = 0, sums: Any = None) -> None:
-        self.batch, self.seen, self.sums = batch, seen, sums
+    def __init__(self, batch: int = 0, seen: int = 0, began: int = 0, sums: Any = None) -> None:
+        self.batch, self.seen, self.began, self.sums = batch, seen, began, sums
         self.order: tuple[Any] | None = None
         self.steps_after: Callable[[int], int | None] = lambda seen: None
 
@@ -292,9 +297,9 @@ class Place:
         self.sums = zeros
         return zeros
 
-    def end(self, seen: int) -> None:
+    def end(self, seen: int, began: int = 0) -> None:
         """The epoch is over."""
-        self.batch, self.seen = 0, seen
+        self.batch, self.seen, self.began = 0, seen, began
 
 
 class Cursor:

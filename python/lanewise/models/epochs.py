@@ -73,8 +73,7 @@ class Epochs:
         """Begin where a backup was made."""
         self._cursor.go_to(place.seen)
         if isinstance(self.batches, Batches) and self.steps_per_epoch and place.seen:
-            begun = self.model._epochs_shuffled - (place.batch > 0) - place.seen // self.steps_per_epoch
-            self.batches.go_to(place.seen, self.seed, begun, self.shuffle)
+            self.batches.go_to(place.seen, self.seed, place.began, self.shuffle)
 
     @property
     def seed(self) -> int:
@@ -250,5 +249,5 @@ class Epochs:
                 if model.stop_training:
                     place.end(0)
                     return results
-        place.end(batches.seen if self.steps_per_epoch else 0)
+        place.end(*(batches.place if self.steps_per_epoch else (0, 0)))
         return results

@@ -292,13 +292,12 @@ class Model(Trainer):
         parts = [(key, *key.rpartition("/")) for key in state]
         if other := [key for key, path, _, slot in parts if path in paths_of and slot not in names]:
             raise ValueError(f"state: {other[0]!r} is of another optimizer than {compiled.optimizer.name}")
-        for path, weight in zip(paths_of, weights, strict=True) if iterations else ():
-            paths = [f"{path}/{name}" for name in names]
+        for path, weight in zip(paths_of, weights, strict=True):
+            paths = [f"{path}/{name}" for name in names] if iterations else []
             absent = [path for path in paths if path not in state]
-            if weight.trainable and absent:
+            if absent and (weight.trainable or len(absent) < len(paths)):
                 raise ValueError(f"state: expected {absent[0]!r}, received {_listed(state)}")
-            if not absent:
-                slots.append((weight, [weight.checked(state[path]) for path in paths]))
+            slots.append((weight, [] if absent else [weight.checked(state[path]) for path in paths]))  # []: none yet
 
         def put() -> None:
             compiled.optimizer.restore_rate(float(rate))

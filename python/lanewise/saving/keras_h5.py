@@ -76,7 +76,8 @@ def _write_layers(group: Any, model: Any) -> None:
             values.append((f"{model.name}/{layer.name}/count_{i}", value))
         part = group.create_group(layer.name)
         _write_arrays(part, values)
-        if len(layer.leaves()) > 1 or is_own(type(layer)):
+        leaves = layer.leaves()
+        if len(leaves) > 1 or any(is_own(type(leaf)) for leaf in leaves):
             place = {id(weight): i for i, weight in enumerate(layer.weights)}
             part.attrs[_ORDER] = " ".join(str(place[id(weight)]) for weight in weights)
     _write_arrays(group.create_group(_TOP), [])

@@ -1,13 +1,18 @@
-"""Reading the files of the data sets without running anything that stands in them."""
+"""Reading the files of the data sets without running anything that stands in them, and what several of them share."""
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 import zipfile
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ...utils import get_file
 
 BASE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
@@ -73,10 +78,69 @@ def check_split(test_split: float) -> None:
 
 def load_table(path: str, name: str, file_hash: str, rows: int | None, test_split: float, seed: int) -> Split:
     """x and y of a table, shuffled and split."""
-    from ...utils import get_file
-
     check_split(test_split)
     with np.load(get_file(path, origin=BASE + name, file_hash=file_hash), allow_pickle=False) as file:
         x, y = shuffled(np.random.RandomState(seed), file["x"][:rows], file["y"][:rows])
     at = int(len(x) * (1 - test_split))
     return (x[:at], y[:at]), (x[at:], y[at:])
+
+
+# --- CIFAR: batches of colour images in pickle files --------------------------------------------------------------
+
+
+def unpacked(folder: str, archive: str, file_hash: str, inner: str) -> str:
+    """The folder that holds the batches."""
+    origin = f"https://www.cs.toronto.edu/~kriz/{archive}"
+    return os.path.join(get_file(folder, origin=origin, extract=True, file_hash=file_hash), inner)
+
+
+def load_batches(folder: str, names: Sequence[str], labels: str) -> tuple[Array, Array]:
+    """(images (n, 32, 32, 3), labels (n, 1)), uint8."""
+    images, numbers = [], []
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as file:
+            batch = ArrayUnpickler(file, encoding="bytes").load()
+        images.append(np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32))
+        numbers.append(np.asarray(batch[labels.encode()], np.uint8).reshape(-1, 1))
+    return np.concatenate(images).transpose(0, 2, 3, 1), np.concatenate(numbers)
+
+
+# --- texts: lists of word numbers ----------------------------------------------------------------------------------
+
+
+def word_index(path: str, name: str, file_hash: str) -> dict[str, int]:
+    """From word to number."""
+    with open(get_file(path, origin=BASE + name, file_hash=file_hash), encoding="utf-8") as file:
+        index: dict[str, int] = json.load(file)
+    return index
+
+
+def begun(rows: Iterable[Any], start_char: int | None, index_from: int | None) -> list[list[int]]:
+    """Each text with `start_char` in front and its numbers moved up by `index_from`."""
+    start = [] if start_char is None else [start_char]
+    return [start + [word + (index_from or 0) for word in row] for row in rows]
+
+
+def shorter(rows: list[list[int]], labels: Array, maxlen: int | None) -> tuple[list[list[int]], Array]:
+    """Texts of less than `maxlen` words, and their labels."""
+    if not maxlen:
+        return rows, labels
+    kept = [i for i, row in enumerate(rows) if len(row) < maxlen]
+    if not kept:
+        raise ValueError(f"maxlen: no text has less than {maxlen} words; give a larger number")
+    return [rows[i] for i in kept], labels[kept]
+
+
+def limited(rows: list[list[int]], num_words: int | None, skip_top: int, oov_char: int | None) -> list[list[int]]:
+    """Numbers in [skip_top, num_words); others become `oov_char`, or are left out where that is None."""
+    top = num_words or max(map(max, rows))
+    if oov_char is None:
+        return [[word for word in row if skip_top <= word < top] for row in rows]
+    return [[word if skip_top <= word < top else oov_char for word in row] for row in rows]
+
+
+def as_objects(rows: list[list[int]]) -> Array:
+    """An array of lists, (n,)."""
+    array = np.empty(len(rows), object)
+    array[:] = rows
+    return array

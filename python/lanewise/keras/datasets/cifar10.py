@@ -1,7 +1,6 @@
 """CIFAR-10: small colour images of ten kinds (Krizhevsky 2009)."""
 
-from ._cifar import load_batches, unpacked
-from ._read import Split
+from ._read import Split, load_batches, unpacked
 
 _HASH = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 

@@ -1,7 +1,6 @@
 """CIFAR-100: small colour images of a hundred kinds in twenty groups (Krizhevsky 2009)."""
 
-from ._cifar import load_batches, unpacked
-from ._read import Split
+from ._read import Split, load_batches, unpacked
 
 _HASH = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
 

@@ -3,8 +3,7 @@
 import numpy as np
 
 from ...utils import get_file
-from ._read import BASE, Split, load_npz, shuffled
-from ._words import as_objects, begun, limited, shorter, word_index
+from ._read import BASE, Split, as_objects, begun, limited, load_npz, shorter, shuffled, word_index
 
 _HASH = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
 _INDEX_HASH = "bfafd718b763782e994055a2d397834f"

@@ -3,8 +3,7 @@
 import numpy as np
 
 from ...utils import get_file
-from ._read import BASE, Split, check_split, load_npz, shuffled
-from ._words import as_objects, begun, limited, shorter, word_index
+from ._read import BASE, Split, as_objects, begun, check_split, limited, load_npz, shorter, shuffled, word_index
 
 _HASH = "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"
 _INDEX_HASH = "4d44cc38712099c9e383dc6e5f11a921"
