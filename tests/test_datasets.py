@@ -19,9 +19,7 @@ import pytest
 
 import lanewise as lw
 from lanewise.keras.datasets import (
-    _cifar,
     _read,
-    _words,
     boston_housing,
     california_housing,
     cifar10,
@@ -219,7 +217,7 @@ def npz(**arrays):
 
 def put(server, monkeypatch, module, name, data, attribute="_HASH"):
     server.files[name] = data
-    for place in (module, _read, _words):
+    for place in (module, _read):
         if hasattr(place, "BASE"):
             monkeypatch.setattr(place, "BASE", server.base)
     monkeypatch.setattr(module, attribute, sha256(data))
@@ -347,8 +345,8 @@ def test_cifar10(server, monkeypatch):
 def serve_cifar(server, monkeypatch, module, name, archive):
     server.files[name] = archive
     monkeypatch.setattr(module, "_HASH", sha256(archive))
-    real = _cifar.get_file
-    monkeypatch.setattr(_cifar, "get_file", lambda folder, origin, **o: real(folder, server.base + name, **o))
+    real = _read.get_file
+    monkeypatch.setattr(_read, "get_file", lambda folder, origin, **o: real(folder, server.base + name, **o))
 
 
 def test_cifar100(server, monkeypatch):

@@ -3,9 +3,8 @@
 from .. import _missing
 from .base import Callback, CallbackList
 from .files import BackupAndRestore, CSVLogger
-from .monitor import EarlyStopping, ModelCheckpoint
-from .rates import LearningRateScheduler, ProgbarLogger, ReduceLROnPlateau, SwapEMAWeights
-from .search import OneCycle, OptunaPruning
+from .monitor import EarlyStopping, ModelCheckpoint, OptunaPruning
+from .rates import LearningRateScheduler, OneCycle, ProgbarLogger, ReduceLROnPlateau, SwapEMAWeights
 from .simple import History, LambdaCallback, TerminateOnNaN
 from .tensorboard import TensorBoard
 

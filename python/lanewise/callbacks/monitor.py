@@ -1,4 +1,4 @@
-"""Callbacks that watch one value of the logs: EarlyStopping, ModelCheckpoint."""
+"""Callbacks that watch one value of the logs: EarlyStopping, ModelCheckpoint, OptunaPruning."""
 
 import os
 from math import isfinite
@@ -250,3 +250,32 @@ class ModelCheckpoint(MonitorCallback):
     def _say(self, epoch: int, what: str) -> None:
         if self.verbose:
             print(f"\nEpoch {epoch + 1}: {what}")
+
+
+class OptunaPruning(MonitorCallback):
+    """Reports each epoch's value to a trial of Optuna and raises `optuna.TrialPruned` where the study's pruner says so.
+
+    Args:
+        trial: of Optuna, or anything with `report(value, step)` and `should_prune()`.
+        monitor: which value of the logs; the study knows which way is better.
+
+    Raises:
+        TypeError: no trial.
+    """
+
+    def __init__(self, trial: Any, monitor: str = "val_loss") -> None:
+        super().__init__(monitor, "auto")
+        for method in ("report", "should_prune"):
+            if not callable(getattr(trial, method, None)):
+                raise TypeError(f"trial: expected a trial of Optuna, received {trial!r} without {method}()")
+        self.trial = trial
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        value = self.get_monitor_value(logs)
+        if value is None:
+            return
+        self.trial.report(value, epoch)
+        if self.trial.should_prune():
+            from optuna import TrialPruned
+
+            raise TrialPruned(f"{self.monitor} {value:.6g} after epoch {epoch + 1}")

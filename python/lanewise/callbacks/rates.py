@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau and LearningRateScheduler: callbacks that set the learning rate between epochs."""
+"""ReduceLROnPlateau, LearningRateScheduler, OneCycle: callbacks that set the learning rate."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._names import check_integer, check_not_negative, check_number, warn
+from ..optimizers.schedules import OneCycle as Schedule
 from .base import Callback, Logs
 from .monitor import MonitorCallback
 
@@ -178,3 +179,67 @@ class ProgbarLogger(Callback):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or kwargs:
             warn("ProgbarLogger: arguments are ignored; fit(verbose=1) shows the progress")
+
+
+class OneCycle(Callback):
+    """One cycle of the learning rate over a whole `fit`: `schedules.OneCycle` with the number of its steps.
+
+    Afterwards the optimizer has the last, small rate as a number: set `learning_rate` before training on.
+
+    Args:
+        peak: the highest learning rate, for example the `suggestion` of `lanewise.lr_find`.
+        warmup, start_factor, end_factor: as in the schedule.
+        steps_per_epoch: needed only where `fit` cannot count the batches (generators without a length).
+
+    Raises:
+        ValueError: in training, before anything changes: the steps are not known. TypeError: a schedule gives the rate.
+
+    Source: Smith & Topin 2018.
+    """
+
+    def __init__(
+        self, peak: float, warmup: float = 0.3, start_factor: float = 0.04, end_factor: float = 1e-5,
+        steps_per_epoch: int | None = None,
+    ) -> None:  # fmt: skip
+        Schedule(peak, 1, warmup, start_factor, end_factor)  # says what is wrong with them
+        self._cycle: dict[str, Any] = {
+            "peak": peak,
+            "warmup": warmup,
+            "start_factor": start_factor,
+            "end_factor": end_factor,
+        }
+        self.steps_per_epoch = steps_per_epoch and check_integer("steps_per_epoch", steps_per_epoch, 1)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        optimizer = self.model.optimizer
+        steps = self.steps_per_epoch or self.params.get("steps")
+        if steps is None:
+            raise ValueError("steps_per_epoch: fit does not know how many batches there are; give it to OneCycle")
+        self._steps, self._begun = steps, False
+        self._begin(0)
+        if not isinstance(optimizer._schedule, Schedule):  # of a `fit` that was interrupted
+            optimizer.learning_rate = 1.0  # raises where a schedule gives it
+        optimizer.learning_rate = self._schedule
+
+    def _begin(self, epochs: int, batches: int = 0) -> None:
+        """The cycle, of which so many epochs and batches have run, by a `fit` that was interrupted."""
+        total = self._steps * (self.params["epochs"] - self.model._first_epoch)
+        first = self.model.optimizer.native.iterations - self._steps * epochs - batches
+        self._schedule = Schedule(**self._cycle, total_steps=max(total, 1), first_step=max(first, 0))
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        if not self._begun:
+            self._begun = True
+            self._begin(epoch - self.model._first_epoch, self.model._place.batch)
+            self.model.optimizer.learning_rate = self._schedule
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = self._latest()
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self.model.optimizer._set_rate(self._latest())
+
+    def _latest(self) -> float:
+        """The rate of the last step."""
+        return float(self._schedule(max(self.model.optimizer.native.iterations - 1, 0)))

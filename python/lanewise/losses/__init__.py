@@ -8,6 +8,7 @@ from typing import Any
 from .. import _missing, _registry
 from .._names import deserialize as _deserialize, lookup, resolve, serialize as _serialize, snake_case, table_of
 from . import functions
+from .base import Loss
 from .classification import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
@@ -42,7 +43,6 @@ from .functions import (
     squared_hinge,
     tweedie,
 )
-from .loss import Loss
 from .own import own_loss
 from .regression import (
     CosineSimilarity,

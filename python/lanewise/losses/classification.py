@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._names import check_default, check_finite, check_not_negative, check_share
-from .base import Param
-from .loss import Loss
+from .base import Loss, Param
 
 
 class CrossEntropy(Loss):

@@ -14,8 +14,7 @@ from .._given import own_method
 from .._names import serialize
 from .._operators import TracedBase
 from .._registry import get_registered_name
-from .base import RowFunction, align
-from .loss import Loss
+from .base import Loss, RowFunction, align
 
 
 class OwnRows(RowFunction):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._names import check_default, check_number, check_positive
-from .base import Param
-from .loss import Loss
+from .base import Loss, Param
 
 
 class MeanSquaredError(Loss):

@@ -185,7 +185,7 @@ class State(_engine.Weight):
 
 
 def _weights(sample_weight: ArrayLike, rows: tuple[int, ...]) -> AnyArray:
-    from ..losses.loss import weights_like
+    from ..losses.base import weights_like
 
     weights = np.asarray(sample_weight, np.float32)
     return np.ascontiguousarray(weights_like(np.empty(rows, np.float32), weights).reshape(-1))
