@@ -360,3 +360,22 @@ def test_a_backward_that_returns_no_gradient_is_named(wrong):
 def test_names_of_weights_that_no_file_could_have(name):
     with pytest.raises(ValueError, match="name: no file could have it"):
         lw.layers.Layer().add_weight(name=name, shape=(2,))
+
+
+def test_layers_that_many_layers_keep_are_looked_at_once():
+    """Each way to it was gone before: a trillion, forty levels down."""
+
+    class Twice(lw.layers.Layer):
+        def __init__(self, below):
+            super().__init__()
+            self.first = self.second = below
+
+        def call(self, x):
+            return self.first(x)
+
+    layer = lw.layers.Dense(2)
+    for _ in range(40):
+        layer = Twice(layer)
+    assert len(layer.leaves()) == 41
+    model = lw.Sequential([lw.Input((3,)), layer])
+    assert len(model.leaves()) == 41 and len(model.weights) == 2

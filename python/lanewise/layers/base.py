@@ -179,9 +179,6 @@ class Layer(OwnCall):
     def shapes_for(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [self.compute_output_shape(self._argument(shapes))]
 
-    def leaves(self) -> list[Layer]:
-        return [self, *self.inner_layers()]
-
     # --- building -----------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Sequence[int | None], *more: Any) -> None:

@@ -140,16 +140,12 @@ class _Tracing(threading.local):
     Attributes:
         predicting: on symbolic tensors, whether they are as when predicting.
         training: inside the call of a layer written in Python, whether that trains; None outside.
-        walked: layers whose parts are being looked for.
         made: while a layer is called for the shape of its output, weights that are made and their values.
     """
 
     predicting = False
     training: bool | None = None
     made: list[Any] | None = None
-
-    def __init__(self) -> None:
-        self.walked: list[Any] = []
 
 
 tracing = _Tracing()
@@ -319,8 +315,8 @@ class Operation(Trained, Configurable):
         raise NotImplementedError
 
     def leaves(self) -> list[Any]:
-        """The layers that this consists of: itself, or those of a model, nested ones included."""
-        raise NotImplementedError
+        """The layers that this consists of, each once: itself, or those of a model; those inside them."""
+        return [part for part in self.reached() if not is_model(part)]
 
     def _structure(self) -> Any:
         """The lists or dicts that a call returns its outputs in; None for one output."""

@@ -125,14 +125,7 @@ class OwnCall(Operation):
 
     def inner_layers(self) -> list[Any]:
         """Those and the layers inside them, each once; this one not, should one of them keep it or its model."""
-        if self in tracing.walked:
-            return []
-        tracing.walked.append(self)
-        try:
-            found = {id(leaf): leaf for part in self._parts() for leaf in part.leaves()}
-        finally:
-            tracing.walked.pop()
-        return [leaf for leaf in found.values() if leaf is not self]
+        return self.leaves()[1:]
 
     def _host(self, mode: bool | None = None) -> tuple[Any, list[Weight]]:
         from ..custom.layer import LayerHost

@@ -14,7 +14,7 @@ from .._given import has_layers, is_own, refuse_methods
 from .._names import from_description, name_of, near_match
 from .._registry import CustomObjectScope, collected
 from .._structure import flatten, map_leaves, pack
-from ..layers import Input, Layer
+from ..layers import Input
 from ..layers.base import assign_all
 from .compiled import Compiled
 from .trainer import Trainer
@@ -84,10 +84,6 @@ class Model(Trainer):
     def layers(self) -> list[Any]:
         """Layers and nested models in order."""
         return list(self.operations)
-
-    def leaves(self) -> list[Layer]:
-        found = {id(layer): layer for operation in self.operations for layer in operation.leaves()}
-        return list(found.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """The layer of this name or at this index. Raises ValueError where there is none."""
