@@ -355,3 +355,25 @@ def test_memory_maps_are_read_in_place(tmp_path):
     history = model.fit(np.memmap(path, np.float32, "r", shape=X.shape), Y, batch_size=16, epochs=3, shuffle=False,
                         verbose=0).history  # fmt: skip
     same(model, history, expected())
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("change", [-2, 3])
+def test_a_data_set_may_have_other_lengths_in_later_epochs(shuffle, change):
+    """As in Keras, each order is made of the batches that there are when it begins."""
+
+    class Changing(Data):
+        count = 4
+
+        def __len__(self):
+            return self.count
+
+        def on_epoch_end(self):
+            self.count += change
+
+    data, held = Changing(10), Changing(10)
+    model = network()
+    model.fit(data, epochs=2, shuffle=shuffle, validation_data=held, verbose=0)
+    assert model.optimizer.native.iterations == 4 + 4 + change
+    assert sorted(data.asked[-(4 + change) :]) == list(range(4 + change))
+    assert held.asked[-(4 + change) :] == list(range(4 + change))

@@ -185,3 +185,37 @@ def test_looking_at_an_optimizer_changes_nothing(tmp_path, look):
         return lw.fingerprint(model)
 
     assert finished(look) == finished(None)
+
+
+def test_a_state_that_is_loaded_while_another_model_trains_with_the_optimizer():
+    """The moments that a step writes to were freed in the midst of it."""
+    layer = keras.layers.Dense(64, input_shape=(3,))
+    one, other = keras.Sequential([layer]), keras.Sequential([layer])
+    optimizer = keras.optimizers.Adam(0.01)
+    start: dict = {}
+
+    class Loading(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            if start:
+                other.load_optimizer_state(start)
+            return ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+    y = np.tile(Y[:, :1], 64)
+    other.compile(optimizer, "mse")
+    one.compile(optimizer, Loading())
+    one.train_on_batch(X, y)
+    start = {"iterations": 0, "learning_rate": 0.01}
+    mine = []
+    for _ in range(50):
+        one.train_on_batch(X, y)
+        mine.append(np.full((3, 64), 7.0, "f"))  # takes the memory of what was freed
+    assert all((array == 7.0).all() for array in mine)
+    assert all(np.isfinite(weight).all() for weight in one.get_weights())
+
+
+@pytest.mark.parametrize("state", [None, [], 3, {1: 2}, {"iterations": 0, 5: 3}], ids=str)
+def test_what_is_no_state_of_an_optimizer_is_refused(state):
+    model = keras.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match="state: expected a dict of numbers and arrays by name, received"):
+        model.load_optimizer_state(state)

@@ -147,7 +147,8 @@ def test_a_backup_of_another_place_gives_other_bits(tmp_path):
 @pytest.mark.parametrize(
     ("progress", "text"),
     [({"batch": 99}, "after batch 99 of an epoch of 10"), ({"batch": -1}, "no place in a training"),
-     ({"epoch": 10**30}, "no place in a training"), ({"seen": "x"}, "no place in a training")],
+     ({"epoch": 10**30}, "no place in a training"), ({"seen": "x"}, "no place in a training"),
+     ({"seen": 10**9}, "behind batches that nobody trained on")],
 )  # fmt: skip
 def test_backups_that_do_not_fit(tmp_path, progress, text):
     folder, copies = tmp_path / "backup", tmp_path / "copies"

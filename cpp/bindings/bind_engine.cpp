@@ -285,9 +285,8 @@ void register_engine(py::module_& m) {
           "get_slots",
           [](Optimizer& o, const VariablePtr& v) {
             py::list list;
-            const bool made = o.has_slots(v.get());  // to look is not to make them
-            const auto fresh = made ? std::vector<Buffer<float>>{} : o.fresh_slots(*v);
-            for (const auto& slot : made ? std::as_const(o.slots(v)) : fresh) list.append(row_major(*v, slot.data()));
+            const auto slots = o.has_slots(v.get()) ? o.slots(v) : o.fresh_slots(*v);  // to look is not to make them
+            for (const auto& slot : *slots) list.append(row_major(*v, slot.data()));
             return list;
           },
           py::arg("variable"))
@@ -295,9 +294,9 @@ void register_engine(py::module_& m) {
           "set_slots",
           [](Optimizer& o, const VariablePtr& v, const py::sequence& values) {
             if (values.size() == 0) return o.drop_slots(v.get());
-            auto& slots = o.slots(v);
-            if (values.size() != slots.size())
-              throw py::value_error("values: expected " + std::to_string(slots.size()) +
+            const auto slots = o.slots(v);
+            if (values.size() != slots->size())
+              throw py::value_error("values: expected " + std::to_string(slots->size()) +
                                     " arrays. Received: " + std::to_string(values.size()) + ".");
             std::vector<py::object> keep(values.size()), given;
             std::vector<const float*> pointers;
@@ -305,7 +304,7 @@ void register_engine(py::module_& m) {
               given.push_back(values[i]);
               pointers.push_back(values_for(*v, given.back(), "values", keep[i]));
             }
-            for (size_t i = 0; i < pointers.size(); ++i) v->from_row_major(pointers[i], slots[i].data());
+            for (size_t i = 0; i < pointers.size(); ++i) v->from_row_major(pointers[i], (*slots)[i].data());
           },
           py::arg("variable"), py::arg("values"));
 

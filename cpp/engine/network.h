@@ -129,6 +129,7 @@ class Network {
                     std::span<float* const> out);
   struct Updates {  // what a run's pointers point at
     std::vector<float*> slots;
+    std::vector<Optimizer::Slots> kept;
     std::vector<char> undecayed;
     Buffer<float> square_sums;
     std::vector<int64_t> first_chunk;

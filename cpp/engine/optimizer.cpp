@@ -184,7 +184,7 @@ void Optimizer::set(const std::string& key, double value) {
                                 ". Received: " + std::to_string(value) + ".");
   if (at->second == value) return;
   const double before = std::exchange(at->second, value);
-  if (!state_.empty() && names().size() != state_.begin()->second.slots.size()) {
+  if (!state_.empty() && names().size() != state_.begin()->second.slots->size()) {
     at->second = before;
     throw std::invalid_argument(key + ": expected a value with the same slots, now that there are some. Received: " +
                                 std::to_string(value) + ".");
@@ -242,26 +242,26 @@ std::vector<std::string> Optimizer::names() const {
   return names;
 }
 
-std::vector<Buffer<float>> Optimizer::fresh(const Variable& variable) const {
-  std::vector<Buffer<float>> slots;
+Optimizer::Slots Optimizer::fresh(const Variable& variable) const {
+  auto slots = std::make_shared<std::vector<Buffer<float>>>();
   for (const std::string& name : names()) {
-    slots.push_back(Buffer<float>::zeros(variable.size()));
-    if (name == "accumulator")
-      std::fill_n(slots.back().data(), variable.size(), rounded(value("initial_accumulator_value")));
-    if (name == "average") std::copy_n(variable.data(), variable.size(), slots.back().data());
+    slots->push_back(Buffer<float>::zeros(variable.size()));
+    float* slot = slots->back().data();
+    if (name == "accumulator") std::fill_n(slot, variable.size(), rounded(value("initial_accumulator_value")));
+    if (name == "average") std::copy_n(variable.data(), variable.size(), slot);
   }
   return slots;
 }
 
-std::vector<Buffer<float>> Optimizer::fresh_slots(const Variable& variable) const {
+Optimizer::Slots Optimizer::fresh_slots(const Variable& variable) const {
   const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   return fresh(variable);
 }
 
-std::vector<Buffer<float>>& Optimizer::slots(const VariablePtr& variable) {
+Optimizer::Slots Optimizer::slots(const VariablePtr& variable) {
   const std::lock_guard<ForkMutex<std::mutex>> lock(mutex_);
   const auto found = state_.find(variable.get());
-  if (found != state_.end() && found->second.slots.size() == names().size()) return found->second.slots;
+  if (found != state_.end() && found->second.slots->size() == names().size()) return found->second.slots;
   State begun{variable, fresh(*variable)};  // whole before it is kept
   return (state_[variable.get()] = std::move(begun)).slots;
 }
@@ -276,14 +276,15 @@ void Optimizer::drop_slots(const Variable* variable) {
   state_.erase(variable);
 }
 
-void Optimizer::copy_slot_pointers(const VariablePtr& variable, float** out) {
-  auto& list = slots(variable);
+Optimizer::Slots Optimizer::copy_slot_pointers(const VariablePtr& variable, float** out) {
+  Slots list = slots(variable);
   const std::vector<std::string> names = slot_names();
   std::fill_n(out, kMaxSlots, nullptr);
-  for (size_t i = 0; i < list.size(); ++i) {
+  for (size_t i = 0; i < list->size(); ++i) {
     const size_t at = names[i] == "average" ? kAverage : names[i] == "gradient_accumulator" ? kAccumulator : i;
-    out[at] = list[i].data();
+    out[at] = (*list)[i].data();
   }
+  return list;
 }
 
 // --- steps ---------------------------------------------------------------------------------------------------------

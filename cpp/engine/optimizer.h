@@ -51,11 +51,13 @@ class Optimizer {
 
   // The slots of a variable in its stored layout, by slot_names, made on first use: zero; an "accumulator" begins at
   // initial_accumulator_value, an "average" as the variable is.
-  std::vector<Buffer<float>>& slots(const VariablePtr& variable);
-  std::vector<Buffer<float>> fresh_slots(const Variable& variable) const;  // as they begin; the optimizer keeps none
+  using Slots = std::shared_ptr<std::vector<Buffer<float>>>;
+  Slots slots(const VariablePtr& variable);
+  Slots fresh_slots(const Variable& variable) const;  // as they begin; the optimizer keeps none
   bool has_slots(const Variable* variable) const;
   void drop_slots(const Variable* variable);  // they begin anew
-  void copy_slot_pointers(const VariablePtr& variable, float** out);
+  // Returns what keeps them there, should they be dropped meanwhile: two models may share an optimizer.
+  Slots copy_slot_pointers(const VariablePtr& variable, float** out);
 
   OptimizerStep step_kernel(const KernelTable& table) const;
   // Of `count` batches from t = 1, 2, ... on.
@@ -66,11 +68,11 @@ class Optimizer {
  private:
   struct State {
     VariablePtr keep;
-    std::vector<Buffer<float>> slots;
+    Slots slots;
   };
   double value(const std::string& key) const;  // these two under mutex_
   std::vector<std::string> names() const;
-  std::vector<Buffer<float>> fresh(const Variable& variable) const;
+  Slots fresh(const Variable& variable) const;
 
   const Equation* equation_;
   mutable ForkMutex<std::mutex> mutex_;

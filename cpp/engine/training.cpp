@@ -122,7 +122,7 @@ void Network::prepare_updates(Run& run, Optimizer& optimizer, Updates& updates) 
   for (int v = 0; v < input_.trainable; ++v) {
     const auto i = static_cast<size_t>(v);
     const auto& variable = input_.variables[i];
-    optimizer.copy_slot_pointers(variable, &updates.slots[i * Optimizer::kMaxSlots]);
+    updates.kept.push_back(optimizer.copy_slot_pointers(variable, &updates.slots[i * Optimizer::kMaxSlots]));
     updates.undecayed[i] = !optimizer.decays(variable.get());
     updates.first_chunk.push_back(updates.first_chunk.back() + (variable->size() + kNormChunk - 1) / kNormChunk);
   }

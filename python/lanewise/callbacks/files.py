@@ -141,6 +141,8 @@ class BackupAndRestore(Callback):
         place = Place(counts[2], counts[3], counts[4], stored.get("sums"))
         if place.batch and not np.any(state.get("epoch", 0)):
             raise ValueError("within an epoch that has not begun")
+        if place.seen > np.max(state.get("iterations", 0)):
+            raise ValueError("behind batches that nobody trained on")
         place.check(model._get_compiled("fit").begin(), model._place.steps_after(place.seen))
         generators, before = random.generators_of(model.leaves()), model.get_weights()
         drawn = random.drawn(generators)

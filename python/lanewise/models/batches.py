@@ -70,9 +70,9 @@ class Batches:
         """
         if isinstance(self._source, PyDataset):
             self._source.on_epoch_begin()
-        wanted = steps if steps is not None else self.count
         if self._iterator is None or (steps is None and self._again and not self._has_first):
             self._iterator = self._from_start(seed, epoch, shuffle)
+        wanted = steps if steps is not None else self.count
         given = 0
         while self._iterator is not None and (wanted is None or given < wanted):
             try:
@@ -140,6 +140,7 @@ class Batches:
         if not isinstance(source, PyDataset):
             return islice(source, seen, None)
         order: Iterable[int] = count(seen)
+        self.count = source.num_batches  # it may change from epoch to epoch
         if self.count is not None:
             order = _engine.permutation(seed, epoch, self.count)[seen:].tolist() if shuffle else range(seen, self.count)
         return map(source.__getitem__, order)

@@ -269,6 +269,8 @@ class Model(Trainer):
         compiled = self._get_compiled("load_optimizer_state")
         if not self.built:
             raise ValueError("load_optimizer_state: the model is not built")
+        if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+            raise ValueError(f"state: expected a dict of numbers and arrays by name, received {str(state)[:60]}")
         native, names = compiled.optimizer.native, compiled.optimizer.native.slot_names()
         weights = self.weights
         needed = ["iterations", "learning_rate", *(["seed", "epoch"] if {"seed", "epoch"} & state.keys() else [])]
