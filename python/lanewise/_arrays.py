@@ -77,6 +77,8 @@ def as_array(argument: str, value: Any) -> AnyArray:
         array: AnyArray = value
     elif value is None or isinstance(value, str | bytes | dict) or hasattr(value, "tocsr"):
         hint = "; a sparse matrix goes in as .toarray()" if hasattr(value, "tocsr") else ""
+        if isinstance(value, dict):
+            hint = f" of {', '.join(map(repr, value))[:60]}; its keys are to be the names of inputs or outputs"
         raise TypeError(f"{argument}: expected an array, a list or a data frame, received {type(value).__name__}{hint}")
     elif hasattr(value, "to_numpy"):
         array = _from_frame(argument, value)

@@ -20,7 +20,7 @@ class Given:
 
 def is_own(cls: Any) -> bool:
     """Whether a person wrote this class or function."""
-    return not cls.__module__.startswith("lanewise.")
+    return not (cls.__module__ or "").startswith("lanewise.")  # None: made by `exec`
 
 
 def is_model(obj: Any) -> bool:

@@ -164,7 +164,7 @@ def absent(module: str, name: str, known: Iterable[str], frame: FrameType) -> Ex
 
 _STEPS = "steps run in compiled code; for steps of your own " + _GRADIENTS
 _FLOAT32 = "layers compute in float32, without quantization or LoRA"
-_STATE = "use get_weights() and set_weights(...); of a model also optimizer_state() and load_optimizer_state(...)"
+_STATE = "a model has get_weights() and set_weights(...), optimizer_state() and load_optimizer_state(...)"
 _SUMS = "the engine keeps the sums of metrics, result() reads them; a subclass has those that its add_weight makes"
 
 _ATTRIBUTES: dict[str, str] = {

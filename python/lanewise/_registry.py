@@ -48,15 +48,22 @@ def get_custom_objects() -> dict[str, Any]:
 
 
 def get_registered_name(obj: Any) -> str:
-    """The name under which a class or function is registered, or its own name; inside `collected` a unique one."""
+    """The name under which a class or function is registered, or its own name; inside `collected` a unique one.
+
+    Raises:
+        ValueError: it has no name, as a `functools.partial` has none, and is not registered with one.
+    """
     try:
         name = _names.get(obj)
     except TypeError:  # not hashable
         name = None
     found = _collected.value
-    if name or found is None or not is_own(obj):
-        return name or str(obj.__name__)
-    key = f"own>{obj.__name__}"  # never a name of the package's
+    own = getattr(obj, "__name__", None)
+    if name or found is None or (own and not is_own(obj)):
+        if not (name or own):
+            raise ValueError(f"{str(obj)[:60]}: it has no name that a file could hold; write it as a function: def")
+        return name or str(own)
+    key = f"own>{own or type(obj).__name__}"  # never a name of the package's
     while found.setdefault(key, obj) is not obj:
         key += "_"
     return key
