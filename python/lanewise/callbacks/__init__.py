@@ -1,11 +1,10 @@
 """Callbacks: what runs between epochs and batches of `fit`, by Keras's names."""
 
 from .. import _missing
-from .base import Callback, CallbackList
+from .base import Callback, CallbackList, History, LambdaCallback, TerminateOnNaN
 from .files import BackupAndRestore, CSVLogger
 from .monitor import EarlyStopping, ModelCheckpoint, OptunaPruning
 from .rates import LearningRateScheduler, OneCycle, ProgbarLogger, ReduceLROnPlateau, SwapEMAWeights
-from .simple import History, LambdaCallback, TerminateOnNaN
 from .tensorboard import TensorBoard
 
 __all__ = [
