@@ -145,6 +145,8 @@ def tables():
         ("TabularClassifier", {"scaling": {"sharpness": "x"}}, "no finite numbers"),
         ("TabularClassifier", {"classes": {"dtype": "U500000000", "values": ["x", "y"]}}, "is no type of labels"),
         ("TabularClassifier", {"classes": {"dtype": "V8", "values": ["x", "y"]}}, "is no type of labels"),
+        ("TabularClassifier", {"classes": {"dtype": "i4,i4", "values": ["x", "y"]}}, "is no type of labels"),
+        ("TabularClassifier", {"classes": {"dtype": 5, "values": ["x", "y"]}}, "classes: 5 is no type"),
         ("TabularClassifier", {"classes": {"dtype": "O", "values": [["x"], ["y"]]}}, "the classes are no labels"),
         ("TabularClassifier", {"classes": {"dtype": "<U1", "values": ["x", "y", "z"]}}, "as many classes"),
     ],

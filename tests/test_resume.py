@@ -163,6 +163,20 @@ def test_backups_that_do_not_fit(tmp_path, progress, text):
         trained("adam", "rows", copies / "3")
 
 
+def test_a_backup_within_an_epoch_that_has_not_begun(tmp_path):
+    folder, copies = tmp_path / "backup", tmp_path / "copies"
+    copies.mkdir()
+    trained("adam", "rows", folder, Keep(folder, copies))
+    path = copies / "3" / "latest.npz"
+    with open(path, "rb") as file:
+        kept = archive.Archive(file)
+        arrays = kept.read(kept.plan(kept.manifest["arrays"]))
+    arrays["state/epoch.npy"] = np.zeros_like(arrays["state/epoch.npy"])
+    archive.write(str(path), kept.manifest, arrays)
+    with pytest.raises(ValueError, match="within an epoch that has not begun"):
+        trained("adam", "rows", copies / "3")
+
+
 def test_a_backup_of_more_rows_with_steps_per_epoch_changes_nothing(tmp_path):
     """Five batches of the order are left where it was made, one here: found out before anything is restored."""
 

@@ -21,15 +21,15 @@ _WHAT_NOW = {
 }
 
 
-def is_type_name(text: str) -> bool:
+def is_type_name(text: Any) -> bool:
     """Whether it names one type, and is no text that NumPy would have Python read."""
-    return text.lstrip("<>=|").isalnum()
+    return isinstance(text, str) and text.lstrip("<>=|").isalnum()
 
 
 def number_type(dtype: Any) -> np.dtype[Any]:
     """A type of real numbers. Raises TypeError for any other one, and for text that NumPy would have Python read."""
     name = getattr(dtype, "name", dtype)  # tf.float32, "float32", np.float32
-    if isinstance(name, type) or (isinstance(name, str) and is_type_name(name)):
+    if isinstance(name, type) or is_type_name(name):
         with suppress(TypeError):  # a type that NumPy does not know
             found = np.dtype(name)
             if found.kind in "biuf" and found.itemsize <= 8:

@@ -113,7 +113,7 @@ def opened(archive: Archive, expected: Any = None) -> Any:
     else:
         kind, values = manifest["classes"]["dtype"], manifest["classes"]["values"]
         if not is_type_name(kind):
-            raise FormatError(f"classes: {kind[:60]} is no type of labels")
+            raise FormatError(f"classes: {str(kind)[:60]} is no type of labels")
         dtype = np.dtype(kind)
         if len(values) != outputs:
             raise FormatError("there are not as many classes as outputs")
