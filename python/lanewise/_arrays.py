@@ -31,7 +31,7 @@ def number_type(dtype: Any) -> np.dtype[Any]:
     name = getattr(dtype, "name", dtype)  # tf.float32, "float32", np.float32
     if isinstance(name, type) or is_type_name(name):
         with suppress(TypeError):  # a type that NumPy does not know
-            found = np.dtype(name)
+            found: np.dtype[Any] = np.dtype(name)
             if found.kind in "biuf" and found.itemsize <= 8:
                 return found
     raise TypeError(f"dtype: expected real numbers of up to 64 bits, received {str(dtype)[:60]!r}")
