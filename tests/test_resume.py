@@ -102,6 +102,13 @@ def trained(optimizer, kind, folder, *more):
     return model, history.history
 
 
+def parts(path):
+    """(manifest, arrays) of a backup."""
+    with open(path, "rb") as file:
+        kept = archive.Archive(file)
+        return kept.manifest, kept.read(kept.plan(kept.manifest["arrays"]))
+
+
 OTHERS = [*(("adam", kind) for kind in list(KINDS)[1:]), *((name, "rows") for name in list(OPTIMIZERS)[1:])]
 
 
@@ -136,11 +143,9 @@ def test_a_backup_of_another_place_gives_other_bits(tmp_path):
     copies.mkdir()
     whole, _ = trained("adam", "rows", folder, Keep(folder, copies))
     path = copies / "13" / "latest.npz"
-    with open(path, "rb") as file:
-        kept = archive.Archive(file)
-        arrays = kept.read(kept.plan(kept.manifest["arrays"]))
-    assert kept.manifest["progress"] == {"epoch": 1, "batches": 13, "batch": 3, "seen": 0, "began": 0}
-    archive.write(str(path), {**kept.manifest, "progress": {**kept.manifest["progress"], "batch": 4}}, arrays)
+    manifest, arrays = parts(path)
+    assert manifest["progress"] == {"epoch": 1, "batches": 13, "batch": 3, "seen": 0, "began": 0}
+    archive.write(str(path), {**manifest, "progress": {**manifest["progress"], "batch": 4}}, arrays)
     assert lw.fingerprint(trained("adam", "rows", copies / "13")[0]) != lw.fingerprint(whole)
 
 
@@ -155,10 +160,8 @@ def test_backups_that_do_not_fit(tmp_path, progress, text):
     copies.mkdir()
     trained("adam", "rows", folder, Keep(folder, copies))
     path = copies / "3" / "latest.npz"
-    with open(path, "rb") as file:
-        kept = archive.Archive(file)
-        arrays = kept.read(kept.plan(kept.manifest["arrays"]))
-    archive.write(str(path), {**kept.manifest, "progress": {**kept.manifest["progress"], **progress}}, arrays)
+    manifest, arrays = parts(path)
+    archive.write(str(path), {**manifest, "progress": {**manifest["progress"], **progress}}, arrays)
     with pytest.raises(ValueError, match=text):
         trained("adam", "rows", copies / "3")
 
@@ -168,11 +171,9 @@ def test_a_backup_within_an_epoch_that_has_not_begun(tmp_path):
     copies.mkdir()
     trained("adam", "rows", folder, Keep(folder, copies))
     path = copies / "3" / "latest.npz"
-    with open(path, "rb") as file:
-        kept = archive.Archive(file)
-        arrays = kept.read(kept.plan(kept.manifest["arrays"]))
+    manifest, arrays = parts(path)
     arrays["state/epoch.npy"] = np.zeros_like(arrays["state/epoch.npy"])
-    archive.write(str(path), kept.manifest, arrays)
+    archive.write(str(path), manifest, arrays)
     with pytest.raises(ValueError, match="within an epoch that has not begun"):
         trained("adam", "rows", copies / "3")
 
