@@ -73,6 +73,8 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
   const bool copies = plan.pack_b && mm.b_col == 1 && !mm.b_transposed;  // row by row
   const bool fetches = plan.fetch_b || mm.beside[0] != nullptr || mm.upcoming != nullptr;
   const bool padded = plan.pad_b && Vec::kLanes == kLineFloats;
+  // Whether the first panel's tiles ask for the rows of A that the next one reads.
+  const bool streams_a = !plan.pack_a && mm.m * mm.k >= kFetchFloats && (plan.pack_b || mm.b_panels);
   auto width_of = [&](int64_t p) { return p + 1 == panel_count(mm.n) ? last_width : kPanel; };
 
   for (int64_t g0 = p0; g0 < p1; g0 += plan.group) {
@@ -114,7 +116,8 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
               b = mm.b + k0 * mm.b_row + p * kPanel, ldb = mm.b_row;
             }
             int max_rows = plan.pack_a ? kMaxRows[0] : max_rows_for(across);
-            if (!plan.pack_a && mm.a_row % kAliased == 0 && (padded || width <= Vec::kLanes) && max_rows > kAliasedRows)
+            if (!plan.pack_a && mm.a_row % (padded ? 2 * kAliased : kAliased) == 0 &&
+                (padded || width <= Vec::kLanes) && max_rows > kAliasedRows)
               max_rows = kAliasedRows;
             int64_t number = 0;
             for_balanced(s0, s1, max_rows, [&](int64_t i, int64_t rows) {
@@ -139,6 +142,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
                 run = reinterpret_cast<const char*>(b + kPanel * kBlockK) + part * kb * kLine;
                 ahead = {{run, run + kLine, run + 2 * kLine}, 3 * kLine};
               }
+              if (streams_a && p == g0) ahead.rows = a + rows * a_row;
               ++number;
               if (i == copied) {  // its first tile makes the copy while it reads B, if it is one that can
                 if (copies && can_copy(rows, width)) {
@@ -179,7 +183,7 @@ void matmul_block(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t 
     case Way::kColumn:
       return matmul_column(mm, i0, i1, scratch);
     case Way::kOuter:
-      return matmul_outer(mm, i0, i1, p0, p1);
+      return matmul_outer(mm, i0, i1, p0, p1, scratch);
     case Way::kRows:
       return matmul_rows(mm, plan, i0, i1, p0, p1, scratch);
     case Way::kDots:

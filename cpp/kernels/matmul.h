@@ -19,7 +19,7 @@ constexpr int64_t kTileRows = 32;
 // panel's width (for n == 1: cols == 1 and ldt == 1, rows up to kGemvRows), so T is contiguous.
 using Epilogue = void (*)(const void* context, float* t, int64_t i, int64_t j, int64_t rows, int64_t cols);
 constexpr int64_t kGemvRows = 256;
-// Rows of A up to which a product is thin, and floats of C (or of B, where sums are short) that wait in L1 meanwhile.
+// Rows of A up to which a product is thin, and floats of B, half of those that wait in L1 where sums are short.
 constexpr int64_t kThinRows = 8, kThinFloats = 4096;
 // Rows of A up to which it is where B is large, the floats of a B that comes from memory, and those of a row of B that
 // is a page of its own.
@@ -88,7 +88,12 @@ struct Core {
   // with it. Cascade Lake (two FMA units of 512 bits, two loads a cycle), without and with: 1000x1000x1000 53 and 109
   // GFLOP/s, 64x1000x1000 40 and 77.
   bool split_loads_cost;
-  int64_t copy_rows;      // rows of A from which on a B of distant rows is copied
+  int64_t copy_rows;  // rows of A from which on a B of distant rows is copied
+  int64_t
+      copy_far_rows;    // the same of 2 MB and more whose rows share L1 sets. One thread of an Emerald Rapids, with 48
+                        // and 24: 24x1024x1024 587 -> 489 us, 32x4096x1024 4.0 -> 3.1 ms; but 32x512x512 125 -> 134
+  int64_t thin_floats;  // of a C of few rows that waits in L1 or L2: one thread of an Emerald Rapids, 4,096, 8,192,
+                        // 16,384 and 32,768: 16x4096x1024 2.1, 1.81, 1.71, 1.67 ms, 8x4096x4096 4.9, 4.6, 4.3, 4.1
   int64_t memory_floats;  // of a B that comes from memory. 8x2048x2048, of 16 MB, as from L3 5.8 -> 3.6 ms on a
                           // Cascade Lake; 6x3000x3000, of 36, so 5.1 -> 8.3 ms
   int64_t far_rows;       // rows of A that meet a large B in the order of memory, if its rows share no L1 sets: on a
@@ -98,9 +103,13 @@ struct Core {
   int64_t alias_ahead;    // rows that B is asked for in advance where they share L1 sets, and lose each other's lines:
                           // it pays on a Cascade Lake all the same: 8x1024x1024 1,210 -> 420 us, 4x1024x1024 370 -> 250
   int64_t outer_terms[2];  // terms up to which Way::kOuter writes a wide C: up to 256 rows of A, beyond
+  int64_t outer_columns;   // from which on C is wide. One thread of an Emerald Rapids, with 256 and 128: 1000x128x32 60
+                           // -> 51 us, 1000x224x24 91 -> 74, 200x128x32 11.7 -> 10.5
 };
-constexpr Core kZen4{false, 64, kFarFloats, kFarRows, 24, 0, {256, 128}};
-constexpr Core kCascadeLake{true, 48, kFarFloats / 2 * 3, 20, 16, 8, {kFewTerms - 1, kFewTerms - 1}};
+constexpr int64_t kMostThinFloats = 1 << 15;
+constexpr Core kZen4{false, 64, 64, kThinFloats, kFarFloats, kFarRows, 24, 0, {256, 128}, 256};
+constexpr Core kCascadeLake{
+    true, 48, 24, kMostThinFloats, kFarFloats / 2 * 3, 20, 16, 8, {kFewTerms - 1, kFewTerms - 1}, 128};
 extern Core core;  // dispatch.cpp knows: Intel's cores are of the second kind, all others of the first
 
 constexpr int64_t kGroup = 32;  // panels in a column group at most
@@ -134,8 +143,9 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   // B is copied where its columns have a stride, and where a power-of-two row stride (those rows fall into the same
   // L1 sets) or sheer size would cost more over the rows of A.
   const bool read_again = panels >= 8 && mm.a_row % 512 == 0;  // rows of A that share L1 sets
+  const bool far = mm.b_row % 256 == 0 && mm.k * mm.n >= 2 * kFetchFloats;
   const bool far_apart =
-      mm.m >= core.copy_rows && mm.k >= 64 &&
+      mm.m >= (far ? core.copy_far_rows : core.copy_rows) && mm.k >= 64 &&
       (mm.b_row % 256 == 0 || mm.b_row > 1024 || (core.split_loads_cost && (read_again || mm.m >= 256)));
   // Beside an epilogue that streams other arrays through L1, fewer sets are enough to lose B: 1000-128-1's dW with Adam
   // (b_row 128) took 5 us of 112 longer, more or less as memory happened to lie.
@@ -161,15 +171,16 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   if (few && !plan.pack_b) {
     plan.way = Way::kRows;
     plan.fetch_b = from_memory || more;
-    const int64_t strip = kThinFloats / (mm.m > 0 ? mm.m : 1) / kPanel;
+    const int64_t strip = core.thin_floats / (mm.m > 0 ? mm.m : 1) / kPanel;
     plan.group = panels < strip ? panels : strip;
     plan.tile_floats = (2 * mm.m * plan.group + kFarRows) * kPanel;
     return plan;
   }
   const int64_t wide = core.outer_terms[mm.m > 256];
-  const bool short_sum = mm.k <= kShortSum || (mm.k <= wide && mm.n >= 256 && mm.n >= 4 * mm.k);
+  const bool short_sum = mm.k <= kShortSum || (mm.k <= wide && mm.n >= core.outer_columns && mm.n >= 4 * mm.k);
   if (mm.c != nullptr && mm.k > 0 && short_sum && panels > 1 && mm.b_col == 1 && !mm.b_panels) {
     plan.way = Way::kOuter;
+    plan.tile_floats = 2 * kThinFloats;
     return plan;
   }
   plan.way = Way::kTiles;
@@ -188,7 +199,13 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) || (mm.m >= 32 && mm.k >= 64 && (columns_again || rows_again));
   // Where B stays in L1, strips of a few tiles write the rows of C in their order: 1000x300x17 in 28 instead of 38 us.
   const bool in_order = mm.c != nullptr && mm.k <= kFewTerms && mm.k * mm.n <= 2 * kThinFloats;
-  plan.strip = plan.pack_a ? kStrip : in_order ? kOrderedStrip : plan.rows;
+  // Of a larger A, which some panels read in place, strips stay in L2 from one to the next: 2000x100x300 on one thread
+  // of an Emerald Rapids 2.2 -> 2.0 ms.
+  const int64_t again = kFetchFloats / 2 / (mm.k < kBlockK ? mm.k + 1 : kBlockK);
+  plan.strip = plan.pack_a                                      ? kStrip
+               : in_order                                       ? kOrderedStrip
+               : panels > 1 && panels <= 8 && again < plan.rows ? again
+                                                                : plan.rows;
   plan.fetch_b = mm.b_panels && mm.m >= 64 && mm.k >= kFewTerms && mm.k * mm.n >= kFetchFloats;
   plan.tile_floats = mm.c != nullptr ? 0 : mm.k <= kBlockK ? kTileRows * kPanel : plan.group * plan.rows * kPanel;
   plan.b_floats = plan.pack_b ? plan.group * kPanel * kBlockK : 0;
@@ -220,9 +237,10 @@ static inline int64_t matmul_scratch(const Matmul& mm) {
   const MatmulPlan plan = matmul_plan(mm);
   const int64_t own = plan.tile_floats + plan.b_floats + plan.a_floats;
   const int64_t copy = plan.way == Way::kRows && mm.m >= kFarRows ? kStrip * kBlockK : 0;
-  const int64_t dots = mm.b_row == 1 && mm.b_col != 1 ? dot_floats(mm) : 0, rows = kFarRows * kGroup * kPanel + copy;
+  const int64_t dots = mm.b_row == 1 && mm.b_col != 1 ? dot_floats(mm) : 0, tiles = kFarRows * kGroup * kPanel + copy;
+  const int64_t all = panel_count(mm.n) * kPanel * kFarRows, most = all < core.thin_floats ? all : core.thin_floats;
+  const int64_t thin = 2 * most + kFarRows * kPanel, rows = tiles > thin ? tiles : thin;
   const int64_t other = mm.b_panels || mm.n == 1 ? 0 : dots > rows ? dots : rows;
-  static_assert(kFarRows * kGroup >= 2 * kThinFloats / kPanel + kFarRows);
   return own > other ? own : other;
 }
 

@@ -38,7 +38,7 @@ LW_INLINE void add_rows(int64_t depth, const float* a, int64_t a_row, int64_t a_
 template <int R, bool Far = false>
 void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
                int64_t ldt, int64_t columns, bool first, [[maybe_unused]] int64_t ahead = 0) {
-  constexpr int L = Vec::kLanes, V = 2 * R <= kMaxRows[0] * kVecs ? 2 : 1;
+  constexpr int L = Vec::kLanes, V = L == 16 ? (R <= 6 ? 4 : 3) : 2 * R <= kMaxRows[0] * kVecs ? 2 : 1;
   int64_t j = 0;
   for (; j + V * L <= columns; j += V * L) {
     Vec acc[R][V];
@@ -47,7 +47,8 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
     }
     add_rows(
         depth, a, a_row, a_col, b + j, ldb, acc, [&](const float* bg, int v) __attribute__((always_inline)) {
-          __builtin_prefetch(bg + (V + v) * L + kNext);  // one load takes from all rows in turn: no prefetcher follows
+          // One load takes from all rows in turn: no prefetcher follows.
+          if (Far || R == 1 || L < 16) __builtin_prefetch(bg + (V + v) * L + kNext);
           if (Far) __builtin_prefetch(bg + v * L + ahead, 0, 2);
         });
     LW_UNROLL for (int r = 0; r < R; ++r) {
@@ -347,19 +348,24 @@ inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, in
 
 // In strips of columns so narrow that those of B stay in L1. Where C does not, strips begin with cache lines, and the
 // columns before the first line go first in each row: 1024x1024x1 on one thread of a Zen 4, C 16 bytes after a line, 73
-// -> 58 us.
-inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1) {
+// -> 58 us. Many rows read a copy of B whose vectors lie in one line each.
+inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* copy) {
   const int64_t strip = 2 * kThinFloats / mm.k / kPanel * kPanel, end = smaller(p1 * kPanel, mm.n);
   constexpr int64_t kRows = kPassRows, kMuch = 1 << 17;  // floats
-  const int64_t some = smaller(mm.k > 12 ? 8 : 4, kRows);
+  const int64_t some = smaller(mm.k <= 12 ? 4 : Vec::kLanes == 16 && mm.n <= 4 * kPanel ? 6 : 8, kRows);
   for (int64_t j = p0 * kPanel, next; j < end; j = next) {
     const int64_t lead = mm.m * mm.n >= kMuch ? floats_before(mm.c + j, kLineFloats) : 0;
+    const int64_t line = smaller(j + lead, end);
     next = smaller(j + lead + strip, end);
+    const bool copies = mm.k > 8 && i1 - i0 >= 8 * some;
+    if (copies) pack_b(mm.b + line, mm.b_row, 1, mm.k, next - line, copy, strip);
     for (int64_t i = i0; i < i1; i += some)
       with_constant<kRows>(smaller(some, i1 - i), [&](auto r) {
-        for (int64_t at = j, to = smaller(j + lead, end); at < next; at = to, to = next)
-          thin_pass<r>(mm.k, mm.a + i * mm.a_row, mm.a_row, mm.a_col, mm.b + at, mm.b_row, mm.c + i * mm.c_row + at,
-                       mm.c_row, to - at, true);
+        const float* const a = mm.a + i * mm.a_row;
+        float* const c = mm.c + i * mm.c_row;
+        if (lead > 0) thin_pass<r>(mm.k, a, mm.a_row, mm.a_col, mm.b + j, mm.b_row, c + j, mm.c_row, line - j, true);
+        thin_pass<r>(mm.k, a, mm.a_row, mm.a_col, copies ? copy : mm.b + line, copies ? strip : mm.b_row, c + line,
+                     mm.c_row, next - line, true);
       });
   }
 }

@@ -24,11 +24,11 @@ constexpr int kVecs = 2;
 constexpr int kMaxRows[2] = {4, 4};
 #endif
 constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
-// Tiles that copy B while they read it have so many rows or more, as the first one of 48 rows of A and more has: two
+// Tiles that copy B while they read it have so many rows or more, as the first one of most products has: two
 // stores a term beside multiply-adds, where a copy before the tile takes all of a core. One thread of an Emerald
 // Rapids, before and after (with what copies A, below): 64x512x512 239 -> 211 us, 128x784x512 697 -> 651.
 #if defined(LW_ISA_AVX512)
-constexpr int kCopyRows = 12;
+constexpr int kCopyRows = 11;
 #elif defined(LW_ISA_AVX2)
 constexpr int kCopyRows = 6;
 #else
@@ -49,8 +49,9 @@ constexpr int max_rows_of(int vecs) { return kMaxRows[vecs < kVecs]; }
 // then works while the FMA units do; asked for all at once, the lines would fill the queue and the tile wait.
 struct Ahead {
   const char* run[3];
-  int64_t step;           // bytes from one address of a run to the next
-  float* copy = nullptr;  // of a tile that copies: where it leaves its columns of B, in rows kPanel apart
+  int64_t step;                 // bytes from one address of a run to the next
+  float* copy = nullptr;        // of a tile that copies: where it leaves its columns of B, in rows kPanel apart
+  const float* rows = nullptr;  // of one that reads A in place: the rows of A that the next one reads
 };
 
 // t (R, V*L; ldt) = or += sum over p of a[r, p] * b[p, :]. Unit: the rows of A are neighbours (a_row == 1), and memory
@@ -79,16 +80,21 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   float* copy = nullptr;
   if constexpr (Copy) copy = ahead->copy;
   const float* far = b + kRowsAhead * ldb + kLineFloats - 1;
-  const bool asks = ldb > 2 * kPanel;
+  int64_t far_step = ldb;
+  bool asks = ldb > 2 * kPanel;
+  int64_t parts = 1;  // of the terms, in which a row after the other is asked for
+  if constexpr (kAlong) {
+    if (ahead->rows != nullptr) far = ahead->rows, far_step = R, asks = true, parts = R;
+  }
   const auto terms = [&](auto count) __attribute__((always_inline)) {
     constexpr int N = decltype(count)::value;
     if constexpr (kAlong || Copy) {
       if (asks) {
         LW_UNROLL for (int e = 0; e < N; ++e) {
-          LW_UNROLL for (int c = 0; c < V * L; c += kLineFloats) __builtin_prefetch(far + e * ldb + c);
+          LW_UNROLL for (int c = 0; c < V * L; c += kLineFloats) __builtin_prefetch(far + e * far_step + c);
         }
       }
-      far += N * ldb;
+      far += N * far_step;
     }
     LW_UNROLL for (int e = 0; e < N; ++e) {
       if constexpr (Unit) {
@@ -122,7 +128,12 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   // Two terms a round: pointers and the count are a twelfth of the instructions less. The tiles of large products only,
   // for the weight of the wheel.
   constexpr int kTerms = kAlong && !kSmall && R > 10 ? 2 : 1;
-  for (int64_t p = kb / kTerms; p > 0; --p) terms(std::integral_constant<int, kTerms>());
+  for (int64_t left = kb / kTerms; parts > 0; --parts) {
+    const int64_t some = parts == 1 ? left : left / parts;
+    left -= some;
+    for (int64_t p = some; p > 0; --p) terms(std::integral_constant<int, kTerms>());
+    if constexpr (kAlong) far += a_row - some * kTerms * R;
+  }
   if (kTerms > 1 && kb % kTerms != 0) terms(std::integral_constant<int, 1>());
   asm("" : "+r"(ldt));  // or the addresses of C's rows wait in memory for the end of the loop
   // All of C is read before any of it is written: rows a multiple of 4 KB apart look alike to the store queue, and a
