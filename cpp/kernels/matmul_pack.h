@@ -90,7 +90,8 @@ inline void pack_a(const float* a, int64_t a_row, int64_t a_col, int64_t m, int6
 
 // Columns [0, width) of B, rows [0, kb), copied to a row-major panel (kb, width) of rows `ldo` apart. Beyond its width
 // whole vectors are written where ldo is larger, of whatever numbers.
-inline void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int64_t width, float* out, int64_t ldo) {
+inline __attribute__((noinline)) void pack_b(const float* b, int64_t b_row, int64_t b_col, int64_t kb, int64_t width,
+                                             float* out, int64_t ldo) {
   constexpr int L = Vec::kLanes;
   const auto room = [&](int64_t j) { return smaller(L, ldo - j); };
   if (b_col == 1) {

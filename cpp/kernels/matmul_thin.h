@@ -33,8 +33,26 @@ LW_INLINE void add_rows(int64_t depth, const float* a, int64_t a_row, int64_t a_
   }
 }
 
-// t (R, columns; ldt) = or += sum over g < depth of a[r, g] * b[g, :], element by element an ascending chain. With Far
-// what lies `ahead` floats beyond B is asked for into L2.
+// t (R, columns; ldt) = or += sum over g < depth of a[r, g] * b[g, :], element by element an ascending chain: vector by
+// vector, the columns that thin_pass leaves.
+template <int R>
+__attribute__((noinline)) void thin_rest(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b,
+                                         int64_t ldb, float* t, int64_t ldt, int64_t columns, bool first) {
+  constexpr int L = Vec::kLanes;
+  for (int64_t j = 0; j < columns; j += L) {
+    const int64_t n = smaller(L, columns - j);
+    Vec acc[R];
+    LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = first ? Vec::zero() : Vec::load_partial(t + r * ldt + j, n);
+    const float *ag = a, *bg = b + j;
+    for (int64_t g = 0; g < depth; ++g, ag += a_col, bg += ldb) {
+      const Vec bv = Vec::load_partial(bg, n);
+      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(ag[r * a_row]), bv, acc[r]);
+    }
+    LW_UNROLL for (int r = 0; r < R; ++r) acc[r].store_partial(t + r * ldt + j, n);
+  }
+}
+
+// The same as wide as registers allow. With Far what lies `ahead` floats beyond B is asked for into L2.
 template <int R, bool Far = false>
 void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
                int64_t ldt, int64_t columns, bool first, [[maybe_unused]] int64_t ahead = 0) {
@@ -55,17 +73,7 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
       LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v].store(t + r * ldt + j + v * L);
     }
   }
-  for (; j < columns; j += L) {
-    const int64_t n = smaller(L, columns - j);
-    Vec acc[R];
-    LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = first ? Vec::zero() : Vec::load_partial(t + r * ldt + j, n);
-    const float *ag = a, *bg = b + j;
-    for (int64_t g = 0; g < depth; ++g, ag += a_col, bg += ldb) {
-      const Vec bv = Vec::load_partial(bg, n);
-      LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(ag[r * a_row]), bv, acc[r]);
-    }
-    LW_UNROLL for (int r = 0; r < R; ++r) acc[r].store_partial(t + r * ldt + j, n);
-  }
+  if (j < columns) thin_rest<R>(depth, a, a_row, a_col, b + j, ldb, t + j, ldt, columns - j, first);
 }
 
 // t (rows, columns; ldt) = a (rows, kb) · b (kb, columns), a few rows of B at a time; of a B that comes from memory

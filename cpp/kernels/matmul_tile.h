@@ -83,7 +83,8 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   int64_t far_step = ldb;
   bool asks = ldb > 2 * kPanel;
   int64_t parts = 1;  // of the terms, in which a row after the other is asked for
-  if constexpr (kAlong) {
+  constexpr bool kRowsToo = kAlong && !kSmall && R > 10;
+  if constexpr (kRowsToo) {
     if (ahead->rows != nullptr) far = ahead->rows, far_step = R, asks = true, parts = R;
   }
   const auto terms = [&](auto count) __attribute__((always_inline)) {
@@ -127,12 +128,12 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   };
   // Two terms a round: pointers and the count are a twelfth of the instructions less. The tiles of large products only,
   // for the weight of the wheel.
-  constexpr int kTerms = kAlong && !kSmall && R > 10 ? 2 : 1;
+  constexpr int kTerms = kRowsToo ? 2 : 1;
   for (int64_t left = kb / kTerms; parts > 0; --parts) {
     const int64_t some = parts == 1 ? left : left / parts;
     left -= some;
     for (int64_t p = some; p > 0; --p) terms(std::integral_constant<int, kTerms>());
-    if constexpr (kAlong) far += a_row - some * kTerms * R;
+    if constexpr (kRowsToo) far += a_row - some * kTerms * R;
   }
   if (kTerms > 1 && kb % kTerms != 0) terms(std::integral_constant<int, 1>());
   asm("" : "+r"(ldt));  // or the addresses of C's rows wait in memory for the end of the loop
