@@ -42,13 +42,17 @@ __attribute__((noinline)) void thin_rest(int64_t depth, const float* a, int64_t 
   for (int64_t j = 0; j < columns; j += L) {
     const int64_t n = smaller(L, columns - j);
     Vec acc[R];
-    LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = first ? Vec::zero() : Vec::load_partial(t + r * ldt + j, n);
+    by_rows<R>(
+        t + j, ldt, [&](int r, const float* c) __attribute__((always_inline)) {
+          acc[r] = first ? Vec::zero() : Vec::load_partial(c, n);
+        });
     const float *ag = a, *bg = b + j;
     for (int64_t g = 0; g < depth; ++g, ag += a_col, bg += ldb) {
       const Vec bv = Vec::load_partial(bg, n);
       LW_UNROLL for (int r = 0; r < R; ++r) acc[r] = fma(Vec::set1(ag[r * a_row]), bv, acc[r]);
     }
-    LW_UNROLL for (int r = 0; r < R; ++r) acc[r].store_partial(t + r * ldt + j, n);
+    by_rows<R>(
+        t + j, ldt, [&](int r, float* c) __attribute__((always_inline)) { acc[r].store_partial(c, n); });
   }
 }
 
@@ -60,18 +64,20 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
   int64_t j = 0;
   for (; j + V * L <= columns; j += V * L) {
     Vec acc[R][V];
-    LW_UNROLL for (int r = 0; r < R; ++r) {
-      LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = first ? Vec::zero() : Vec::load(t + r * ldt + j + v * L);
-    }
+    by_rows<R>(
+        t + j, ldt, [&](int r, const float* c) __attribute__((always_inline)) {
+          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = first ? Vec::zero() : Vec::load(c + v * L);
+        });
     add_rows(
         depth, a, a_row, a_col, b + j, ldb, acc, [&](const float* bg, int v) __attribute__((always_inline)) {
           // One load takes from all rows in turn: no prefetcher follows.
           if (Far || R == 1 || L < 16) __builtin_prefetch(bg + (V + v) * L + kNext);
           if (Far) __builtin_prefetch(bg + v * L + ahead, 0, 2);
         });
-    LW_UNROLL for (int r = 0; r < R; ++r) {
-      LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v].store(t + r * ldt + j + v * L);
-    }
+    by_rows<R>(
+        t + j, ldt, [&](int r, float* c) __attribute__((always_inline)) {
+          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v].store(c + v * L);
+        });
   }
   if (j < columns) thin_rest<R>(depth, a, a_row, a_col, b + j, ldb, t + j, ldt, columns - j, first);
 }
@@ -116,9 +122,10 @@ int64_t strip_pass(int64_t kb, const float* a, int64_t a_row, int64_t a_col, con
     add_rows(
         kb, a, a_row, a_col, b + j, ldb,
         acc, [&](const float* bg, int v) __attribute__((always_inline)) { __builtin_prefetch(bg + v * L + ahead); });
-    LW_UNROLL for (int r = 0; r < R; ++r) {
-      LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v].store(t + r * ldt + j + v * L);
-    }
+    by_rows<R>(
+        t + j, ldt, [&](int r, float* c) __attribute__((always_inline)) {
+          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v].store(c + v * L);
+        });
   }
   return end;
 }
