@@ -12,6 +12,9 @@ EDGES = [1, 2, 3, 5, 6, 7, 8, 13, 14, 15, 16, 17, 28, 29, 31, 32, 33]
 SHAPES = [
     (32, 1000, 128), (1000, 32, 128), (64, 64, 64), (7, 513, 5), (3, 1025, 65), (200, 100, 300), (1, 300, 300),
     (1, 1000, 128), (1, 513, 256),
+    # by their ways on Intel's cores: short sums by a copy of B, few rows of a B copied or not, a tall A in strips,
+    # columns that do not fill a vector
+    (65, 24, 300), (131, 33, 130), (26, 520, 2048), (12, 1030, 4096), (1301, 513, 70), (525, 1001, 24), (300, 401, 19),
 ]  # fmt: skip
 
 
