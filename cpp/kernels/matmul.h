@@ -87,8 +87,8 @@ struct Core {
   // Whether loads that lie in two cache lines hold multiply-adds up, so that a row-major B is copied sooner and A only
   // with it. Cascade Lake (two FMA units of 512 bits, two loads a cycle), without and with: 1000x1000x1000 53 and 109
   // GFLOP/s, 64x1000x1000 40 and 77.
-  bool split_loads_cost;
-  int64_t copy_rows;  // rows of A from which on a B of distant rows is copied
+  bool split_loads_cost;  // true of Intel's cores alone, and asked as that too
+  int64_t copy_rows;      // rows of A from which on a B of distant rows is copied
   int64_t
       copy_far_rows;    // the same of 2 MB and more whose rows share L1 sets. One thread of an Emerald Rapids, with 48
                         // and 24: 24x1024x1024 587 -> 489 us, 32x4096x1024 4.0 -> 3.1 ms; but 32x512x512 125 -> 134

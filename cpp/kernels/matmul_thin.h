@@ -56,13 +56,16 @@ __attribute__((noinline)) void thin_rest(int64_t depth, const float* a, int64_t 
   }
 }
 
-// The same as wide as registers allow. What is asked for meanwhile: nothing more than registers wait for, what lies
-// `ahead` floats beyond B (into L2), and the next columns too.
-enum class Ask { kNothing, kFar, kAll };
+// The same as wide as registers allow, or of a narrow strip (kNext) by two vectors. What is asked for meanwhile:
+// nothing (one row, and ISAs with fewer registers: the next columns), the next columns, what lies `ahead` floats beyond
+// B (into L2), or both.
+enum class Ask { kNothing, kNext, kFar, kAll };
 template <int R, Ask ask = Ask::kNothing>
 void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
                int64_t ldt, int64_t columns, bool first, [[maybe_unused]] int64_t ahead = 0) {
-  constexpr int L = Vec::kLanes, V = L == 16 ? (R <= 6 ? 4 : 3) : 2 * R <= kMaxRows[0] * kVecs ? 2 : 1;
+  constexpr int L = Vec::kLanes, V = L == 16 && ask != Ask::kNext   ? (R <= 6 ? 4 : 3)
+                                     : 2 * R <= kMaxRows[0] * kVecs ? 2
+                                                                    : 1;
   int64_t j = 0;
   for (; j + V * L <= columns; j += V * L) {
     Vec acc[R][V];
@@ -73,8 +76,8 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
     add_rows(
         depth, a, a_row, a_col, b + j, ldb, acc, [&](const float* bg, int v) __attribute__((always_inline)) {
           // One load takes from all rows in turn: no prefetcher follows.
-          if (ask == Ask::kAll || R == 1 || L < 16) __builtin_prefetch(bg + (V + v) * L + kNext);
-          if (ask != Ask::kNothing) __builtin_prefetch(bg + v * L + ahead, 0, 2);
+          if (ask == Ask::kAll || ask == Ask::kNext || R == 1 || L < 16) __builtin_prefetch(bg + (V + v) * L + kNext);
+          if (ask == Ask::kFar || ask == Ask::kAll) __builtin_prefetch(bg + v * L + ahead, 0, 2);
         });
     by_rows<R>(
         t + j, ldt, [&](int r, float* c) __attribute__((always_inline)) {
@@ -164,8 +167,8 @@ inline void panels_together(int64_t kb, const float* a, int64_t a_col, const flo
   }
 }
 
-// Rows [i0, i1), at most kFarRows of them, and panels [p0, p1) of C, which waits in L1: it is loaded and stored once
-// for kDepth rows of B.
+// Rows [i0, i1), at most kFarRows of them, and panels [p0, p1) of C, which waits in L1, or in L2
+// (core.thin_floats): it is loaded and stored once for some rows of B.
 inline void matmul_rows(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t i1, int64_t p0, int64_t p1,
                         float* scratch) {
   const int64_t rows = i1 - i0, strip = plan.group * kPanel;
@@ -374,24 +377,28 @@ inline void matmul_dots(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, in
 
 // In strips of columns so narrow that those of B stay in L1. Where C does not, strips begin with cache lines, and the
 // columns before the first line go first in each row: 1024x1024x1 on one thread of a Zen 4, C 16 bytes after a line, 73
-// -> 58 us. Many rows read a copy of B whose vectors lie in one line each.
+// -> 58 us. Many rows read a copy of B whose vectors lie in one line each. Long sums (other cores than Intel's) leave
+// strips of 32 or 64 columns, too narrow for passes of 48: 16x4096x256 so took twice as long.
 inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, int64_t p1, float* copy) {
   const int64_t strip = 2 * kThinFloats / mm.k / kPanel * kPanel, end = smaller(p1 * kPanel, mm.n);
   constexpr int64_t kRows = kPassRows, kMuch = 1 << 17;  // floats
-  const int64_t some = smaller(mm.k <= 12 ? 4 : Vec::kLanes == 16 && mm.n <= 4 * kPanel ? 6 : 8, kRows);
+  const bool narrow = mm.k > kFewTerms;
+  const int64_t most = Vec::kLanes == 16 && mm.n <= 4 * kPanel && !narrow ? 6 : 8;
+  const int64_t some = smaller(mm.k > 12 ? most : 4, kRows);
   for (int64_t j = p0 * kPanel, next; j < end; j = next) {
     const int64_t lead = mm.m * mm.n >= kMuch ? floats_before(mm.c + j, kLineFloats) : 0;
     const int64_t line = smaller(j + lead, end);
     next = smaller(j + lead + strip, end);
-    const bool copies = mm.k > 8 && i1 - i0 >= 8 * some;
+    const bool copies = mm.k > 8 && !narrow && i1 - i0 >= 8 * some;
     if (copies) pack_b(mm.b + line, mm.b_row, 1, mm.k, next - line, copy, strip);
     for (int64_t i = i0; i < i1; i += some)
       with_constant<kRows>(smaller(some, i1 - i), [&](auto r) {
+        const auto pass = Vec::kLanes == 16 && narrow ? &thin_pass<r, Ask::kNext> : &thin_pass<r, Ask::kNothing>;
         const float* const a = mm.a + i * mm.a_row;
         float* const c = mm.c + i * mm.c_row;
-        if (lead > 0) thin_pass<r>(mm.k, a, mm.a_row, mm.a_col, mm.b + j, mm.b_row, c + j, mm.c_row, line - j, true);
-        thin_pass<r>(mm.k, a, mm.a_row, mm.a_col, copies ? copy : mm.b + line, copies ? strip : mm.b_row, c + line,
-                     mm.c_row, next - line, true);
+        if (lead > 0) pass(mm.k, a, mm.a_row, mm.a_col, mm.b + j, mm.b_row, c + j, mm.c_row, line - j, true, 0);
+        pass(mm.k, a, mm.a_row, mm.a_col, copies ? copy : mm.b + line, copies ? strip : mm.b_row, c + line, mm.c_row,
+             next - line, true, 0);
       });
   }
 }

@@ -26,9 +26,10 @@ Matmul product(int form, int64_t m, int64_t n, int64_t k, float* c) {
 // dW loses terms in a smaller batch, the others rows.
 void check_scratch() {
   float any = 0;
-  const std::initializer_list<int64_t> sizes = {
-      1,   2,   3,   7,   8,   9,   12,  15,  16,  17,  18,  31,   32,   33,   63,   64,   65,   96,   127,   128,
-      129, 200, 255, 256, 257, 300, 511, 512, 513, 600, 999, 1000, 1024, 1025, 2048, 3000, 4096, 8192, 50000, 131072};
+  const std::initializer_list<int64_t> sizes = {1,   2,   3,    7,    8,    9,    12,   15,   16,   17,    18,    20,
+                                                21,  23,  24,   25,   31,   32,   33,   47,   48,   63,    64,    65,
+                                                96,  127, 128,  129,  200,  255,  256,  257,  300,  511,   512,   513,
+                                                600, 999, 1000, 1024, 1025, 2048, 3000, 4096, 8192, 50000, 131072};
   for (const Core& kind : {kZen4, kCascadeLake}) {
     const PlannedFor now(kind);
     for (int form = 0; form < 3; ++form)
