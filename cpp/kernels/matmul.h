@@ -89,11 +89,12 @@ struct Core {
   // GFLOP/s, 64x1000x1000 40 and 77.
   bool split_loads_cost;  // true of Intel's cores alone, and asked as that too
   int64_t copy_rows;      // rows of A from which on a B of distant rows is copied
-  int64_t
-      copy_far_rows;    // the same of 2 MB and more whose rows share L1 sets. One thread of an Emerald Rapids, with 48
-                        // and 24: 24x1024x1024 587 -> 489 us, 32x4096x1024 4.0 -> 3.1 ms; but 32x512x512 125 -> 134
-  int64_t thin_floats;  // of a C of few rows that waits in L1 or L2: one thread of an Emerald Rapids, 4,096, 8,192,
-                        // 16,384 and 32,768: 16x4096x1024 2.1, 1.81, 1.71, 1.67 ms, 8x4096x4096 4.9, 4.6, 4.3, 4.1
+  // The same of a B of 2 MB and more whose rows share L1 sets. One thread of an Emerald Rapids, with 48 and 24:
+  // 24x1024x1024 587 -> 489 us, 32x4096x1024 4.0 -> 3.1 ms; but 32x512x512, whose B L2 holds, 125 -> 134.
+  int64_t copy_far_rows;
+  // Floats of a C of few rows that waits in L1 or L2. One thread of an Emerald Rapids, 4,096, 8,192, 16,384 and 32,768:
+  // 16x4096x1024 2.1, 1.81, 1.71, 1.67 ms, 8x4096x4096 4.9, 4.6, 4.3, 4.1.
+  int64_t thin_floats;
   int64_t memory_floats;  // of a B that comes from memory. 8x2048x2048, of 16 MB, as from L3 5.8 -> 3.6 ms on a
                           // Cascade Lake; 6x3000x3000, of 36, so 5.1 -> 8.3 ms
   int64_t far_rows;       // rows of A that meet a large B in the order of memory, if its rows share no L1 sets: on a
@@ -106,10 +107,9 @@ struct Core {
   int64_t outer_columns;   // from which on C is wide. One thread of an Emerald Rapids, with 256 and 128: 1000x128x32 60
                            // -> 51 us, 1000x224x24 91 -> 74, 200x128x32 11.7 -> 10.5
 };
-constexpr int64_t kMostThinFloats = 1 << 15;
 constexpr Core kZen4{false, 64, 64, kThinFloats, kFarFloats, kFarRows, 24, 0, {256, 128}, 256};
 constexpr Core kCascadeLake{
-    true, 48, 24, kMostThinFloats, kFarFloats / 2 * 3, 20, 16, 8, {kFewTerms - 1, kFewTerms - 1}, 128};
+    true, 48, 24, 8 * kThinFloats, kFarFloats / 2 * 3, 20, 16, 8, {kFewTerms - 1, kFewTerms - 1}, 128};
 extern Core core;  // dispatch.cpp knows: Intel's cores are of the second kind, all others of the first
 
 constexpr int64_t kGroup = 32;  // panels in a column group at most
@@ -201,11 +201,11 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   const bool in_order = mm.c != nullptr && mm.k <= kFewTerms && mm.k * mm.n <= 2 * kThinFloats;
   // Of a larger A, which some panels read in place, strips stay in L2 from one to the next: 2000x100x300 on one thread
   // of an Emerald Rapids 905 -> 825 us, 2000x100x700 2.2 -> 2.0 ms.
-  const int64_t again = kFetchFloats / 2 / (mm.k < kBlockK ? mm.k + 1 : kBlockK);
-  plan.strip = plan.pack_a                                      ? kStrip
-               : in_order                                       ? kOrderedStrip
-               : panels > 1 && panels <= 8 && again < plan.rows ? again
-                                                                : plan.rows;
+  const bool again = panels > 1 && panels <= 8;
+  const int64_t in_l2 = kFetchFloats / 2 / (mm.k < kBlockK ? mm.k + 1 : kBlockK);
+  plan.strip = again && in_l2 < plan.rows ? in_l2 : plan.rows;
+  if (in_order) plan.strip = kOrderedStrip;
+  if (plan.pack_a) plan.strip = kStrip;
   plan.fetch_b = mm.b_panels && mm.m >= 64 && mm.k >= kFewTerms && mm.k * mm.n >= kFetchFloats;
   plan.tile_floats = mm.c != nullptr ? 0 : mm.k <= kBlockK ? kTileRows * kPanel : plan.group * plan.rows * kPanel;
   plan.b_floats = plan.pack_b ? plan.group * kPanel * kBlockK : 0;

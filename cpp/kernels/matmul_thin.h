@@ -56,16 +56,16 @@ __attribute__((noinline)) void thin_rest(int64_t depth, const float* a, int64_t 
   }
 }
 
-// The same as wide as registers allow, or of a narrow strip (kNext) by two vectors. What is asked for meanwhile:
+// The same as wide as registers allow, or of a narrow strip (kColumns) by two vectors. What is asked for meanwhile:
 // nothing (one row, and ISAs with fewer registers: the next columns), the next columns, what lies `ahead` floats beyond
 // B (into L2), or both.
-enum class Ask { kNothing, kNext, kFar, kAll };
+enum class Ask { kNothing, kColumns, kFar, kAll };
 template <int R, Ask ask = Ask::kNothing>
 void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t ldb, float* t,
                int64_t ldt, int64_t columns, bool first, [[maybe_unused]] int64_t ahead = 0) {
-  constexpr int L = Vec::kLanes, V = L == 16 && ask != Ask::kNext   ? (R <= 6 ? 4 : 3)
-                                     : 2 * R <= kMaxRows[0] * kVecs ? 2
-                                                                    : 1;
+  constexpr int L = Vec::kLanes, V = L == 16 && ask != Ask::kColumns ? (R <= 6 ? 4 : 3)
+                                     : 2 * R <= kMaxRows[0] * kVecs  ? 2
+                                                                     : 1;
   int64_t j = 0;
   for (; j + V * L <= columns; j += V * L) {
     Vec acc[R][V];
@@ -76,7 +76,8 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
     add_rows(
         depth, a, a_row, a_col, b + j, ldb, acc, [&](const float* bg, int v) __attribute__((always_inline)) {
           // One load takes from all rows in turn: no prefetcher follows.
-          if (ask == Ask::kAll || ask == Ask::kNext || R == 1 || L < 16) __builtin_prefetch(bg + (V + v) * L + kNext);
+          if (ask == Ask::kAll || ask == Ask::kColumns || R == 1 || L < 16)
+            __builtin_prefetch(bg + (V + v) * L + kNext);
           if (ask == Ask::kFar || ask == Ask::kAll) __builtin_prefetch(bg + v * L + ahead, 0, 2);
         });
     by_rows<R>(
@@ -393,7 +394,7 @@ inline void matmul_outer(const Matmul& mm, int64_t i0, int64_t i1, int64_t p0, i
     if (copies) pack_b(mm.b + line, mm.b_row, 1, mm.k, next - line, copy, strip);
     for (int64_t i = i0; i < i1; i += some)
       with_constant<kRows>(smaller(some, i1 - i), [&](auto r) {
-        const auto pass = Vec::kLanes == 16 && narrow ? &thin_pass<r, Ask::kNext> : &thin_pass<r, Ask::kNothing>;
+        const auto pass = Vec::kLanes == 16 && narrow ? &thin_pass<r, Ask::kColumns> : &thin_pass<r, Ask::kNothing>;
         const float* const a = mm.a + i * mm.a_row;
         float* const c = mm.c + i * mm.c_row;
         if (lead > 0) pass(mm.k, a, mm.a_row, mm.a_col, mm.b + j, mm.b_row, c + j, mm.c_row, line - j, true, 0);
