@@ -9,20 +9,24 @@ namespace lanewise::LW_ISA {
 
 // Rows of a tile of kVecs vectors, and of fewer. The first fit in registers beside the vectors of B and one of A:
 // AVX-512 14x32, AVX2 6x16, NEON 6x16; the register files hold 32, 16 and 32. With one vector the loads of A are the
-// limit, and more rows are code (AVX-512 28x16: 60 KB) without speed.
+// limit, and more rows are code (AVX-512 28x16: 60 KB) without speed. And the terms that tiles of many rows take in a
+// round, A read in place, and its rows neighbours: pointers and the count are less of the instructions then, which are
+// the limit where a core's other hyperthread is busy. One thread of an Emerald Rapids beside one, before and after the
+// second: 512x512x512 2.17 -> 2.07 ms, with AVX2 4.18 -> 3.67; else 1 % and none.
 #if defined(LW_ISA_AVX512)
 constexpr int kVecs = 2;
-constexpr int kMaxRows[2] = {14, 8};
+constexpr int kMaxRows[2] = {14, 8}, kRound[2] = {2, 3};
 #elif defined(LW_ISA_AVX2)
 constexpr int kVecs = 2;
-constexpr int kMaxRows[2] = {6, 12};
+constexpr int kMaxRows[2] = {6, 12}, kRound[2] = {1, 3};
 #elif defined(LW_ISA_NEON)
 constexpr int kVecs = 4;
-constexpr int kMaxRows[2] = {6, 8};
+constexpr int kMaxRows[2] = {6, 8}, kRound[2] = {1, 1};
 #else
 constexpr int kVecs = 2;
-constexpr int kMaxRows[2] = {4, 4};
+constexpr int kMaxRows[2] = {4, 4}, kRound[2] = {1, 1};
 #endif
+constexpr int kManyRows = kMaxRows[0] * 3 / 4 + 1;
 constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
 // Tiles that copy B while they read it have so many rows or more, as the first one of most products has: two
 // stores a term beside multiply-adds, where a copy before the tile takes all of a core. One thread of an Emerald
@@ -84,7 +88,7 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   const float* base[kBases];
   LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] = a + 3 * i * a_row;
   const char *now = nullptr, *next = nullptr, *after = nullptr;
-  int64_t step = 0;
+  int64_t step = 0, asked = 0;  // bytes of each run, in rounds of three terms
   if constexpr (Unit) now = ahead->run[0], next = ahead->run[1], after = ahead->run[2], step = ahead->step;
   // a_col == 1: matmul_plan copies every other A, or reads its columns; a tile that copies takes either
   constexpr bool kAlong = !Unit && V == kVecs && !Copy;
@@ -94,7 +98,7 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   int64_t far_step = ldb;
   bool asks = ldb > 2 * kPanel;
   int64_t parts = 1;  // of the terms, in which a row after the other is asked for
-  constexpr bool kRowsToo = kAlong && !kSmall && R > 10;
+  constexpr bool kRowsToo = kAlong && kRound[0] > 1 && R >= kManyRows;
   if constexpr (kRowsToo) {
     if (ahead->rows != nullptr) far = ahead->rows, far_step = R, asks = true, parts = R;
   }
@@ -105,11 +109,14 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
         LW_UNROLL for (int e = 0; e < N; ++e) {
           LW_UNROLL for (int c = 0; c < V * L; c += kLineFloats) __builtin_prefetch(far + e * far_step + c);
         }
+        far += N * far_step;
       }
-      far += N * far_step;
     }
     LW_UNROLL for (int e = 0; e < N; ++e) {
-      if constexpr (Unit) {
+      if constexpr (Unit && N == 3) {
+        __builtin_prefetch((e == 0 ? now : e == 1 ? next : after) + asked, 0, 2);
+        if (e == 2) asked += step;
+      } else if constexpr (Unit) {
         __builtin_prefetch(now, 0, 2);
         const char* const later = now + step;
         now = next, next = after, after = later;
@@ -123,7 +130,8 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
           LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma_spread(at, bv[v], acc[r][v]);
         } else {
           const Vec av = Vec::set1(*at);
-          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] =
+              Unit ? fma_onto(av, bv[v], acc[r][v]) : fma(av, bv[v], acc[r][v]);
         }
       }
       if constexpr (Copy) {
@@ -132,21 +140,23 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
       }
       b += ldb;
       a += a_col;
+      // each term by itself: left to mix three of them, GCC runs out of registers
+      if constexpr (Unit && N == 3) asm volatile("" : "+r"(a) : : "memory");
     }
     if constexpr (!Unit) {
       LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += kAlong ? N : a_col;
     }
   };
-  // Two terms a round: pointers and the count are a twelfth of the instructions less. The tiles of large products only,
-  // for the weight of the wheel.
-  constexpr int kTerms = kRowsToo ? 2 : 1;
+  // small tiles have few terms, and each copy weighs in the wheel
+  constexpr int kTerms = (kAlong || Unit) && R >= kManyRows ? kRound[Unit] : 1;
   for (int64_t left = kb / kTerms; parts > 0; --parts) {
     const int64_t some = parts == 1 ? left : left / parts;
     left -= some;
     for (int64_t p = some; p > 0; --p) terms(std::integral_constant<int, kTerms>());
     if constexpr (kRowsToo) far += a_row - some * kTerms * R;
   }
-  if (kTerms > 1 && kb % kTerms != 0) terms(std::integral_constant<int, 1>());
+  if constexpr (kTerms == 3) now += asked, next += asked, after += asked;
+  for (int64_t p = kTerms > 1 ? kb % kTerms : 0; p > 0; --p) terms(std::integral_constant<int, 1>());
   // All of C is read before any of it is written: rows a multiple of 4 KB apart look alike to the store queue, and a
   // load would wait for the store of the row before.
   if (add) {

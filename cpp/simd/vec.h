@@ -12,6 +12,8 @@
 //   Vec::set1(x)  Vec::zero()
 //   a + b, a - b, a * b, a / b, -a, sqrt(a), abs(a)
 //   fma(a, b, c) = a*b + c with one rounding (generic: two), fnma(a, b, c) = c - a*b with one
+//   fma_onto(a, b, c) = fma(a, b, c), on AVX-512 in the instruction that leaves its sum where c was: free to choose,
+//                       GCC moves sums about and runs out of registers
 //   fma_spread(p, b, c) = fma(set1(*p), b, c), on AVX-512 in one instruction that no compiler makes two of
 //   a < b, a <= b, a > b, a >= b, a == b              Mask; false where a lane is NaN
 //   is_nan(a)                                         Mask
@@ -67,6 +69,7 @@ constexpr bool kSmall = false;
 #endif
 
 #if !defined(LW_ISA_AVX512)
+LW_INLINE Vec fma_onto(Vec a, Vec b, Vec c) { return fma(a, b, c); }
 LW_INLINE Vec fma_spread(const float* p, Vec b, Vec c) { return fma(Vec::set1(*p), b, c); }
 
 // In two steps, 2^(n/2) each: where the first has not rounded, the second rounds once.

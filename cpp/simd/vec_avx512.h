@@ -31,6 +31,10 @@ LW_INLINE Vec operator-(Vec a) { return {_mm512_xor_ps(a.v, _mm512_set1_ps(-0.0f
 LW_INLINE Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
 LW_INLINE Vec abs(Vec a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)}; }
 LW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+LW_INLINE Vec fma_onto(Vec a, Vec b, Vec c) {
+  asm("vfmadd231ps %1, %2, %0" : "+v"(c.v) : "v"(a.v), "v"(b.v));
+  return c;
+}
 LW_INLINE Vec fma_spread(const float* a, Vec b, Vec c) {
   asm("vfmadd231ps %1%{1to16%}, %2, %0" : "+v"(c.v) : "m"(*a), "v"(b.v));
   return c;
