@@ -58,6 +58,7 @@ NETWORKS = {
     "dropout": ([20, 64, 96, 3], ["relu", "tanh", "linear"], "mse", 0.3),
     "narrow": ([5, 1, 2, 1], ["relu", "tanh", "linear"], "mse", 0.0),
     "wide": ([600, 300, 10], ["relu", "softmax"], "sparse_categorical_crossentropy", 0.1),
+    "tails": ([300, 520, 520, 1], ["relu", "tanh", "linear"], "mse", 0.0),
 }
 OPTIMIZERS = [
     ("adam", {}),

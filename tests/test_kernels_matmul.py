@@ -232,3 +232,18 @@ def test_same_bits_on_every_fma_isa_and_thread_count():
             with running(isa, threads):
                 results.append(ops.matmul(a, b).tobytes())
         assert len(set(results)) == 1, (m, k, n)
+
+
+@pytest.mark.parametrize("form", ["", "a", "b", "ab"])
+def test_threads_that_take_from_each_other_s_shares_change_no_bit(form):
+    """Products large enough for tails (cpp/engine/tails.h), by rows and by panels, on more threads than there are
+    cores, so that some come late."""
+    rng = np.random.default_rng(8)
+    for m, k, n in [(300, 300, 300), (90, 700, 1600), (1000, 128, 517), (700, 600, 333)]:
+        a = floats(rng, k, m).T if "a" in form else floats(rng, m, k)
+        b = floats(rng, n, k).T if "b" in form else floats(rng, k, n)
+        with running(ALIKE[0], 1):
+            alone = ops.matmul(a, b)
+        for isa, threads, _ in itertools.product(ALIKE, [2, 3, 7], range(3)):
+            with running(isa, threads):
+                np.testing.assert_array_equal(ops.matmul(a, b).view(np.int32), alone.view(np.int32))

@@ -8,7 +8,6 @@
 #include "dispatch/dispatch.h"
 #include "engine/buffer.h"
 #include "engine/execute.h"
-#include "engine/team.h"
 
 namespace lanewise {
 namespace {
@@ -75,12 +74,15 @@ void run_product(const Matmul& mm, const Matmul* rest) {
     flops += 2.0 * static_cast<double>(part->m) * static_cast<double>(lanes) * static_cast<double>(part->k);
   }
   const int64_t each = (std::max(matmul_scratch(mm), rest ? matmul_scratch(*rest) : 0) + 31) / 16 * 16;
+  std::vector<Tail> tails;
   const auto run = [&](int thread, int threads, float* scratch) {
     for (const Matmul* part : {&mm, rest}) {
       if (!part) continue;
       // Few columns of few rows, beside the others, are one thread's, which has the lines of B that hold them.
       const bool whole = part == rest && part->n < kVector && part->m <= kHeadRows;
-      run_share(kernels(), *part, whole || by_columns(*part, threads), false, thread, threads, scratch);
+      Sharing how{whole || by_columns(*part, threads)};
+      if (part == &mm && !tails.empty()) how.tails = tails.data();
+      run_share(kernels(), *part, how, thread, threads, scratch);
     }
   };
   Buffer<float> large;
@@ -95,6 +97,8 @@ void run_product(const Matmul& mm, const Matmul* rest) {
   }
   const TeamShare team(get_num_threads());
   float* scratch = call_scratch(each, team.count(), large);
+  if (has_tail(flops, team.count()) && matmul_plan(mm).way == Way::kTiles)
+    tails = std::vector<Tail>(static_cast<size_t>(team.count()));
   GilReleased release;
   run_team(team.count(), [&](int thread, int threads) { run(thread, threads, scratch + thread * each); });
 }

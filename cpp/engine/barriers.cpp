@@ -29,7 +29,10 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
   auto variable = [&](int v, int64_t part, bool write) {
     if (v >= 0) list.push_back({kVariables + v, part, write});
   };
-  auto columns = [&](int64_t n) { return partition(kColumnsOf, n); };
+  const bool mixed = i.tails >= 0;  // any thread may read and write any part
+  auto columns = [&](int64_t n) { return mixed ? int64_t{kAll} : partition(kColumnsOf, n); };
+  auto rows_of = [&](int64_t n) { return mixed ? int64_t{kAll} : partition(kRowsOf, n); };
+  auto variable_rows = [&](int64_t n) { return mixed ? int64_t{kAll} : partition(kVariableRowsOf, n); };
   const bool looks = is_host(input, i) || i.kind == Kind::kEmbedding || i.kind == Kind::kEncode;
   if (looks || i.update || i.kind == Kind::kUpdate || i.kind == Kind::kSquareSums)
     list.push_back({kStep, looks ? int64_t{kOwn} : int64_t{kAll}, looks});
@@ -46,7 +49,7 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
   switch (i.kind) {
     case Kind::kMatmul:
     case Kind::kDense: {
-      const int64_t n = shape(i.out).cols, rows = partition(kRowsOf, shape(i.out).rows);
+      const int64_t n = shape(i.out).cols, rows = rows_of(shape(i.out).rows);
       tensor(i.in, i.by_columns ? int64_t{kAll} : rows, false);
       tensor(i.out, i.by_columns ? columns(n) : rows, true);
       tensor(i.keep, i.by_columns ? columns(n) : rows, true);
@@ -55,16 +58,16 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
       break;
     }
     case Kind::kMatmulDx: {
-      const int64_t k = shape(i.out).cols, rows = partition(kRowsOf, shape(i.out).rows);
+      const int64_t k = shape(i.out).cols, rows = rows_of(shape(i.out).rows);
       tensor(i.in, i.by_columns ? int64_t{kAll} : rows, false);
       tensor(i.in2, i.by_columns ? columns(k) : rows, false);
       tensor(i.out, i.by_columns ? columns(k) : rows, true);
-      variable(i.variable, i.by_columns ? partition(kVariableRowsOf, k) : int64_t{kAll}, false);
+      variable(i.variable, i.by_columns ? variable_rows(k) : int64_t{kAll}, false);
       break;
     }
     case Kind::kMatmulDw: {
       const int64_t n = shape(i.in2).cols, k = shape(i.in).cols;
-      const int64_t part = i.by_columns ? columns(n) : partition(kVariableRowsOf, k);
+      const int64_t part = i.by_columns ? columns(n) : variable_rows(k);
       tensor(i.in, i.by_columns ? int64_t{kAll} : columns(k), false);
       tensor(i.in2, i.by_columns ? columns(n) : int64_t{kAll}, false);
       if (i.update)
@@ -214,14 +217,18 @@ bool splits_columns(int64_t n, int threads) {
 // wrote the most; one that takes rows reads the whole of W, (k, n), which the others have stepped. dW goes by columns:
 // W with its moments stays with a thread. 64-64-1, batch 1024, on two threads of a Zen 4: 133 -> 126 us, 209 -> 196 in
 // minutes when its cores are far apart.
-void share_products(const Plan& plan, std::vector<Instruction>& list, int threads, int64_t batch) {
+int share_products(const Plan& plan, const PlanInput& input, std::vector<Instruction>& list, int threads,
+                   int64_t batch) {
+  int with_tails = 0;
   for (auto& i : list) {
     if (!is_product(i.kind)) continue;
     const Tensor& out = plan.tensors[static_cast<size_t>(i.kind == Kind::kMatmulDw ? i.in2 : i.out)];
     const int64_t rows = batch * out.rows;
     const bool rather_rows = i.kind != Kind::kMatmulDw && out.cols < rows;
     i.by_columns = !rather_rows && splits_columns(out.cols, threads);
+    i.tails = out.cols > 1 && has_tail(flops(plan, input, i, batch), threads) ? with_tails++ : -1;
   }
+  return with_tails;
 }
 
 std::vector<char> whole_inputs(const Plan& plan, const PlanInput& input, const std::vector<Instruction>& list,

@@ -7,6 +7,7 @@
 #include "engine/loss_kernels.h"
 #include "engine/optimizer.h"
 #include "engine/plan.h"
+#include "engine/tails.h"
 
 namespace lanewise {
 
@@ -65,6 +66,8 @@ struct Run {
   double* sums = nullptr;                // see Network::train
   Failure* failure = nullptr;
   Upcoming* upcoming = nullptr;  // what this thread will gather for the next batch
+  Tail* tails = nullptr;         // of each product that has them, of each thread
+  uint32_t round = 0;            // of the tails: batches from the first of this run, which is 1
 
   const Tensor& shape(int t) const { return plan->tensors[static_cast<size_t>(t)]; }
   int64_t rows(int t) const { return shape(t).fixed ? shape(t).rows : batch * shape(t).rows; }
@@ -87,10 +90,8 @@ void execute_layer(const Run& run, const Instruction& instruction, int thread);
 // graph order, a thread those of the columns that it has in the list.
 void move_statistics(const Run& run, int thread);
 
-// One thread's part of a product: column panels, or rows, of a variable (row_panels) whole groups of kPanel
-// (matmul_run.cpp, as the next).
-void run_share(const KernelTable& table, const Matmul& mm, bool by_columns, bool row_panels, int thread, int threads,
-               float* scratch);
+// One thread's part of a product (matmul_run.cpp, as the next).
+void run_share(const KernelTable& table, const Matmul& mm, const Sharing& how, int thread, int threads, float* scratch);
 // The three matrix products of a dense layer.
 void execute_dense(const Run& run, const Instruction& instruction, int thread, float* scratch);
 void execute_dx(const Run& run, const Instruction& instruction, int thread, float* scratch);

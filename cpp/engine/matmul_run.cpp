@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "engine/execute.h"
-#include "engine/team.h"
+#include "engine/tails.h"
 
 namespace lanewise {
 namespace {
@@ -101,17 +101,65 @@ Matmul product(const Plan& plan, const PlanInput& input, const Instruction& i, i
   return mm;
 }
 
+Sharing sharing(const Run& run, const Instruction& i) {
+  Tail* const tails = i.tails >= 0 ? run.tails + i.tails * run.threads : nullptr;
+  return {i.by_columns, i.kind == Kind::kMatmulDw, tails, run.round};
+}
+
 }  // namespace
 
-void run_share(const KernelTable& table, const Matmul& mm, bool by_columns, bool row_panels, int thread, int threads,
+Cut::Cut(const Matmul& mm, const Rect& share) : first(share) {
+  // Chunks of rows read B anew, and copy it; chunks of panels read A anew, and copy it: what is less. Rows in whole
+  // tiles of AVX-512 and AVX2, if there are that many. A tail is two to six chunks, those of 60 us of a fast core if
+  // that is enough of them.
+  constexpr double kChunkFlops = 1.2e7;
+  constexpr int64_t kRows = 14, kMoreRows = 42, kPanels = 1, kCopiedPanels = 4, kFewest = 3, kMost = 6;
+  const int64_t rows = share.i1 - share.i0, panels = share.p1 - share.p0;
+  if (rows <= 0 || panels <= 0) return;
+  const MatmulPlan plan = matmul_plan(mm);
+  by_rows = rows >= panels * kPanel;
+  // a B that L2 does not hold beside the rest, copied block by block of k: one more copy takes 3 % of 1024^3
+  if (by_rows && plan.pack_b && mm.k > kBlockK && mm.k * panels * kPanel >= 2 * kFetchFloats) return;
+  const int64_t tail = (by_rows ? rows : panels) * 3 / 8;
+  const double each = 2.0 * static_cast<double>(mm.k * kPanel) * static_cast<double>(by_rows ? panels : rows);
+  const int64_t wanted =
+      std::min(std::max(static_cast<int64_t>(kChunkFlops / each), (tail + kMost - 1) / kMost), tail / kFewest);
+  const int64_t unit = by_rows ? (wanted >= kMoreRows ? kMoreRows : kRows) : plan.pack_a ? kCopiedPanels : kPanels;
+  size = (wanted + unit / 2) / unit * unit;
+  if (size == 0 || tail < 2 * size) return;
+  chunks = tail / size;
+  (by_rows ? first.i1 : first.p1) -= chunks * size;
+}
+
+void run_share(const KernelTable& table, const Matmul& mm, const Sharing& how, int thread, int threads,
                float* scratch) {
-  if (by_columns) {
-    const Range p = share(panel_count(mm.n), thread, threads);
-    return table.matmul_block(mm, 0, mm.m, p.begin, p.end, scratch);
+  const auto share_of = [&](int t) {
+    Rect all{0, mm.m, 0, panel_count(mm.n)};
+    if (how.by_columns) {
+      const Range p = share(all.p1, t, threads);
+      all.p0 = p.begin, all.p1 = p.end;
+    } else {
+      const Range r = share(how.row_panels ? panel_count(mm.m) : mm.m, t, threads);
+      const int64_t unit = how.row_panels ? kPanel : 1;
+      all.i0 = r.begin * unit, all.i1 = std::min(r.end * unit, mm.m);
+    }
+    return all;
+  };
+  const auto run = [&](const Rect& r) { table.matmul_block(mm, r.i0, r.i1, r.p0, r.p1, scratch); };
+  if (how.tails == nullptr) return run(share_of(thread));
+  const uint32_t begun = Tail::now();
+  for (int t = 0; t < threads; ++t) {  // its own share, then the others' tails
+    const int owner = (thread + t) % threads;
+    const Cut cut(mm, share_of(owner));
+    int64_t some = 1;
+    if (t == 0) {
+      run(cut.first);
+      // every chunk costs memory that is read anew: one who is in time takes all of its tail at once
+      if (!how.tails[0].is_late(how.round, begun, Tail::now())) some = 0;
+    }
+    for (int64_t c = 0; (c = how.tails[owner].take(how.round, some, cut.chunks)) < cut.chunks;)
+      run(cut.between(c, some > 0 ? c + some : cut.chunks));
   }
-  Range r = share(row_panels ? panel_count(mm.m) : mm.m, thread, threads);
-  if (row_panels) r = {r.begin * kPanel, std::min(r.end * kPanel, mm.m)};
-  table.matmul_block(mm, r.begin, r.end, 0, panel_count(mm.n), scratch);
 }
 
 void execute_dense(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -126,7 +174,7 @@ void execute_dense(const Run& run, const Instruction& i, int thread, float* scra
   mm.a = run.data(i.in);
   mm.epilogue = forward_epilogue;
   mm.context = &context;
-  run_share(*run.table, mm, i.by_columns, false, thread, run.threads, scratch);
+  run_share(*run.table, mm, sharing(run, i), thread, run.threads, scratch);
 }
 
 void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -137,7 +185,7 @@ void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch
   mm.a = run.data(i.in);
   mm.epilogue = backward_epilogue;
   mm.context = &context;
-  run_share(*run.table, mm, i.by_columns, false, thread, run.threads, scratch);
+  run_share(*run.table, mm, sharing(run, i), thread, run.threads, scratch);
 }
 
 void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch) {
@@ -153,7 +201,7 @@ void execute_dw(const Run& run, const Instruction& i, int thread, float* scratch
   }
   mm.upcoming = run.upcoming;
   mm.context = &context;
-  run_share(*run.table, mm, i.by_columns, true, thread, run.threads, scratch);
+  run_share(*run.table, mm, sharing(run, i), thread, run.threads, scratch);
 }
 
 int64_t scratch_floats(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch) {

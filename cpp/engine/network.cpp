@@ -155,10 +155,10 @@ const Network::TeamList& Network::list(Which which, int threads, int64_t batch, 
     TeamList team{lists_[which], std::vector<char>(graph_->inputs().size(), 0)};
     const int64_t rows = (int64_t{1} << bits) / 2;
     if (asked > 0) {
-      share_products(plan(which), team.instructions, asked, rows);
+      share_products(plan(which), input_, team.instructions, asked, rows);
       team.own = whole_inputs(plan(which), input_, team.instructions, asked);
     }
-    share_products(plan(which), team.instructions, threads, rows);
+    team.tails = share_products(plan(which), input_, team.instructions, threads, rows);
     place_barriers(plan(which), input_, team.own, team.instructions, threads);
     at = team_lists_.emplace(key, std::move(team)).first;
   }

@@ -112,6 +112,7 @@ class Network {
   struct TeamList {
     List instructions;
     std::vector<char> own;  // of each input
+    int tails = 0;          // products that have them
   };
   // batch: of how many rows, roughly: it decides how products are shared.
   const TeamList& list(Which which, int threads, int64_t batch, int asked);

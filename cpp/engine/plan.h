@@ -98,6 +98,7 @@ struct Instruction {
   bool update = false;      // kMatmulDw, kColumnSum: hand the gradient to the optimizer, block by block
   // For a given number of threads, and of rows in a batch:
   bool by_columns = false;  // kMatmul, kDense, kMatmulDx, kMatmulDw: threads share columns of the result, else rows
+  int tails = -1;           // the same: which of those that let others do the end of a thread's share
   bool barrier = false;     // wait for the team first
 };
 
@@ -207,8 +208,9 @@ Plan make_plan(const PlanInput& input, bool whole_gradients);
 // tensors that somebody outside the list reads.
 void fuse(const Plan& plan, std::vector<Instruction>& list, const std::vector<int>& kept);
 
-// How a team of this size shares each product of a batch of about this size.
-void share_products(const Plan& plan, std::vector<Instruction>& list, int threads, int64_t batch);
+// How a team of this size shares each product of a batch of about this size; how many of them have tails.
+int share_products(const Plan& plan, const PlanInput& input, std::vector<Instruction>& list, int threads,
+                   int64_t batch);
 // Of each input of the graph, whether the threads of a team all read the whole of it and nobody writes it, so that each
 // may as well gather it for itself.
 std::vector<char> whole_inputs(const Plan& plan, const PlanInput& input, const std::vector<Instruction>& list,

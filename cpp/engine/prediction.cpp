@@ -42,15 +42,15 @@ void Network::predict_rows(std::span<const Source> inputs, int64_t start, int64_
   for (int t = 1; t < team.count(); ++t) others.push_back(take_workspace(kPredict, chunk, 1));
 
   Failure failure;
-  const auto body = [&](int thread, int threads) {
+  std::atomic<int64_t> next{0};  // chunk: a core that is slower takes fewer
+  const auto body = [&](int thread, int) {
     Run run = settings;
     run.failure = &failure;
     run.threads = 1;
     Workspace& workspace = thread == 0 ? *own : *others[static_cast<size_t>(thread - 1)];
     float** tensors = workspace.tensors();
     run.tensors = tensors;
-    const Range mine = share(chunks, thread, threads);
-    for (int64_t c = mine.begin; c < mine.end && !failure.any(); ++c) {
+    for (int64_t c; !failure.any() && (c = next.fetch_add(1, std::memory_order_relaxed)) < chunks;) {
       const int64_t first = start + c * chunk;
       run.batch = std::min(chunk, stop - first);
       run.step = settings.step + first / kPredictRows;  // of one thread: each chunk has words of its own

@@ -57,8 +57,13 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
 
   // Lists for every team size that could come out of the region, before it opens.
   std::vector<const TeamList*> lists;
+  size_t most_tails = 0;
   const int own_for = batch_size * inputs <= kOwnFloats ? team.count() : 0;
-  for (int n = 1; n <= team.count(); ++n) lists.push_back(&list(which, n, batch_size, own_for));
+  for (int n = 1; n <= team.count(); ++n) {
+    lists.push_back(&list(which, n, batch_size, own_for));
+    most_tails = std::max(most_tails, static_cast<size_t>(lists.back()->tails * n));
+  }
+  std::vector<Tail> tails(most_tails);
   std::vector<std::pair<int, int64_t>> own;
   for (size_t i = 0; i < data.inputs.size(); ++i)
     if (lists.back()->own[i]) own.emplace_back(input_storage(i), batch_size * data.inputs[i].cols);
@@ -73,6 +78,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     mine.tensors = workspace->tensors(thread);
     double square_norm = 0;
     mine.square_norm = &square_norm;
+    mine.tails = tails.data();
     const auto rows_of = [&](size_t feed, int64_t batch) {
       return feed < list.own.size() && list.own[feed] ? Range{0, batch} : share(batch, thread, threads);
     };
@@ -82,6 +88,7 @@ std::unique_ptr<Workspace> Network::run_batches(Which which, Run& run, const Dat
     for (int64_t s = 0; s < steps; ++s) {
       const int64_t first = start + s * batch_size;
       mine.batch = std::min(batch_size, stop - first);
+      mine.round = static_cast<uint32_t>(s + 1);
       if (optimizer) mine.arguments = arguments[static_cast<size_t>(s)];
       for (size_t f = 0; f < feeds.size(); ++f) {
         const Feed& feed = feeds[f];

@@ -67,6 +67,9 @@ void check_activations(const KernelTable& table, std::map<std::string, Hash>& ha
 // Matrix products of every way on the active ISA (product_check.cpp). Returns the hash of the results.
 Hash check_products(const KernelTable& table);
 
+// What threads take of each other's shares of a product (tail_check.cpp).
+void check_tails(const KernelTable& table);
+
 // Losses and accuracies (loss_check.cpp); adds the hash of each kernel's results.
 void check_losses(const KernelTable& table, std::map<std::string, Hash>& hashes);
 // Several arrays into one and back (merge_check.cpp); the same.

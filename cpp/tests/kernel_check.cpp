@@ -170,6 +170,7 @@ struct Checker {
     check_merging(k, hashes);
     hashes["matmul_block"] = check_products(k);
     hashes["normalisation, pooling"] = check_layers(k);
+    check_tails(k);
   }
 
   void training() {

@@ -16,13 +16,16 @@ const double kChance = std::log(static_cast<double>(kClasses));
 
 // A network under construction, with its data.
 struct Trial {
+  const int64_t rows;
   std::shared_ptr<Graph> graph = std::make_shared<Graph>();
   std::vector<VariablePtr> variables, moving;  // moving: of batch norms
   std::vector<std::pair<VariablePtr, Regularizer>> regularizers;
   std::vector<std::pair<VariablePtr, Constraint>> constraints;
-  Floats x = random_floats(kRows * kColumns);
+  Floats x;
   std::vector<int32_t> words, y;
   int logits = 0, out = 0;
+
+  explicit Trial(int64_t rows_ = kRows) : rows(rows_), x(random_floats(rows_ * kColumns)) {}
 
   VariablePtr variable(const std::vector<int64_t>& shape, float first, float scale) {
     auto v = std::make_shared<Variable>(shape);
@@ -52,14 +55,14 @@ struct Trial {
   void end(int v) {
     logits = v;
     out = add("softmax", {v});
-    for (int64_t i = 0; i < kRows; ++i) y.push_back(static_cast<int32_t>((i * 3) % kClasses));
+    for (int64_t i = 0; i < rows; ++i) y.push_back(static_cast<int32_t>((i * 3) % kClasses));
   }
   Data data() const {
     Data d;
-    d.inputs.push_back({reinterpret_cast<const char*>(x.data()), DType::kFloat32, kRows, kColumns, kColumns * 4, 4});
+    d.inputs.push_back({reinterpret_cast<const char*>(x.data()), DType::kFloat32, rows, kColumns, kColumns * 4, 4});
     if (!words.empty())
-      d.inputs.push_back({reinterpret_cast<const char*>(words.data()), DType::kInt32, kRows, kTime, kTime * 4, 4});
-    d.targets.push_back({reinterpret_cast<const char*>(y.data()), DType::kInt32, kRows, 1, 4, 4});
+      d.inputs.push_back({reinterpret_cast<const char*>(words.data()), DType::kInt32, rows, kTime, kTime * 4, 4});
+    d.targets.push_back({reinterpret_cast<const char*>(y.data()), DType::kInt32, rows, 1, 4, 4});
     return d;
   }
 };
@@ -73,6 +76,15 @@ void chain(Trial& t) {
   t.end(t.dense(v, 33, kClasses));
   t.regularizers = {{t.variables[0], {0, 1e-4f, 1e-3f}}};
   t.constraints = {{t.variables[2], {0, 0.5f, 1.5f, 0.75f, false}}};
+}
+
+// Many rows, whose threads share rows from layer to layer without a barrier but for the tails, on two threads.
+void tall(Trial& t) {
+  int v = t.dense(t.graph->input({kColumns}), kColumns, 100);
+  for (int layer = 0; layer < 3; ++layer) v = t.dense(t.add("relu", {v}), 100, 100);
+  t.end(t.dense(t.add("tanh", {v}), 100, kClasses));
+  for (size_t i = 0; i < t.y.size(); ++i)  // too many to learn by heart
+    t.y[i] = static_cast<int32_t>((t.x[i * kColumns] + 2) * 1.249f);
 }
 
 // Two inputs, one of them ids; every kind of normalisation, pooling, merging and noise; a layer that is used twice.
@@ -96,7 +108,7 @@ void branches(Trial& t) {
   both = t.add("concatenate", {both, t.add("unit_norm", {h}, {}, {{"epsilon", 1e-12}})}, {}, {{"axis", 0}});
   both = t.add("alpha_dropout", {both}, {}, {{"rate", 0.1}});
   t.end(t.dense(both, 96, kClasses));
-  for (int64_t i = 0; i < kRows * kTime; ++i) t.words.push_back(static_cast<int32_t>((i * i + i / 7) % kWords));
+  for (int64_t i = 0; i < t.rows * kTime; ++i) t.words.push_back(static_cast<int32_t>((i * i + i / 7) % kWords));
 }
 
 void train(const Trial& t, const char* optimizer_name, const KernelTable& table, Hash& all) {
@@ -106,6 +118,7 @@ void train(const Trial& t, const char* optimizer_name, const KernelTable& table,
   Floats start;
   for (const auto& w : everything) start.insert(start.end(), w->data(), w->data() + w->size());
   uint64_t first = 0;
+  const int64_t most = t.rows > kRows ? t.rows : 128;  // rows of a batch
   for (int threads : {1, 2, 3, 7}) {
     for (bool fused : {true, false}) {
       size_t at = 0;
@@ -119,10 +132,10 @@ void train(const Trial& t, const char* optimizer_name, const KernelTable& table,
       set_always_team(true);  // not only where it is measured to pay
       std::vector<double> sums;
       for (int epoch = 0; epoch < 6; ++epoch)  // threads share columns of small batches, rows of larger ones
-        sums = network.train(data, 0, kRows, epoch < 5 ? 32 : 128, optimizer, 7);
-      Floats predictions(static_cast<size_t>(kRows * kClasses));
+        sums = network.train(data, 0, t.rows, epoch < 5 ? 32 : most, optimizer, 7);
+      Floats predictions(static_cast<size_t>(t.rows * kClasses));
       float* const out = predictions.data();
-      network.predict(data.inputs, 0, kRows, {&out, 1});
+      network.predict(data.inputs, 0, t.rows, {&out, 1});
       set_always_team(false);
       Hash hash;
       for (const auto& w : everything) hash.add(w->data(), static_cast<size_t>(w->size()));
@@ -142,11 +155,13 @@ void train(const Trial& t, const char* optimizer_name, const KernelTable& table,
 
 uint64_t check_training(const KernelTable& table) {
   Hash all;
-  Trial first, second;
+  Trial first, second, third(1024);
   chain(first);
   train(first, "adam", table, all);
   branches(second);
   train(second, "rmsprop", table, all);
+  tall(third);
+  train(third, "adam", table, all);
   return all.value;
 }
 
