@@ -97,7 +97,7 @@ void run_product(const Matmul& mm, const Matmul* rest) {
   }
   const TeamShare team(get_num_threads());
   float* scratch = call_scratch(each, team.count(), large);
-  if (has_tail(flops, team.count()) && matmul_plan(mm).way == Way::kTiles)
+  if (has_tails(mm, {by_columns(mm, team.count())}, team.count()))
     tails = std::vector<Tail>(static_cast<size_t>(team.count()));
   GilReleased release;
   run_team(team.count(), [&](int thread, int threads) { run(thread, threads, scratch + thread * each); });

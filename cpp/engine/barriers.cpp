@@ -226,7 +226,7 @@ int share_products(const Plan& plan, const PlanInput& input, std::vector<Instruc
     const int64_t rows = batch * out.rows;
     const bool rather_rows = i.kind != Kind::kMatmulDw && out.cols < rows;
     i.by_columns = !rather_rows && splits_columns(out.cols, threads);
-    i.tails = out.cols > 1 && has_tail(flops(plan, input, i, batch), threads) ? with_tails++ : -1;
+    i.tails = has_tails(plan, input, i, batch, threads) ? with_tails++ : -1;
   }
   return with_tails;
 }

@@ -90,8 +90,9 @@ void execute_layer(const Run& run, const Instruction& instruction, int thread);
 // graph order, a thread those of the columns that it has in the list.
 void move_statistics(const Run& run, int thread);
 
-// One thread's part of a product (matmul_run.cpp, as the next).
+// One thread's part of a product, and what others leave of theirs (matmul_run.cpp, as the next two).
 void run_share(const KernelTable& table, const Matmul& mm, const Sharing& how, int thread, int threads, float* scratch);
+bool has_tails(const Plan& plan, const PlanInput& input, const Instruction& instruction, int64_t batch, int threads);
 // The three matrix products of a dense layer.
 void execute_dense(const Run& run, const Instruction& instruction, int thread, float* scratch);
 void execute_dx(const Run& run, const Instruction& instruction, int thread, float* scratch);

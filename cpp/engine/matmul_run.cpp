@@ -106,17 +106,30 @@ Sharing sharing(const Run& run, const Instruction& i) {
   return {i.by_columns, i.kind == Kind::kMatmulDw, tails, run.round};
 }
 
+// Of the result.
+Rect share_of(const Matmul& mm, const Sharing& how, int thread, int threads) {
+  Rect all{0, mm.m, 0, panel_count(mm.n)};
+  if (how.by_columns) {
+    const Range p = share(all.p1, thread, threads);
+    all.p0 = p.begin, all.p1 = p.end;
+  } else {
+    const Range r = share(how.row_panels ? panel_count(mm.m) : mm.m, thread, threads);
+    const int64_t unit = how.row_panels ? kPanel : 1;
+    all.i0 = r.begin * unit, all.i1 = std::min(r.end * unit, mm.m);
+  }
+  return all;
+}
+
 }  // namespace
 
-Cut::Cut(const Matmul& mm, const Rect& share) : first(share) {
+Cut::Cut(const Matmul& mm, const MatmulPlan& plan, const Rect& share) : first(share) {
   // Chunks of rows read B anew, and copy it; chunks of panels read A anew, and copy it: what is less. Rows in whole
-  // tiles of AVX-512 and AVX2, if there are that many. A tail is two to six chunks, those of 60 us of a fast core if
-  // that is enough of them.
+  // tiles of AVX-512 and AVX2, if there are that many. Chunks of 60 us of a fast core, but two at least and eight at
+  // most.
   constexpr double kChunkFlops = 1.2e7;
   constexpr int64_t kRows = 14, kMoreRows = 42, kPanels = 1, kCopiedPanels = 4, kFewest = 3, kMost = 6;
   const int64_t rows = share.i1 - share.i0, panels = share.p1 - share.p0;
   if (rows <= 0 || panels <= 0) return;
-  const MatmulPlan plan = matmul_plan(mm);
   by_rows = rows >= panels * kPanel;
   // a B that L2 does not hold beside the rest, copied block by block of k: one more copy takes 3 % of 1024^3
   if (by_rows && plan.pack_b && mm.k > kBlockK && mm.k * panels * kPanel >= 2 * kFetchFloats) return;
@@ -131,34 +144,37 @@ Cut::Cut(const Matmul& mm, const Rect& share) : first(share) {
   (by_rows ? first.i1 : first.p1) -= chunks * size;
 }
 
+bool has_tails(const Matmul& mm, const Sharing& how, int threads) {
+  // In less, what a chunk moves from core to core takes what it wins: 128^3 and a step of 1000-128-1 (2 and 4 million
+  // operations a thread) 0 to 2 % slower with tails, 256^3 (17) 3 to 10 % faster.
+  constexpr double kEnough = 8e6;
+  const double flops = 2.0 * static_cast<double>(mm.m) * static_cast<double>(mm.n) * static_cast<double>(mm.k);
+  if (threads == 1 || flops < kEnough * threads) return false;
+  const MatmulPlan plan = matmul_plan(mm);
+  return plan.way == Way::kTiles && Cut(mm, plan, share_of(mm, how, 0, threads)).chunks > 0;
+}
+
+bool has_tails(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch, int threads) {
+  return has_tails(product(plan, input, i, batch), {i.by_columns, i.kind == Kind::kMatmulDw}, threads);
+}
+
 void run_share(const KernelTable& table, const Matmul& mm, const Sharing& how, int thread, int threads,
                float* scratch) {
-  const auto share_of = [&](int t) {
-    Rect all{0, mm.m, 0, panel_count(mm.n)};
-    if (how.by_columns) {
-      const Range p = share(all.p1, t, threads);
-      all.p0 = p.begin, all.p1 = p.end;
-    } else {
-      const Range r = share(how.row_panels ? panel_count(mm.m) : mm.m, t, threads);
-      const int64_t unit = how.row_panels ? kPanel : 1;
-      all.i0 = r.begin * unit, all.i1 = std::min(r.end * unit, mm.m);
-    }
-    return all;
-  };
   const auto run = [&](const Rect& r) { table.matmul_block(mm, r.i0, r.i1, r.p0, r.p1, scratch); };
-  if (how.tails == nullptr) return run(share_of(thread));
+  const Rect own = share_of(mm, how, thread, threads);
+  if (how.tails == nullptr) return run(own);
+  constexpr int kNeighbours = 8;  // to look at more costs more than they have, in a large team
   const uint32_t begun = Tail::now();
-  for (int t = 0; t < threads; ++t) {  // its own share, then the others' tails
+  const MatmulPlan plan = matmul_plan(mm);
+  const Cut mine(mm, plan, own);
+  run(mine.first);
+  // Every chunk costs memory that is read anew: one who is in time takes all of its tail at once.
+  int64_t some = how.tails[0].is_late(how.round, begun, Tail::now()) ? 1 : mine.chunks;
+  for (int t = 0; t < std::min(threads, kNeighbours); ++t, some = 1) {
     const int owner = (thread + t) % threads;
-    const Cut cut(mm, share_of(owner));
-    int64_t some = 1;
-    if (t == 0) {
-      run(cut.first);
-      // every chunk costs memory that is read anew: one who is in time takes all of its tail at once
-      if (!how.tails[0].is_late(how.round, begun, Tail::now())) some = 0;
-    }
-    for (int64_t c = 0; (c = how.tails[owner].take(how.round, some, cut.chunks)) < cut.chunks;)
-      run(cut.between(c, some > 0 ? c + some : cut.chunks));
+    const Cut cut = t == 0 ? mine : Cut(mm, plan, share_of(mm, how, owner, threads));
+    for (int64_t c; (c = how.tails[owner].take(how.round, some, cut.chunks)) < cut.chunks;)
+      run(cut.between(c, std::min(c + some, cut.chunks)));
   }
 }
 

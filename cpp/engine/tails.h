@@ -1,7 +1,7 @@
 // The end of each thread's share of a product, for whoever comes first. Equal shares end together only on cores that
 // are equally fast, and few are: another program runs on one of them, or on its other hyperthread, a thread of the team
 // still wakes up, or some cores are smaller ones. On two cores of a virtual Emerald Rapids one half of 512x512x512
-// takes 1.1 to 1.3 times as long as the other. Who computes what changes no bit.
+// takes 1.1 to 1.5 times as long as the other. Who computes what changes no bit.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -20,10 +20,10 @@ struct Rect {
 // A share, cut into what its owner does first and equal chunks behind that: of rows, or of panels.
 struct Cut {
   Rect first;
-  bool by_rows;
+  bool by_rows = false;
   int64_t size = 0, chunks = 0;
 
-  Cut(const Matmul& mm, const Rect& share);
+  Cut(const Matmul& mm, const MatmulPlan& plan, const Rect& share);
   Rect between(int64_t c, int64_t end) const {  // chunks [c, end)
     Rect r = first;
     if (by_rows)
@@ -34,36 +34,29 @@ struct Cut {
   }
 };
 
-// Whether there is so much to do that it pays. In less, what a chunk moves from core to core takes what it wins: 128^3
-// and a step of 1000-128-1 (2 and 4 million operations a thread) 0 to 2 % slower with tails, 256^3 (17) 3 to 10 %
-// faster.
-constexpr double kTailFlops = 8e6;  // of each thread
-inline bool has_tail(double flops, int threads) { return threads > 1 && flops >= kTailFlops * threads; }
-
 // Of one thread's share of one product. Upper halves of words are the round that they are of, so that nobody has to
 // begin a round; rounds count from 1.
 struct alignas(64) Tail {
-  std::atomic<uint64_t> next{0};   // chunk
-  std::atomic<uint64_t> first{0};  // of thread 0's: the time at which the first thread came to its tail
+  std::atomic<uint64_t> next{0};      // chunk
+  std::atomic<uint64_t> earliest{0};  // of thread 0's: the time at which the first of the team came to its tail
 
-  // The first of `some` chunks for the caller alone, or of all that are left (0); `chunks` where all are taken.
+  // The first of at most `some` chunks for the caller alone; `chunks` where all are taken.
   int64_t take(uint32_t round, int64_t some, int64_t chunks) {
     uint64_t seen = next.load(std::memory_order_relaxed);
     for (;;) {
       const int64_t chunk = seen >> 32 == round ? static_cast<int64_t>(seen & UINT32_MAX) : 0;
       if (chunk >= chunks) return chunks;
-      const int64_t end = some > 0 ? chunk + some : chunks;
-      if (next.compare_exchange_weak(seen, uint64_t{round} << 32 | static_cast<uint64_t>(end),
-                                     std::memory_order_relaxed))
-        return chunk;
+      const auto end = static_cast<uint64_t>(chunk + some);
+      if (next.compare_exchange_weak(seen, uint64_t{round} << 32 | end, std::memory_order_relaxed)) return chunk;
     }
   }
   // Whether another thread came to its tail long before `now`, for one who began at `begun`.
   bool is_late(uint32_t round, uint32_t begun, uint32_t now) {
-    uint64_t seen = first.load(std::memory_order_relaxed);
+    uint64_t seen = earliest.load(std::memory_order_relaxed);
     while (seen >> 32 != round)
-      if (first.compare_exchange_weak(seen, uint64_t{round} << 32 | now, std::memory_order_relaxed)) return false;
-    return 20 * static_cast<double>(now - static_cast<uint32_t>(seen)) > static_cast<double>(now - begun);
+      if (earliest.compare_exchange_weak(seen, uint64_t{round} << 32 | now, std::memory_order_relaxed)) return false;
+    const auto after = static_cast<int32_t>(now - static_cast<uint32_t>(seen));
+    return 20 * static_cast<double>(after) > static_cast<double>(now - begun);
   }
   static uint32_t now() {  // about microseconds
     return static_cast<uint32_t>(std::chrono::steady_clock::now().time_since_epoch().count() >> 10);
@@ -77,5 +70,8 @@ struct Sharing {
   Tail* tails = nullptr;
   uint32_t round = 1;
 };
+
+// Whether the product is so large that tails pay, and a share has chunks.
+bool has_tails(const Matmul& mm, const Sharing& how, int threads);
 
 }  // namespace lanewise

@@ -27,6 +27,7 @@ constexpr int kVecs = 2;
 constexpr int kMaxRows[2] = {4, 4}, kRound[2] = {1, 1};
 #endif
 constexpr int kManyRows = kMaxRows[0] * 3 / 4 + 1;
+static_assert(kRound[1] == 1 || kRound[1] == 3);  // as many as there are runs to ask for
 constexpr int64_t kTileColumns = kVecs * Vec::kLanes;
 // Tiles that copy B while they read it have so many rows or more, as the first one of most products has: two
 // stores a term beside multiply-adds, where a copy before the tile takes all of a core. One thread of an Emerald
@@ -98,7 +99,8 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
   int64_t far_step = ldb;
   bool asks = ldb > 2 * kPanel;
   int64_t parts = 1;  // of the terms, in which a row after the other is asked for
-  constexpr bool kRowsToo = kAlong && kRound[0] > 1 && R >= kManyRows;
+  constexpr int kTerms = (kAlong || Unit) && R >= kManyRows ? kRound[Unit] : 1;  // each copy weighs in the wheel
+  constexpr bool kRowsToo = !Unit && kTerms > 1;
   if constexpr (kRowsToo) {
     if (ahead->rows != nullptr) far = ahead->rows, far_step = R, asks = true, parts = R;
   }
@@ -147,8 +149,6 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
       LW_UNROLL for (int i = 0; i < kBases; ++i) base[i] += kAlong ? N : a_col;
     }
   };
-  // small tiles have few terms, and each copy weighs in the wheel
-  constexpr int kTerms = (kAlong || Unit) && R >= kManyRows ? kRound[Unit] : 1;
   for (int64_t left = kb / kTerms; parts > 0; --parts) {
     const int64_t some = parts == 1 ? left : left / parts;
     left -= some;

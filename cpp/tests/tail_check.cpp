@@ -76,7 +76,7 @@ void check_cuts() {
           Matmul mm{};
           mm.m = m, mm.n = n, mm.k = k, mm.a_row = k, mm.a_col = 1, mm.b_row = n, mm.b_col = 1;
           const Rect share{m / 3, m, p0, panel_count(n)};
-          const Cut cut(mm, share);
+          const Cut cut(mm, matmul_plan(mm), share);
           const Rect all = cut.between(0, cut.chunks), &f = cut.first;
           const bool whole = cut.chunks == 0
                                  ? f.i0 == share.i0 && f.i1 == share.i1 && f.p0 == share.p0 && f.p1 == share.p1
