@@ -42,14 +42,19 @@ float* call_scratch(int64_t each, int threads, Buffer<float>& large) {
 }
 
 // Whether threads share column panels of C: not where C is most of what moves, whose columns would share cache lines,
-// nor where rows come out evener: 101x203x307 on two threads of a Zen 4, 128 columns and 75.
+// nor where rows come out evener: 101x203x307 on two threads of a Zen 4, 128 columns and 75. Nor where B is small: a
+// line of each row of C would belong to both, for NumPy's arrays begin 16 bytes after one. Two threads of an Emerald
+// Rapids, by columns and by rows: 48x48x48 6.0 and 3.0 us, 96x96x96 22.7 and 14.7, 128x128x128 39 and 32, 192x192x192
+// 112 and 80, 600x96x600 478 and 327, 256x256x256 A^T 208 and 175; but 64x512x512 178 and 210, 128x784x512 B^T 536 and
+// 602.
 bool by_columns(const Matmul& mm, int threads) {
   const int64_t columns = std::min((panel_count(mm.n) + threads - 1) / threads * kPanel, mm.n);
   const int64_t rows = (mm.m + threads - 1) / threads;
   if (rows >= kTileRows / 2 && 10 * columns * mm.m > 11 * rows * mm.n) return false;
-  const bool by_rows = mm.k <= kFewTerms && (mm.m >= mm.n || (mm.k <= kShortSum && mm.m >= kFewTerms) ||
-                                             (mm.m >= kThinRows * threads && mm.k * mm.n <= kShared));
-  return splits_columns(mm.n, threads) && !by_rows;
+  const bool small_b = mm.k * mm.n <= kShared && mm.m >= kThinRows * threads;
+  const bool narrow = mm.n <= kWide && 2 * mm.m >= mm.n;
+  const bool by_rows = mm.k <= kFewTerms && (mm.m >= mm.n || (mm.k <= kShortSum && mm.m >= kFewTerms));
+  return splits_columns(mm.n, threads) && !by_rows && !(small_b && (narrow || mm.k <= kFewTerms));
 }
 
 // Columns before those at which rows of C begin a cache line where sums are short, or rows of B where there are few of
