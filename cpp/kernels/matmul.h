@@ -84,11 +84,11 @@ enum class Way {
 
 // What the ways and plans go by beside sizes, as measured on cores of a kind. Examples are of one thread, m x n x k.
 struct Core {
-  // Whether loads that lie in two cache lines hold multiply-adds up, so that a row-major B is copied sooner and A only
-  // with it. Cascade Lake (two FMA units of 512 bits, two loads a cycle), without and with: 1000x1000x1000 53 and 109
-  // GFLOP/s, 64x1000x1000 40 and 77.
-  bool split_loads_cost;  // true of Intel's cores alone, and asked as that too
-  int64_t copy_rows;      // rows of A from which on a B of distant rows is copied
+  // Intel's: two FMA units of 512 bits, two loads a cycle, and those that lie in two cache lines hold multiply-adds up,
+  // so that a row-major B is copied sooner and A only with it. Cascade Lake, without and with: 1000x1000x1000 53 and
+  // 109 GFLOP/s, 64x1000x1000 40 and 77.
+  bool intel;
+  int64_t copy_rows;  // rows of A from which on a B of distant rows is copied
   // The same of a B of 2 MB and more whose rows share L1 sets. One thread of an Emerald Rapids, with 48 and 24:
   // 24x1024x1024 587 -> 489 us, 32x4096x1024 4.0 -> 3.1 ms; but 32x512x512, whose B L2 holds, 125 -> 134.
   int64_t copy_far_rows;
@@ -144,9 +144,8 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   // L1 sets) or sheer size would cost more over the rows of A.
   const bool read_again = panels >= 8 && mm.a_row % 512 == 0;  // rows of A that share L1 sets
   const bool far = mm.b_row % 256 == 0 && mm.k * mm.n >= 2 * kFetchFloats;
-  const bool far_apart =
-      mm.m >= (far ? core.copy_far_rows : core.copy_rows) && mm.k >= 64 &&
-      (mm.b_row % 256 == 0 || mm.b_row > 1024 || (core.split_loads_cost && (read_again || mm.m >= 256)));
+  const bool far_apart = mm.m >= (far ? core.copy_far_rows : core.copy_rows) && mm.k >= 64 &&
+                         (mm.b_row % 256 == 0 || mm.b_row > 1024 || (core.intel && (read_again || mm.m >= 256)));
   // Beside an epilogue that streams other arrays through L1, fewer sets are enough to lose B: 1000-128-1's dW with Adam
   // (b_row 128) took 5 us of 112 longer, more or less as memory happened to lie.
   const bool crowded = mm.c == nullptr && mm.m >= 256 && mm.k >= 16 && mm.b_row % 64 == 0;
@@ -187,15 +186,15 @@ static inline MatmulPlan matmul_plan(const Matmul& mm) {
   // A panel narrower than a tile of 32 columns is met vector by vector, by tiles of 8 rows: on Intel's cores rather
   // copied, as wide as a tile. One thread of a Cascade Lake: 2000x30x500 (m x n x k) 36 -> 69 GFLOP/s, 3000x30x200
   // A^T 35 -> 58, 32x31x1000 39 -> 47; 24x24x64 21 -> 17.
-  plan.pad_b = core.split_loads_cost && panels == 1 && mm.n > kLineFloats && mm.n < kPanel && mm.m >= 24 &&
-               mm.k >= 64 && mm.m * mm.k >= 8192 && !mm.b_transposed && !mm.b_panels;
+  plan.pad_b = core.intel && panels == 1 && mm.n > kLineFloats && mm.n < kPanel && mm.m >= 24 && mm.k >= 64 &&
+               mm.m * mm.k >= 8192 && !mm.b_transposed && !mm.b_panels;
   plan.pack_b = plan.pack_b || plan.pad_b;
   // A is copied where its rows and columns both have strides, and where enough panels read it again to pay for it. On
   // Intel's cores a transposed one sooner, one thread of a Cascade Lake in place and copied: 4096x1024x256 A^T 31 and
   // 60 GFLOP/s, 784x512x128 A^T 69 and 98, a step of 784-512-512-10 5.2 and 4.5 ms; 200x300x100 A^T 61 and 45.
   const bool columns_again =
-      core.split_loads_cost && mm.a_row == 1 && (panels >= 8 || (panels >= 4 && mm.m * mm.k >= kFetchFloats));
-  const bool rows_again = (panels >= 24 || read_again) && (!core.split_loads_cost || plan.pack_b || mm.b_panels);
+      core.intel && mm.a_row == 1 && (panels >= 8 || (panels >= 4 && mm.m * mm.k >= kFetchFloats));
+  const bool rows_again = (panels >= 24 || read_again) && (!core.intel || plan.pack_b || mm.b_panels);
   plan.pack_a = (mm.a_row != 1 && mm.a_col != 1) || (mm.m >= 32 && mm.k >= 64 && (columns_again || rows_again));
   // Where B stays in L1, strips of a few tiles write the rows of C in their order: 1000x300x17 in 28 instead of 38 us.
   const bool in_order = mm.c != nullptr && mm.k <= kFewTerms && mm.k * mm.n <= 2 * kThinFloats;

@@ -93,7 +93,7 @@ void thin_pass(int64_t depth, const float* a, int64_t a_row, int64_t a_col, cons
 template <int R>
 auto far_pass() {
   if constexpr (R == 8 && Vec::kLanes == 16)
-    if (core.split_loads_cost) return &thin_pass<R, Ask::kFar>;
+    if (core.intel) return &thin_pass<R, Ask::kFar>;
   return &thin_pass<R, Ask::kAll>;
 }
 

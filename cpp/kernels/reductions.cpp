@@ -131,10 +131,10 @@ void column_moments(const float* x, int64_t ldx, float* mean, float* variance, i
     const Vec m = load(mean + c, n);
     const Mask far = m * m > Vec::set1(256.0f) * load(variance + c, n);
     float shift[Vec::kLanes], ones[Vec::kLanes], any = 0.0f;
-    Vec::set1(1.0f).store(ones);
     select(far, Vec::set1(1.0f), Vec::zero()).store(shift);
     for (float lane : shift) any += lane;
     if (any == 0.0f) continue;
+    Vec::set1(1.0f).store(ones);
     sum_products(x + c, ldx, mean + c, ones, 0, shift, rows, n);
     divide(shift, n);
     store(select(far, m + load(shift, n), m), mean + c, n);
