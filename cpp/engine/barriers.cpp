@@ -29,10 +29,7 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
   auto variable = [&](int v, int64_t part, bool write) {
     if (v >= 0) list.push_back({kVariables + v, part, write});
   };
-  const bool mixed = i.tails >= 0;  // any thread may read and write any part
-  auto columns = [&](int64_t n) { return mixed ? int64_t{kAll} : partition(kColumnsOf, n); };
-  auto rows_of = [&](int64_t n) { return mixed ? int64_t{kAll} : partition(kRowsOf, n); };
-  auto variable_rows = [&](int64_t n) { return mixed ? int64_t{kAll} : partition(kVariableRowsOf, n); };
+  auto columns = [&](int64_t n) { return partition(kColumnsOf, n); };
   const bool looks = is_host(input, i) || i.kind == Kind::kEmbedding || i.kind == Kind::kEncode;
   if (looks || i.update || i.kind == Kind::kUpdate || i.kind == Kind::kSquareSums)
     list.push_back({kStep, looks ? int64_t{kOwn} : int64_t{kAll}, looks});
@@ -49,7 +46,7 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
   switch (i.kind) {
     case Kind::kMatmul:
     case Kind::kDense: {
-      const int64_t n = shape(i.out).cols, rows = rows_of(shape(i.out).rows);
+      const int64_t n = shape(i.out).cols, rows = partition(kRowsOf, shape(i.out).rows);
       tensor(i.in, i.by_columns ? int64_t{kAll} : rows, false);
       tensor(i.out, i.by_columns ? columns(n) : rows, true);
       tensor(i.keep, i.by_columns ? columns(n) : rows, true);
@@ -58,16 +55,16 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
       break;
     }
     case Kind::kMatmulDx: {
-      const int64_t k = shape(i.out).cols, rows = rows_of(shape(i.out).rows);
+      const int64_t k = shape(i.out).cols, rows = partition(kRowsOf, shape(i.out).rows);
       tensor(i.in, i.by_columns ? int64_t{kAll} : rows, false);
       tensor(i.in2, i.by_columns ? columns(k) : rows, false);
       tensor(i.out, i.by_columns ? columns(k) : rows, true);
-      variable(i.variable, i.by_columns ? variable_rows(k) : int64_t{kAll}, false);
+      variable(i.variable, i.by_columns ? partition(kVariableRowsOf, k) : int64_t{kAll}, false);
       break;
     }
     case Kind::kMatmulDw: {
       const int64_t n = shape(i.in2).cols, k = shape(i.in).cols;
-      const int64_t part = i.by_columns ? columns(n) : variable_rows(k);
+      const int64_t part = i.by_columns ? columns(n) : partition(kVariableRowsOf, k);
       tensor(i.in, i.by_columns ? int64_t{kAll} : columns(k), false);
       tensor(i.in2, i.by_columns ? columns(n) : int64_t{kAll}, false);
       if (i.update)
@@ -198,6 +195,8 @@ std::vector<Access> accesses(const Plan& plan, const PlanInput& input, const Ins
       break;
     }
   }
+  if (i.tails >= 0)  // any thread may read and write any part
+    for (Access& a : list) a.partition = kAll;
   return list;
 }
 

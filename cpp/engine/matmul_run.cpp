@@ -101,9 +101,11 @@ Matmul product(const Plan& plan, const PlanInput& input, const Instruction& i, i
   return mm;
 }
 
+Sharing sharing(const Instruction& i) { return {i.by_columns, i.kind == Kind::kMatmulDw}; }
 Sharing sharing(const Run& run, const Instruction& i) {
-  Tail* const tails = i.tails >= 0 ? run.tails + i.tails * run.threads : nullptr;
-  return {i.by_columns, i.kind == Kind::kMatmulDw, tails, run.round};
+  Sharing how = sharing(i);
+  if (i.tails >= 0) how.tails = run.tails + i.tails * run.threads, how.round = run.round;
+  return how;
 }
 
 // Of the result.
@@ -155,7 +157,7 @@ bool has_tails(const Matmul& mm, const Sharing& how, int threads) {
 }
 
 bool has_tails(const Plan& plan, const PlanInput& input, const Instruction& i, int64_t batch, int threads) {
-  return has_tails(product(plan, input, i, batch), {i.by_columns, i.kind == Kind::kMatmulDw}, threads);
+  return has_tails(product(plan, input, i, batch), sharing(i), threads);
 }
 
 void run_share(const KernelTable& table, const Matmul& mm, const Sharing& how, int thread, int threads,
