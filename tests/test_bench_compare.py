@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,3 +68,21 @@ def test_the_list_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(QUICK) < set(SHAPES)
     for task in all_tasks(["train", "optimizers", "predict", "matmul"], quick=False):
         assert Task.from_json(json.loads(json.dumps(task.as_json()))) == task
+
+
+def test_arrays_lie_alike_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench.compare.functions import arrays
+    from bench.compare.shapes import SHAPES
+    from bench.compare.tasks import Task
+
+    heap = [np.empty(n, np.uint8) for n in range(1000, 3000, 100)]  # whatever a process has allocated before
+    for shape in SHAPES[::9]:
+        task = Task("matmul", shape=shape)
+        a, b = task.operands()
+        assert (a.shape, b.shape) == ((shape.m, shape.k), (shape.k, shape.n))
+        assert [v.ctypes.data % 4096 for v in (a, b, task.result())] == [16, 16 + 21 * 64, 16 + 42 * 64]
+        heap.pop()
+    x, y = arrays((3, 5), 2)
+    assert [v.ctypes.data % 64 for v in (x, y)] == [16, 16]
+    assert not (x == y).any()

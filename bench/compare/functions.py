@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..networks import BETA_1, BETA_2, EPSILON, RATE, adam
+from .placing import empty, placed
 
 Float32 = NDArray[np.float32]
 Call = Callable[[], object]
@@ -43,14 +44,14 @@ IN_MEMORY = ((4096, 4096),)
 def arrays(shape: tuple[int, int], count: int) -> list[Float32]:
     """Normal numbers; different arrays."""
     rng = np.random.default_rng(0)
-    return [rng.standard_normal(shape, dtype=np.float32) for _ in range(count)]
+    return [placed(rng.standard_normal(shape, dtype=np.float32), number) for number in range(count)]
 
 
 def numpy_call(name: str, shape: tuple[int, int]) -> Call:
     """The function in NumPy, with `out=` and no temporary array that can be spared."""
     x, y, g = arrays(shape, 3)
-    out, rows = np.empty_like(x), np.empty(shape[0], np.float32)
-    column, cols = np.empty((shape[0], 1), np.float32), np.empty(shape[1], np.float32)
+    out, rows = empty(shape, 3), empty(shape[:1])
+    column, cols = empty((shape[0], 1)), empty(shape[1:])
 
     def sigmoid() -> None:
         np.negative(x, out=out)
@@ -70,7 +71,7 @@ def numpy_call(name: str, shape: tuple[int, int]) -> Call:
         np.einsum("ij,ij->i", out, out, out=rows)
         np.divide(rows, shape[1], out=rows)
 
-    m, v = np.zeros_like(x), np.zeros_like(x)
+    m, v = placed(np.zeros_like(x), 4), placed(np.zeros_like(x), 5)
     steps = [0]
 
     def adam_step() -> None:
@@ -90,8 +91,8 @@ def lanewise_call(name: str, shape: tuple[int, int]) -> Call:
     from lanewise import ops
 
     x, y, g = arrays(shape, 3)
-    out, rows, cols = np.empty_like(x), np.empty(shape[0], np.float32), np.empty(shape[1], np.float32)
-    m, v, steps = np.zeros_like(x), np.zeros_like(x), [0]
+    out, rows, cols = empty(shape, 3), empty(shape[:1]), empty(shape[1:])
+    m, v, steps = placed(np.zeros_like(x), 4), placed(np.zeros_like(x), 5), [0]
 
     def adam_step() -> None:
         steps[0] += 1

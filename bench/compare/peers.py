@@ -15,6 +15,7 @@ import numpy as np
 
 from ..networks import Case, NumPyNetwork
 from .functions import Call, lanewise_call, numpy_call, torch_call
+from .placing import empty
 from .tasks import Task
 
 
@@ -44,8 +45,7 @@ class Lanewise(Peer):
     def matmul(self, task: Task) -> Call:
         from lanewise import ops
 
-        (a, b), matmul = task.operands(), ops.matmul
-        c = np.empty((a.shape[0], b.shape[1]), np.float32)
+        (a, b), c, matmul = task.operands(), task.result(), ops.matmul
         return lambda: matmul(a, b, out=c)
 
     def model(self, case: Case, weights: list[Any], optimizer: Any = "adam") -> Any:
@@ -83,8 +83,7 @@ class NumPy(Peer):
         return f"NumPy {np.__version__}"
 
     def matmul(self, task: Task) -> Call:
-        (a, b), matmul = task.operands(), np.matmul
-        c = np.empty((a.shape[0], b.shape[1]), np.float32)
+        (a, b), c, matmul = task.operands(), task.result(), np.matmul
         return lambda: matmul(a, b, out=c)
 
     def train(self, task: Task) -> Call:
@@ -97,7 +96,7 @@ class NumPy(Peer):
         case = network_of(task)
         x, _ = task.data()
         network = NumPyNetwork(case, task.weights(), np.float32)
-        activations = [x, *(np.empty((task.rows, units), np.float32) for units in case.units[1:])]
+        activations = [x, *(empty((task.rows, units)) for units in case.units[1:])]
         return lambda: network.forward(activations)
 
     def elementwise(self, task: Task) -> Call:

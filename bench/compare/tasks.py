@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..networks import Case
 from .functions import FUNCTIONS, IN_CACHE, IN_MEMORY
+from .placing import empty, placed
 from .shapes import QUICK as QUICK_SHAPES, SHAPES, Shape
 
 Float32 = NDArray[np.float32]
@@ -133,9 +134,14 @@ class Task:
         """A and B of a product, normal numbers; transposed ones as views."""
         assert self.shape is not None
         s, rng = self.shape, np.random.default_rng(0)
-        a = rng.standard_normal((s.k, s.m) if s.transpose_a else (s.m, s.k), dtype=np.float32)
-        b = rng.standard_normal((s.n, s.k) if s.transpose_b else (s.k, s.n), dtype=np.float32)
+        a = placed(rng.standard_normal((s.k, s.m) if s.transpose_a else (s.m, s.k), dtype=np.float32))
+        b = placed(rng.standard_normal((s.n, s.k) if s.transpose_b else (s.k, s.n), dtype=np.float32), 1)
         return (a.T if s.transpose_a else a), (b.T if s.transpose_b else b)
+
+    def result(self) -> Float32:
+        """C of a product; a new array."""
+        assert self.shape is not None
+        return empty((self.shape.m, self.shape.n), 2)
 
     def weights(self) -> list[Float32]:
         """Kernel and bias of each layer; new arrays."""
@@ -146,7 +152,7 @@ class Task:
         """Inputs and targets: of an epoch, or of a prediction; new arrays."""
         assert self.network is not None
         x, y = _data(self.network, self.rows or self.network.rows)
-        return x.copy(), y.copy()
+        return placed(x), y.copy()
 
 
 @cache
