@@ -191,6 +191,7 @@ void execute_dense(const Run& run, const Instruction& i, int thread, float* scra
                                mm.n};
   mm.a = run.data(i.in);
   mm.epilogue = forward_epilogue;
+  if (i.by_columns && run.threads > 1) mm.written = context.out;
   mm.context = &context;
   run_share(*run.table, mm, sharing(run, i), thread, run.threads, scratch);
 }
@@ -202,6 +203,7 @@ void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch
                                 fused ? run.data(i.in2) : nullptr, run.data(i.out), mm.n};
   mm.a = run.data(i.in);
   mm.epilogue = backward_epilogue;
+  if (i.by_columns && run.threads > 1) mm.written = context.out;
   mm.context = &context;
   run_share(*run.table, mm, sharing(run, i), thread, run.threads, scratch);
 }

@@ -61,6 +61,9 @@ struct Matmul {
   // Arrays in the layout of a variable C (m, n) that the epilogue reads and writes: asked for while their tile is
   // computed. Null where there are fewer, or where they stay in L2 anyway.
   const float* beside[3];
+  // Where the epilogue writes C, if other cores have read it: rows of n floats, asked for when a tile begins. Else
+  // null.
+  const float* written;
   // What is asked for where there is nothing beside C, or null.
   Upcoming* upcoming;
 };

@@ -12,19 +12,20 @@ namespace lanewise::LW_ISA {
 // limit, and more rows are code (AVX-512 28x16: 60 KB) without speed. And the terms that tiles of many rows take in a
 // round, A read in place, and its rows neighbours: pointers and the count are less of the instructions then, which are
 // the limit where a core's other hyperthread is busy. One thread of an Emerald Rapids beside one, before and after the
-// second: 512x512x512 2.17 -> 2.07 ms, with AVX2 4.18 -> 3.67; else 1 % and none.
+// second: 512x512x512 2.17 -> 2.07 ms, with AVX2 4.18 -> 3.67; else 1 % and none. And how many rows take their element
+// of A as an operand in memory, an instruction less each; more of them would wait for loads.
 #if defined(LW_ISA_AVX512)
 constexpr int kVecs = 2;
-constexpr int kMaxRows[2] = {14, 8}, kRound[2] = {2, 3};
+constexpr int kMaxRows[2] = {14, 8}, kRound[2] = {2, 3}, kSpread = 4;
 #elif defined(LW_ISA_AVX2)
 constexpr int kVecs = 2;
-constexpr int kMaxRows[2] = {6, 12}, kRound[2] = {1, 3};
+constexpr int kMaxRows[2] = {6, 12}, kRound[2] = {1, 3}, kSpread = 0;
 #elif defined(LW_ISA_NEON)
 constexpr int kVecs = 4;
-constexpr int kMaxRows[2] = {6, 8}, kRound[2] = {1, 1};
+constexpr int kMaxRows[2] = {6, 8}, kRound[2] = {1, 1}, kSpread = 0;
 #else
 constexpr int kVecs = 2;
-constexpr int kMaxRows[2] = {4, 4}, kRound[2] = {1, 1};
+constexpr int kMaxRows[2] = {4, 4}, kRound[2] = {1, 1}, kSpread = 0;
 #endif
 constexpr int kManyRows = kMaxRows[0] * 3 / 4 + 1;
 static_assert(kRound[1] == 1 || kRound[1] == 3);  // as many as there are runs to ask for
@@ -117,7 +118,10 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
     LW_UNROLL for (int e = 0; e < N; ++e) {
       if constexpr (Unit && N == 3) {
         __builtin_prefetch((e == 0 ? now : e == 1 ? next : after) + asked, 0, 2);
-        if (e == 2) asked += step;
+        if (e == 2) {
+          asked += step;
+          asm("" : "+r"(asked));  // or three pointers are counted up
+        }
       } else if constexpr (Unit) {
         __builtin_prefetch(now, 0, 2);
         const char* const later = now + step;
@@ -128,12 +132,15 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
           Tail && v == V - 1 ? Vec::load_partial(b + v * L, tail) : Vec::load(b + v * L);
       LW_UNROLL for (int r = 0; r < R; ++r) {
         const float* const at = Unit ? a + r : base[r / 3] + (r % 3) * a_row + (kAlong ? e : 0);
-        if (V == 1 || (r % 3 == 0 && r < 12)) {  // fewer instructions; more of them would wait for loads
+        if (V == 1 || (r % 3 == 0 && r < 3 * kSpread)) {
           LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma_spread(at, bv[v], acc[r][v]);
         } else {
-          const Vec av = Vec::set1(*at);
-          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] =
-              Unit ? fma_onto(av, bv[v], acc[r][v]) : fma(av, bv[v], acc[r][v]);
+          if constexpr (Unit && V == 2) {
+            fma_row(at, bv[0], bv[1], acc[r][0], acc[r][1]);
+          } else {
+            const Vec av = Vec::set1(*at);
+            LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+          }
         }
       }
       if constexpr (Copy) {

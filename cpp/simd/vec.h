@@ -12,9 +12,10 @@
 //   Vec::set1(x)  Vec::zero()
 //   a + b, a - b, a * b, a / b, -a, sqrt(a), abs(a)
 //   fma(a, b, c) = a*b + c with one rounding (generic: two), fnma(a, b, c) = c - a*b with one
-//   fma_onto(a, b, c) = fma(a, b, c), on AVX-512 in the instruction that leaves its sum where c was: free to choose,
-//                       GCC moves sums about and runs out of registers
+//   fma_row(p, x, y, c, d)  c = fma(set1(*p), x, c), d = fma(set1(*p), y, d), on x86 in three instructions that leave
+//                           the sums where they were: free to choose, GCC moves sums about and runs out of registers
 //   fma_spread(p, b, c) = fma(set1(*p), b, c), on AVX-512 in one instruction that no compiler makes two of
+//   ask_to_write(p)  on AVX-512: the line of p will be written to, and no other core is to keep it
 //   a < b, a <= b, a > b, a >= b, a == b              Mask; false where a lane is NaN
 //   is_nan(a)                                         Mask
 //   m & n, m | n, ~m                                  Mask
@@ -68,8 +69,14 @@ constexpr bool kSmall = true;  // loops stand once in the code, tails included
 constexpr bool kSmall = false;
 #endif
 
+#if !defined(LW_ISA_AVX512) && !defined(LW_ISA_AVX2)
+LW_INLINE void fma_row(const float* p, Vec x, Vec y, Vec& c, Vec& d) {
+  const Vec a = Vec::set1(*p);
+  c = fma(a, x, c), d = fma(a, y, d);
+}
+#endif
 #if !defined(LW_ISA_AVX512)
-LW_INLINE Vec fma_onto(Vec a, Vec b, Vec c) { return fma(a, b, c); }
+LW_INLINE void ask_to_write(const float*) {}
 LW_INLINE Vec fma_spread(const float* p, Vec b, Vec c) { return fma(Vec::set1(*p), b, c); }
 
 // In two steps, 2^(n/2) each: where the first has not rounded, the second rounds once.
