@@ -37,26 +37,27 @@ def ratio_text(ratio: float | None) -> str:
 
 def heads(names: list[str]) -> list[str]:
     """Heads of the columns."""
-    return ["task", *(name for name in names if name != AGAIN), "fastest peer", "ratio", "A/A", "floor/time"]
+    libraries = [name for name in names if name != AGAIN]
+    return ["task", *libraries, "fastest peer", "ratio", "fastest turns", "A/A", "floor/time"]
 
 
 def row(result: Result, names: list[str], machine: Machine) -> list[str]:
-    """Cells of a line: task, seconds by library, fastest peer, ratio, A/A, share of the floor."""
+    """Cells of a line: task, seconds by library, fastest peer, the three ratios, share of the floor."""
     mine, floor = result.seconds.get("lanewise"), machine.floor(result.task)
     cells = [time_text(result.seconds.get(name)) for name in names if name != AGAIN]
     return [
-        result.task.name, *cells, result.best_peer or "–", ratio_text(result.ratio), ratio_text(result.again),
-        ratio_text(floor / mine if mine and floor else None),
+        result.task.name, *cells, result.best_peer or "–", ratio_text(result.ratio), ratio_text(result.least_ratio),
+        ratio_text(result.again), ratio_text(floor / mine if mine and floor else None),
     ]  # fmt: skip
 
 
 def summary(results: list[Result]) -> list[str]:
-    """Geometric mean and smallest ratio of each group, with warm caches and, where it was measured, with cold ones."""
+    """Geometric mean and smallest ratio of each group: of medians, of fastest turns, with cold caches if measured."""
     lines = []
     for group in dict.fromkeys(r.task.group for r in results):
         mine = [r for r in results if r.task.group == group]
-        warm, cold = [(r.ratio, r.task.name) for r in mine], [(r.cold_ratio, r.task.name) for r in mine]
-        for what, pairs in (("", warm), (", cold caches", cold)):
+        for what, of in (("", "ratio"), (", fastest turns", "least_ratio"), (", cold caches", "cold_ratio")):
+            pairs = [(getattr(r, of), r.task.name) for r in mine]
             known = [(ratio, name) for ratio, name in pairs if ratio is not None]
             if known:
                 mean = statistics.geometric_mean([ratio for ratio, _ in known])
@@ -95,7 +96,7 @@ def document(
     """Everything measured, as it goes into the JSON file."""
     tasks = [
         {"task": r.task.name, "group": r.task.group, "flops": r.task.flops, "floor": machine.floor(r.task),
-         "bytes": r.task.traffic[1], "seconds": r.seconds, "cold_seconds": r.cold,
+         "bytes": r.task.traffic[1], "seconds": r.seconds, "least_seconds": r.least, "cold_seconds": r.cold,
          "first": r.first, "missing": r.missing}
         for r in results
     ]  # fmt: skip

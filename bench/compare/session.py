@@ -66,11 +66,12 @@ class Worker:
 
 @dataclass
 class Result:
-    """By library: seconds of one unit (a call, a training step), until the first call was done, of a unit with cold
-    caches; why a library has no figure."""
+    """By library: seconds of one unit (a call, a training step), those of its fastest turn, until the first call was
+    done, of a unit with cold caches; why a library has no figure."""
 
     task: Task
     seconds: dict[str, float] = field(default_factory=dict)
+    least: dict[str, float] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
     cold: dict[str, float] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -78,20 +79,23 @@ class Result:
     @property
     def best_peer(self) -> str | None:
         """The fastest library that is not lanewise."""
-        peers = {name: s for name, s in self.seconds.items() if name not in ("lanewise", AGAIN)}
+        peers = _peers(self.seconds)
         return min(peers, key=peers.__getitem__) if peers else None
 
     @property
     def ratio(self) -> float | None:
         """How many times lanewise's time the fastest peer takes."""
-        best = self.best_peer
-        return None if best is None or "lanewise" not in self.seconds else self.seconds[best] / self.seconds["lanewise"]
+        return _ratio(self.seconds)
+
+    @property
+    def least_ratio(self) -> float | None:
+        """The same of the fastest turn of each library: what is left when strangers on the same machine rest."""
+        return _ratio(self.least)
 
     @property
     def cold_ratio(self) -> float | None:
         """The same with cold caches."""
-        peers = [seconds for name, seconds in self.cold.items() if name not in ("lanewise", AGAIN)]
-        return min(peers) / self.cold["lanewise"] if peers and "lanewise" in self.cold else None
+        return _ratio(self.cold)
 
     @property
     def again(self) -> float | None:
@@ -99,6 +103,15 @@ class Result:
         if AGAIN not in self.seconds or "lanewise" not in self.seconds:
             return None
         return self.seconds[AGAIN] / self.seconds["lanewise"]
+
+
+def _peers(seconds: dict[str, float]) -> dict[str, float]:
+    return {name: s for name, s in seconds.items() if name not in ("lanewise", AGAIN)}
+
+
+def _ratio(seconds: dict[str, float]) -> float | None:
+    peers = _peers(seconds).values()
+    return min(peers) / seconds["lanewise"] if peers and "lanewise" in seconds else None
 
 
 def present(wanted: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -135,6 +148,7 @@ def compare(task: Task, workers: list[Worker], rounds: int, budget: float, cold:
             if "seconds" in reply:
                 result.cold[worker.name] = reply["seconds"] / task.units
     result.seconds = {name: statistics.median(t) for name, t in times.items() if t}
+    result.least = {name: min(t) for name, t in times.items() if t}
     return result
 
 
