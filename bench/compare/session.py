@@ -121,8 +121,9 @@ def present(wanted: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def compare(task: Task, workers: list[Worker], rounds: int, budget: float, cold: bool) -> Result:
-    """Every library prepares the task, then they take turns; the median over the rounds counts. cold: then once more
-    each, with other data in the caches (products and training)."""
+    """Every library prepares the task, then they take turns, every other round backwards: what a library leaves behind
+    does not always meet the same one. The median over the rounds counts. cold: then once more each, with other data in
+    the caches (products and training)."""
     result = Result(task)
     ready: list[Worker] = []
     for worker in workers:
@@ -133,8 +134,8 @@ def compare(task: Task, workers: list[Worker], rounds: int, budget: float, cold:
         else:
             result.missing[worker.name] = reply["why"]
     times: dict[str, list[float]] = {worker.name: [] for worker in ready}
-    for _ in range(rounds):
-        for worker in ready:
+    for number in range(rounds):
+        for worker in ready[:: -1 if number % 2 else 1]:
             sleep(PAUSE[task.kind])
             reply = worker.ask({"measure": budget})
             if "seconds" in reply:
