@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,19 +69,33 @@ def test_the_list_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
         assert Task.from_json(json.loads(json.dumps(task.as_json()))) == task
 
 
-def test_arrays_lie_alike_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_lie_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
+    from bench.compare import placing
     from bench.compare.functions import arrays
     from bench.compare.shapes import SHAPES
     from bench.compare.tasks import Task
 
-    heap = [np.empty(n, np.uint8) for n in range(1000, 3000, 100)]  # whatever a process has allocated before
-    for shape in SHAPES[::9]:
-        task = Task("matmul", shape=shape)
-        a, b = task.operands()
-        assert (a.shape, b.shape) == ((shape.m, shape.k), (shape.k, shape.n))
-        assert [v.ctypes.data % 4096 for v in (a, b, task.result())] == [16, 16 + 21 * 64, 16 + 42 * 64]
-        heap.pop()
-    x, y = arrays((3, 5), 2)
-    assert [v.ctypes.data % 64 for v in (x, y)] == [16, 16]
-    assert not (x == y).any()
+    for after in placing.AFTER:
+        monkeypatch.setenv(placing.VARIABLE, str(after))
+        for shape in SHAPES[::9]:
+            task = Task("matmul", shape=shape)
+            a, b = task.operands()
+            assert (a.shape, b.shape) == ((shape.m, shape.k), (shape.k, shape.n))
+            assert [v.ctypes.data % 4096 for v in (a, b, task.result())] == [after, after + 11 * 64, after + 22 * 64]
+        x, y = arrays((3, 5), 2)
+        assert [v.ctypes.data % 4096 for v in (x, y)] == [after, after + 11 * 64]
+        assert not (x == y).any()
+    assert placing.empty((0, 5)).shape == (0, 5)
+
+
+def test_ratios(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench.compare.session import AGAIN, Result
+    from bench.compare.tasks import Task
+
+    seconds = {"lanewise": 2.0, AGAIN: 1.0, "torch": 3.0, "jax": 4.0}
+    result = Result(Task("matmul"), seconds, fastest={**seconds, "lanewise": 1.25, "jax": 2.5})
+    assert (result.best_peer, result.ratio, result.fastest_ratio, result.again) == ("torch", 1.5, 2.0, 0.5)
+    assert result.cold_ratio is None
+    assert Result(Task("matmul"), {"lanewise": 2.0}).ratio is None

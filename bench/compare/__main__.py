@@ -18,10 +18,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 from pathlib import Path
 
 from .machine import Machine
 from .peers import PEERS
+from .placing import AFTER, VARIABLE
 from .report import STARTUP_HEADS, document, heads, markdown_table, row, startup_row, summary
 from .session import AGAIN, present, run
 from .startup import startup
@@ -42,6 +44,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="turns of each library (5, quick 3)")
     parser.add_argument("--filter", default="", help="only tasks whose name holds this")
     parser.add_argument("--cold", action="store_true", help="products and training with cold caches, too")
+    parser.add_argument(
+        "--after", type=int, choices=AFTER, default=AFTER[0],
+        help="bytes after a cache line at which arrays begin: 16, as NumPy's large ones, or 0",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="write everything measured to this file")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file")
     parser.add_argument("--pictures", type=Path, help="draw into this directory (needs matplotlib)")
@@ -50,6 +56,7 @@ def main() -> None:
         from .pictures import draw  # before minutes are spent on measuring
     from lanewise import ops
 
+    os.environ[VARIABLE] = str(arguments.after)
     threads = arguments.threads or ops.get_num_threads()
     names, absent = present(dict.fromkeys(["lanewise", *arguments.peers]))
     tasks = [t for t in all_tasks(arguments.only, arguments.quick) if arguments.filter in t.name]
@@ -59,7 +66,7 @@ def main() -> None:
     if machine.cache_bandwidth:
         memory += f", L2 {machine.cache_bandwidth['read'] / 1e9:.0f} GB/s"
     lines = [f"{info['cpu']}, {threads} thread(s), FMA peak {machine.fma_peak / 1e9:.0f} GFLOP/s{memory}, "
-             f"{datetime.date.today()}"]  # fmt: skip
+             f"arrays {arguments.after} bytes after a line, {datetime.date.today()}"]  # fmt: skip
     if absent:
         lines.append(f"not installed, left out: {', '.join(absent)}")
     print(*lines, sep="\n", flush=True)

@@ -50,8 +50,8 @@ def arrays(shape: tuple[int, int], count: int) -> list[Float32]:
 def numpy_call(name: str, shape: tuple[int, int]) -> Call:
     """The function in NumPy, with `out=` and no temporary array that can be spared."""
     x, y, g = arrays(shape, 3)
-    out, rows = empty(shape, 3), empty(shape[:1])
-    column, cols = empty((shape[0], 1)), empty(shape[1:])
+    out, rows = empty(shape, 3), empty(shape[:1], 6)
+    column, cols = empty((shape[0], 1), 7), empty(shape[1:], 8)
 
     def sigmoid() -> None:
         np.negative(x, out=out)
@@ -91,7 +91,7 @@ def lanewise_call(name: str, shape: tuple[int, int]) -> Call:
     from lanewise import ops
 
     x, y, g = arrays(shape, 3)
-    out, rows, cols = empty(shape, 3), empty(shape[:1]), empty(shape[1:])
+    out, rows, cols = empty(shape, 3), empty(shape[:1], 6), empty(shape[1:], 8)
     m, v, steps = placed(np.zeros_like(x), 4), placed(np.zeros_like(x), 5), [0]
 
     def adam_step() -> None:

@@ -96,7 +96,7 @@ class NumPy(Peer):
         case = network_of(task)
         x, _ = task.data()
         network = NumPyNetwork(case, task.weights(), np.float32)
-        activations = [x, *(empty((task.rows, units)) for units in case.units[1:])]
+        activations = [x, *(empty((task.rows, units), i + 1) for i, units in enumerate(case.units[1:]))]
         return lambda: network.forward(activations)
 
     def elementwise(self, task: Task) -> Call:
@@ -118,7 +118,7 @@ class Torch(Peer):
         if self.compiled:
             return None
         a, b = (torch.from_numpy(v) for v in task.operands())
-        c, matmul = torch.empty(a.shape[0], b.shape[1]), torch.matmul
+        c, matmul = torch.from_numpy(task.result()), torch.matmul
         return lambda: matmul(a, b, out=c)
 
     def network(self, task: Task) -> Any:

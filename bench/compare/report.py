@@ -46,7 +46,7 @@ def row(result: Result, names: list[str], machine: Machine) -> list[str]:
     mine, floor = result.seconds.get("lanewise"), machine.floor(result.task)
     cells = [time_text(result.seconds.get(name)) for name in names if name != AGAIN]
     return [
-        result.task.name, *cells, result.best_peer or "–", ratio_text(result.ratio), ratio_text(result.least_ratio),
+        result.task.name, *cells, result.best_peer or "–", ratio_text(result.ratio), ratio_text(result.fastest_ratio),
         ratio_text(result.again), ratio_text(floor / mine if mine and floor else None),
     ]  # fmt: skip
 
@@ -56,7 +56,7 @@ def summary(results: list[Result]) -> list[str]:
     lines = []
     for group in dict.fromkeys(r.task.group for r in results):
         mine = [r for r in results if r.task.group == group]
-        for what, of in (("", "ratio"), (", fastest turns", "least_ratio"), (", cold caches", "cold_ratio")):
+        for what, of in (("", "ratio"), (", fastest turns", "fastest_ratio"), (", cold caches", "cold_ratio")):
             pairs = [(getattr(r, of), r.task.name) for r in mine]
             known = [(ratio, name) for ratio, name in pairs if ratio is not None]
             if known:
@@ -96,7 +96,7 @@ def document(
     """Everything measured, as it goes into the JSON file."""
     tasks = [
         {"task": r.task.name, "group": r.task.group, "flops": r.task.flops, "floor": machine.floor(r.task),
-         "bytes": r.task.traffic[1], "seconds": r.seconds, "least_seconds": r.least, "cold_seconds": r.cold,
+         "bytes": r.task.traffic[1], "seconds": r.seconds, "fastest_seconds": r.fastest, "cold_seconds": r.cold,
          "first": r.first, "missing": r.missing}
         for r in results
     ]  # fmt: skip

@@ -71,7 +71,7 @@ class Result:
 
     task: Task
     seconds: dict[str, float] = field(default_factory=dict)
-    least: dict[str, float] = field(default_factory=dict)
+    fastest: dict[str, float] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
     cold: dict[str, float] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -88,9 +88,9 @@ class Result:
         return _ratio(self.seconds)
 
     @property
-    def least_ratio(self) -> float | None:
+    def fastest_ratio(self) -> float | None:
         """The same of the fastest turn of each library: what is left when strangers on the same machine rest."""
-        return _ratio(self.least)
+        return _ratio(self.fastest)
 
     @property
     def cold_ratio(self) -> float | None:
@@ -149,7 +149,7 @@ def compare(task: Task, workers: list[Worker], rounds: int, budget: float, cold:
             if "seconds" in reply:
                 result.cold[worker.name] = reply["seconds"] / task.units
     result.seconds = {name: statistics.median(t) for name, t in times.items() if t}
-    result.least = {name: min(t) for name, t in times.items() if t}
+    result.fastest = {name: min(t) for name, t in times.items() if t}
     return result
 
 

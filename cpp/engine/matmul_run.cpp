@@ -180,6 +180,12 @@ void run_share(const KernelTable& table, const Matmul& mm, const Sharing& how, i
   }
 }
 
+// Whether other cores have read, in the step before, where a product's result goes: where threads share columns,
+// products that follow read whole rows. Only Intel's cores gain by asking for it (figures in cpp/README.md).
+static bool read_elsewhere(const Run& run, const Instruction& i) {
+  return core.intel && i.by_columns && run.threads > 1;
+}
+
 void execute_dense(const Run& run, const Instruction& i, int thread, float* scratch) {
   Matmul mm = product(*run.plan, *run.input, i, run.batch);
   const ForwardContext context{activation_forward(*run.table, i.activation),
@@ -191,7 +197,7 @@ void execute_dense(const Run& run, const Instruction& i, int thread, float* scra
                                mm.n};
   mm.a = run.data(i.in);
   mm.epilogue = forward_epilogue;
-  if (i.by_columns && run.threads > 1) mm.written = context.out;
+  mm.result = read_elsewhere(run, i) ? context.out : nullptr;
   mm.context = &context;
   run_share(*run.table, mm, sharing(run, i), thread, run.threads, scratch);
 }
@@ -203,7 +209,7 @@ void execute_dx(const Run& run, const Instruction& i, int thread, float* scratch
                                 fused ? run.data(i.in2) : nullptr, run.data(i.out), mm.n};
   mm.a = run.data(i.in);
   mm.epilogue = backward_epilogue;
-  if (i.by_columns && run.threads > 1) mm.written = context.out;
+  mm.result = read_elsewhere(run, i) ? context.out : nullptr;
   mm.context = &context;
   run_share(*run.table, mm, sharing(run, i), thread, run.threads, scratch);
 }

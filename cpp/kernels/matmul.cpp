@@ -142,9 +142,9 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
                 run = reinterpret_cast<const char*>(b + kPanel * kBlockK) + part * kb * kLine;
                 ahead = {{run, run + kLine, run + 2 * kLine}, 3 * kLine};
               }
-              if (mm.written != nullptr && last) {
+              if (last && mm.result != nullptr) {
                 for (int64_t r = i; r < i + rows; ++r) {
-                  for (int64_t j = 0; j < width; j += kLineFloats) ask_to_write(mm.written + r * mm.n + p * kPanel + j);
+                  for (int64_t j = 0; j < width; j += kLineFloats) ask_to_write(mm.result + r * mm.n + p * kPanel + j);
                 }
               }
               if (streams_a && p == g0) ahead.rows = a + rows * a_row;

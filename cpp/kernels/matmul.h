@@ -61,9 +61,9 @@ struct Matmul {
   // Arrays in the layout of a variable C (m, n) that the epilogue reads and writes: asked for while their tile is
   // computed. Null where there are fewer, or where they stay in L2 anyway.
   const float* beside[3];
-  // Where the epilogue writes C, if other cores have read it: rows of n floats, asked for when a tile begins. Else
-  // null.
-  const float* written;
+  // Where the epilogue leaves what it makes of C, in rows of n floats, if other cores have read what was there: each
+  // tile asks for its own before its last terms. Else null.
+  const float* result;
   // What is asked for where there is nothing beside C, or null.
   Upcoming* upcoming;
 };

@@ -134,13 +134,11 @@ void tile(int64_t kb, const float* a, int64_t a_row, int64_t a_col, const float*
         const float* const at = Unit ? a + r : base[r / 3] + (r % 3) * a_row + (kAlong ? e : 0);
         if (V == 1 || (r % 3 == 0 && r < 3 * kSpread)) {
           LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma_spread(at, bv[v], acc[r][v]);
+        } else if constexpr (Unit && V == 2) {
+          fma_row(at, bv[0], bv[1], acc[r][0], acc[r][1]);
         } else {
-          if constexpr (Unit && V == 2) {
-            fma_row(at, bv[0], bv[1], acc[r][0], acc[r][1]);
-          } else {
-            const Vec av = Vec::set1(*at);
-            LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
-          }
+          const Vec av = Vec::set1(*at);
+          LW_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
         }
       }
       if constexpr (Copy) {

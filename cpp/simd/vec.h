@@ -12,10 +12,12 @@
 //   Vec::set1(x)  Vec::zero()
 //   a + b, a - b, a * b, a / b, -a, sqrt(a), abs(a)
 //   fma(a, b, c) = a*b + c with one rounding (generic: two), fnma(a, b, c) = c - a*b with one
-//   fma_row(p, x, y, c, d)  c = fma(set1(*p), x, c), d = fma(set1(*p), y, d), on x86 in three instructions that leave
-//                           the sums where they were: free to choose, GCC moves sums about and runs out of registers
+//   fma_row(p, x, y, c, d)  c = fma(set1(*p), x, c), d = fma(set1(*p), y, d), on AVX-512 and AVX2 in three instructions
+//                           that leave the sums where they were: free to choose, GCC moves sums about and runs out of
+//                           registers
 //   fma_spread(p, b, c) = fma(set1(*p), b, c), on AVX-512 in one instruction that no compiler makes two of
-//   ask_to_write(p)  on AVX-512: the line of p will be written to, and no other core is to keep it
+//   ask_to_write(p)  on AVX-512: the line of p will be written to, and no other core is to keep it (of the compiler's
+//                    own a prefetch that writes needs another flag, and reads without a word where it is missing)
 //   a < b, a <= b, a > b, a >= b, a == b              Mask; false where a lane is NaN
 //   is_nan(a)                                         Mask
 //   m & n, m | n, ~m                                  Mask
@@ -49,6 +51,13 @@
 #define LW_LONG inline __attribute__((noinline))
 #else
 #define LW_LONG LW_INLINE
+#endif
+
+// What inline assembly reads of an array is shown to a sanitizer, which does not see it.
+#if defined(__SANITIZE_ADDRESS__)
+#define LW_SHOW(p) (void)*static_cast<const volatile float*>(p)
+#else
+#define LW_SHOW(p) (void)0
 #endif
 
 #if defined(LW_ISA_AVX512)
