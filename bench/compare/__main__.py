@@ -9,8 +9,8 @@ Each library runs in its own process at its best setting; they take turns, task 
 the time of the fastest peer over lanewise's; "fastest turns" the same of each library's best turn, when strangers on
 the machine rest; "A/A" the time of a second lanewise process over the first's; the floor is the operations at this
 run's FMA peak, or the traffic at the bandwidth of L2 or memory. The peers are an extra: pip install ".[peers]";
-tensorflow and keras are compared where they are installed. What is not installed is named and
-left out. Nothing else should run meanwhile.
+tensorflow and keras are compared where they are installed. What is not installed is named and left out. Nothing else
+should run meanwhile.
 """
 
 from __future__ import annotations

@@ -108,6 +108,10 @@ Sharing sharing(const Run& run, const Instruction& i) {
   return how;
 }
 
+// Whether other cores have read, in the step before, where a product's result goes: where threads share columns,
+// products that follow read whole rows. Only Intel's cores gain by asking for it (figures in cpp/README.md).
+bool read_elsewhere(const Run& run, const Instruction& i) { return core.intel && i.by_columns && run.threads > 1; }
+
 // Of the result.
 Rect share_of(const Matmul& mm, const Sharing& how, int thread, int threads) {
   Rect all{0, mm.m, 0, panel_count(mm.n)};
@@ -178,12 +182,6 @@ void run_share(const KernelTable& table, const Matmul& mm, const Sharing& how, i
     for (int64_t c; (c = how.tails[owner].take(how.round, some, cut.chunks)) < cut.chunks;)
       run(cut.between(c, std::min(c + some, cut.chunks)));
   }
-}
-
-// Whether other cores have read, in the step before, where a product's result goes: where threads share columns,
-// products that follow read whole rows. Only Intel's cores gain by asking for it (figures in cpp/README.md).
-static bool read_elsewhere(const Run& run, const Instruction& i) {
-  return core.intel && i.by_columns && run.threads > 1;
 }
 
 void execute_dense(const Run& run, const Instruction& i, int thread, float* scratch) {

@@ -60,6 +60,12 @@ LW_INLINE void runs_ahead(const Matmul& mm, const MatmulPlan& plan, int64_t k0, 
   ahead.step = bytes * rows / m / kb;
 }
 
+// Lines of a tile's result, rows `ld` apart.
+LW_INLINE void ask_for_result(const float* result, int64_t ld, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r, result += ld)
+    for (int64_t j = 0; j < width; j += kLineFloats) ask_to_write(result + j);
+}
+
 // Loops: column groups of kGroup panels > row blocks > blocks of k > strips of a few tiles of A (packed, if it has to
 // be) > panels (of B, packed, if it has to be, for the first strip) > tiles. With one block of k, a tile goes straight
 // from registers through L1 to the epilogue; with more, tiles wait in scratch until the last block has been added.
@@ -142,11 +148,7 @@ void matmul_tiles(const Matmul& mm, const MatmulPlan& plan, int64_t i0, int64_t 
                 run = reinterpret_cast<const char*>(b + kPanel * kBlockK) + part * kb * kLine;
                 ahead = {{run, run + kLine, run + 2 * kLine}, 3 * kLine};
               }
-              if (last && mm.result != nullptr) {
-                for (int64_t r = i; r < i + rows; ++r) {
-                  for (int64_t j = 0; j < width; j += kLineFloats) ask_to_write(mm.result + r * mm.n + p * kPanel + j);
-                }
-              }
+              if (last && mm.result != nullptr) ask_for_result(mm.result + i * mm.n + p * kPanel, mm.n, rows, width);
               if (streams_a && p == g0) ahead.rows = a + rows * a_row;
               ++number;
               if (i == copied) {  // its first tile makes the copy while it reads B, if it is one that can

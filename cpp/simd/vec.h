@@ -78,12 +78,18 @@ constexpr bool kSmall = true;  // loops stand once in the code, tails included
 constexpr bool kSmall = false;
 #endif
 
-#if !defined(LW_ISA_AVX512) && !defined(LW_ISA_AVX2)
 LW_INLINE void fma_row(const float* p, Vec x, Vec y, Vec& c, Vec& d) {
+#if defined(LW_ISA_AVX512) || defined(LW_ISA_AVX2)
+  LW_SHOW(p);
+  Vec a;
+  asm("vbroadcastss %3, %2\n\tvfmadd231ps %2, %4, %0\n\tvfmadd231ps %2, %5, %1"
+      : "+&v"(c.v), "+v"(d.v), "=&v"(a.v)
+      : "m"(*p), "v"(x.v), "v"(y.v));
+#else
   const Vec a = Vec::set1(*p);
   c = fma(a, x, c), d = fma(a, y, d);
-}
 #endif
+}
 #if !defined(LW_ISA_AVX512)
 LW_INLINE void ask_to_write(const float*) {}
 LW_INLINE Vec fma_spread(const float* p, Vec b, Vec c) { return fma(Vec::set1(*p), b, c); }

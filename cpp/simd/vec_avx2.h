@@ -33,13 +33,6 @@ LW_INLINE Vec operator-(Vec a) { return {_mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f
 LW_INLINE Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.v)}; }
 LW_INLINE Vec abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
 LW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
-LW_INLINE void fma_row(const float* a, Vec x, Vec y, Vec& c, Vec& d) {
-  LW_SHOW(a);
-  Vec av;
-  asm("vbroadcastss %3, %2\n\tvfmadd231ps %2, %4, %0\n\tvfmadd231ps %2, %5, %1"
-      : "+&x"(c.v), "+x"(d.v), "=&x"(av.v)
-      : "m"(*a), "x"(x.v), "x"(y.v));
-}
 LW_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 LW_INLINE Mask operator<(Vec a, Vec b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)}; }
 LW_INLINE Mask operator<=(Vec a, Vec b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ)}; }

@@ -31,13 +31,6 @@ LW_INLINE Vec operator-(Vec a) { return {_mm512_xor_ps(a.v, _mm512_set1_ps(-0.0f
 LW_INLINE Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
 LW_INLINE Vec abs(Vec a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)}; }
 LW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-LW_INLINE void fma_row(const float* a, Vec x, Vec y, Vec& c, Vec& d) {
-  LW_SHOW(a);
-  Vec av;
-  asm("vbroadcastss %3, %2\n\tvfmadd231ps %2, %4, %0\n\tvfmadd231ps %2, %5, %1"
-      : "+&v"(c.v), "+v"(d.v), "=&v"(av.v)
-      : "m"(*a), "v"(x.v), "v"(y.v));
-}
 LW_INLINE void ask_to_write(const float* p) { asm volatile("prefetchw %0" : : "m"(*p)); }
 LW_INLINE Vec fma_spread(const float* a, Vec b, Vec c) {
   LW_SHOW(a);
